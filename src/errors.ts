@@ -1,0 +1,80 @@
+/**
+ * Every error Gantry raises: one class, a code from one table. The manual's error page is generated from this table.
+ * No patient data and no unescaped peer text in any message.
+ */
+
+export type ErrorSource = 'client' | 'server' | 'internal';
+
+interface ErrorKind {
+  /** Who caused it. */
+  readonly source: ErrorSource;
+  /** May the same work be tried on another server? */
+  readonly retryable: boolean;
+  /** What an operator should do, a sentence. */
+  readonly advice: string;
+}
+
+/** Code → what it means. Codes are never renamed or used again for something else. */
+export const ERRORS = {
+  GTY_CONNECT_REFUSED: {
+    source: 'server',
+    retryable: true,
+    advice: 'The server refuses connections: is its service running, and is the port right?',
+  },
+  GTY_CONNECT_TIMEOUT: {
+    source: 'server',
+    retryable: true,
+    advice: 'The server does not answer on the network: check the address, the route and the firewall.',
+  },
+  GTY_CONNECT_FAILED: {
+    source: 'server',
+    retryable: true,
+    advice: 'The server cannot be reached: check the address and the route.',
+  },
+  GTY_RESET: {
+    source: 'server',
+    retryable: true,
+    advice: 'The other side reset the connection: look in its own log for the reason.',
+  },
+  GTY_CLOSED: {
+    source: 'server',
+    retryable: true,
+    advice: 'The other side closed the connection before its work was done: look in its own log.',
+  },
+  GTY_ACCEPT_TIMEOUT: {
+    source: 'server',
+    retryable: true,
+    advice: 'The server took the connection but did not answer in time: it is overloaded or stuck.',
+  },
+  GTY_STALLED: {
+    source: 'client',
+    retryable: false,
+    advice: 'A peer stopped in the middle of its data: check that peer and the network to it.',
+  },
+  GTY_LISTEN: {
+    source: 'internal',
+    retryable: false,
+    advice: 'The address cannot be listened on: is another program using the port, or is a privilege missing?',
+  },
+  GTY_PROTOCOL: {
+    source: 'client',
+    retryable: false,
+    advice: 'A peer sent bytes that its protocol does not allow: the log line names the rule that was broken.',
+  },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export class GantryError extends Error {
+  readonly code: ErrorCode;
+  readonly source: ErrorSource;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'GantryError';
+    this.code = code;
+    this.source = ERRORS[code].source;
+    this.retryable = ERRORS[code].retryable;
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * What happens in Gantry, as one typed table of `node:diagnostics_channel` channels. The data path publishes, and only
+ * when somebody listens; `observe` and `admin` listen. Values here are safe to log: no patient data.
+ */
+import { type Channel, channel } from 'node:diagnostics_channel';
+
+/** A server changed its state. */
+export interface ServerEvent {
+  readonly pool: string;
+  readonly server: string;
+  readonly address: string;
+  readonly state: string;
+  readonly previous: string;
+  readonly reason: string;
+}
+
+/** A DICOM association ended (contract, "Log lines"). */
+export interface AssociationEvent {
+  readonly vip: string;
+  readonly client: string;
+  readonly calling: string;
+  readonly called: string;
+  readonly pool: string | undefined;
+  readonly server: string | undefined;
+  readonly rule: string | undefined;
+  /** Why this server. */
+  readonly reason: string | undefined;
+  /** Servers tried, the last one included. */
+  readonly attempts: number;
+  readonly contexts: { readonly proposed: number; readonly accepted: number };
+  /** Operation (`C-STORE`) → status as four hex digits → count. */
+  readonly operations: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly bytes: { readonly toServer: number; readonly toClient: number };
+  readonly ms: number;
+  readonly end: 'release' | 'abort' | 'reject';
+  /** `result/source/reason` of a rejection, `source/reason` of an abort. */
+  readonly code: string | undefined;
+  /** Who ended it and why, a sentence without patient data. */
+  readonly detail: string | undefined;
+}
+
+/** An HL7 message was dealt with (contract, "Log lines"). */
+export interface MessageEvent {
+  readonly vip: string;
+  readonly client: string;
+  readonly type: string;
+  readonly event: string;
+  readonly controlId: string;
+  /** MSH-3 and MSH-4, as `application^facility`. */
+  readonly sender: string;
+  readonly pool: string | undefined;
+  readonly server: string | undefined;
+  readonly rule: string | undefined;
+  readonly reason: string | undefined;
+  readonly attempts: number;
+  /** MSA-1 that the sender got, or undefined when it got none. */
+  readonly acknowledgement: string | undefined;
+  /** `delivered`, `maybe twice`, `unconfirmed`, `rejected`, `unavailable`, `failed`. */
+  readonly outcome: string;
+  /** Why it did not go well, a sentence without patient data. */
+  readonly detail: string | undefined;
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+/** Something an operator may want to know that belongs to no association or message. */
+export interface NoticeEvent {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string | number | boolean | undefined>>;
+}
+
+export const events = {
+  server: channel('gantry:server') as Channel<unknown, ServerEvent>,
+  association: channel('gantry:association') as Channel<unknown, AssociationEvent>,
+  message: channel('gantry:message') as Channel<unknown, MessageEvent>,
+  notice: channel('gantry:notice') as Channel<unknown, NoticeEvent>,
+};
+
+/** Publishes a notice when somebody listens. */
+export function notice(level: NoticeEvent['level'], message: string, fields: NoticeEvent['fields'] = {}): void {
+  if (events.notice.hasSubscribers) events.notice.publish({ level, message, fields });
+}
