@@ -1,0 +1,76 @@
+/** What the admin API answers with (contract, "Admin API"). Plain JSON; `balancer.ts` fills it in. */
+import type { ServerState } from '../pools/server.ts';
+
+/** Counters since the start, by name (`connections`, `associations`, `messages`, `rejected`, …). They only grow. */
+export type Totals = Readonly<Record<string, number>>;
+
+/** `GET /api/v1/status` */
+export interface StatusDocument {
+  /** Gantry's own version. */
+  readonly version: string;
+  /** Seconds since the start. */
+  readonly uptime: number;
+  readonly vips: readonly VipStatus[];
+  readonly pools: readonly PoolStatus[];
+}
+
+export interface VipStatus {
+  readonly name: string;
+  /** null: a VIP below layer 7. */
+  readonly protocol: 'dicom' | 'hl7' | 'http' | 'tcp' | null;
+  readonly mode: 'proxy' | 'dr' | 'nat' | 'snat';
+  /** Bound addresses, `host:port`; a port that the system chose is shown as chosen. */
+  readonly listen: readonly string[];
+  /** The pool when no rule matches; null when that is a rejection. */
+  readonly pool: string | null;
+  /** `none`, `source-ip`, `cookie`, or the fact; a chain is joined with `, `. */
+  readonly persistence: string;
+  /** Open client connections. */
+  readonly connections: number;
+  readonly totals: Totals;
+}
+
+export interface PoolStatus {
+  readonly name: string;
+  readonly balance: string;
+  /** `none`, `connect`, `dicom-echo`, … */
+  readonly health: string;
+  readonly servers: readonly ServerStatus[];
+}
+
+export interface ServerStatus {
+  readonly name: string;
+  /** As configured: `host:port`, or `host` when it takes the port the client came to. */
+  readonly address: string;
+  readonly state: ServerState;
+  /** When it entered that state, ISO 8601 in UTC. */
+  readonly since: string;
+  /** Why it is in that state, a sentence. */
+  readonly reason: string;
+  readonly weight: number;
+  /** Associations or connections it has right now. */
+  readonly active: number;
+  readonly totals: Totals;
+}
+
+/** One of `GET /api/v1/connections` */
+export interface ConnectionDocument {
+  /** Unique while the process lives. */
+  readonly id: string;
+  readonly vip: string;
+  readonly protocol: 'dicom' | 'hl7' | 'http' | 'tcp';
+  /** `host:port` of the client. */
+  readonly client: string;
+  /** Facts by name. Those outside the allow-list (observe/privacy.ts) leave the API only as keyed hashes. */
+  readonly facts: Readonly<Record<string, string | readonly string[]>>;
+  readonly pool: string | null;
+  /** null: not chosen yet, or, with messages routed one by one, several. */
+  readonly server: string | null;
+  readonly bytes: { readonly toServer: number; readonly toClient: number };
+  /** DIMSE operations or HL7 messages so far. */
+  readonly messages: number;
+  /** Milliseconds since the connection was accepted. */
+  readonly age: number;
+  /** Why this server, a sentence. */
+  readonly reason: string | null;
+}
