@@ -1,0 +1,212 @@
+/** `vips`: what the balancer listens on, and which pool gets what comes there. */
+import { z } from 'zod';
+import { balance, persistence } from './pool-schema.ts';
+import { list, named, notBuilt } from './record.ts';
+import {
+  aeTitle,
+  choice,
+  duration,
+  flag,
+  integer,
+  listenAddress,
+  network,
+  size,
+  text,
+  word,
+} from './scalars.ts';
+
+/** What a rule asks of the facts: everything in one `when` holds together. Patterns are the file's source text. */
+export interface When {
+  readonly facts: readonly { readonly name: string; readonly patterns: readonly string[] }[];
+  readonly not: When | undefined;
+  readonly any: readonly When[] | undefined;
+}
+
+const patterns = list(text);
+
+export const when: z.ZodType<When> = z.lazy(() =>
+  z
+    .object({
+      not: when.optional().describe('Holds when this does not.'),
+      any: z.array(when).min(1).optional().describe('Holds when one of these does.'),
+    })
+    .catchall(patterns)
+    .transform(({ not, any, ...facts }) => ({
+      facts: Object.entries(facts as Record<string, string[]>).map(([name, wanted]) => ({
+        name,
+        patterns: wanted,
+      })),
+      not,
+      any,
+    })),
+);
+
+export const onAmbiguous = choice(['hold', 'any', 'fail']);
+
+const route = z.strictObject({
+  when: when.describe(
+    'Facts and their values: a string, a list (any of), a glob, `"/a regular expression/"`, or for `client` a network.',
+  ),
+  pool: word.optional().describe("Where it goes. Default: the VIP's pool."),
+  reject: word.optional().describe('Or: how it is turned away.'),
+  balance: balance.optional().describe("Instead of the pool's."),
+  urgent: flag
+    .prefault('false')
+    .describe('Urgent work goes to the least busy server and is first in the wait queue.'),
+  persistence: notBuilt('`persistence` of a rule'),
+  onAmbiguous: onAmbiguous.optional().describe("HL7: instead of the VIP's."),
+  rewrite: notBuilt(),
+  redirect: notBuilt(),
+  respond: notBuilt(),
+});
+
+const limits = z.strictObject({
+  associations: integer(1, 1_000_000).optional().describe('Associations at once through this VIP.'),
+  perCalling: integer(1, 1_000_000).optional().describe('Associations at once of one calling AE title.'),
+  perServer: integer(1, 1_000_000).optional().describe('Associations at once of this VIP on one server.'),
+});
+
+/** Time-outs in general: at the top for all VIPs, at a VIP for that one. */
+export const timeouts = z.strictObject({
+  request: duration().optional().describe('From the connection to the whole A-ASSOCIATE-RQ.'),
+  connect: duration()
+    .optional()
+    .describe(
+      'A server takes the connection; for DICOM also answers the request, while there is another to try.',
+    ),
+  accept: duration().optional().describe('DICOM: all tries together.'),
+  stall: duration().optional().describe('Silence inside a PDU or a message.'),
+  idle: duration().optional().describe('Silence between PDUs with no operation open, or between messages.'),
+  release: duration().optional().describe('From A-RELEASE-RQ to its answer.'),
+  drain: duration()
+    .optional()
+    .describe('Work that is older is cut when a server is halted or the balancer stops.'),
+});
+
+const dicomTimeouts = z.strictObject({
+  request: timeouts.shape.request,
+  connect: timeouts.shape.connect,
+  accept: timeouts.shape.accept,
+  stall: timeouts.shape.stall,
+  idle: timeouts.shape.idle,
+  release: timeouts.shape.release,
+});
+
+const dicom = z.strictObject({
+  route: choice(['association'], ['study'])
+    .prefault('association')
+    .describe('What is routed: each association.'),
+  wait: duration({ zero: true })
+    .prefault('3s')
+    .describe('An association waits this long for a place when every server is full; urgent ones first.'),
+  whenUnavailable: choice(['reject', 'refuse'])
+    .prefault('reject')
+    .describe('Without a server: reject each association for now, or close the listening port.'),
+  ignoreCase: flag.prefault('false').describe('AE titles are compared without regard to case.'),
+  clients: z
+    .record(aeTitle, list(network))
+    .optional()
+    .describe(
+      'Calling AE title → the networks it may come from. An AE title that is not named here is free.',
+    ),
+  timeouts: dicomTimeouts.optional().describe('Goes before `timeouts` of the VIP and of the top.'),
+  storage: notBuilt('`storage` (study routing)'),
+  replay: notBuilt('`replay` (study routing)'),
+  egress: notBuilt(),
+});
+
+const senderTimeout = z.union([
+  z.record(text, duration()).transform(({ default: general, ...byApplication }) => ({
+    default: general ?? 5000,
+    byApplication,
+  })),
+  duration().transform((ms) => ({ default: ms, byApplication: {} as Record<string, number> })),
+]);
+
+const ACKNOWLEDGEMENTS = ['AE', 'AR', 'CE', 'CR'] as const;
+
+const hl7 = z.strictObject({
+  delivery: choice(['relay'], ['store'])
+    .prefault('relay')
+    .describe("The sender gets the receiving server's own acknowledgement."),
+  order: choice(['patient', 'sender', 'none']).prefault('patient').describe('What is kept in order.'),
+  senderTimeout: senderTimeout
+    .prefault('5s')
+    .describe(
+      'All the time one message may take; or a record: sending application (MSH-3) → time, and `default`.',
+    ),
+  ackTimeout: duration()
+    .optional()
+    .describe('A server has this long to acknowledge. Default: follows from `senderTimeout`.'),
+  ackMatch: choice(['strict', 'prefix20', 'position'])
+    .prefault('strict')
+    .describe('How MSA-2 must match MSH-10: wholly, in the first 20 characters, or not at all.'),
+  onAmbiguous: onAmbiguous
+    .prefault('hold')
+    .describe('All was sent and nothing answered: wait for the same server, try any, or give up.'),
+  whenUnavailable: z
+    .union([
+      z.strictObject({ nack: choice(ACKNOWLEDGEMENTS) }).transform(({ nack }) => nack),
+      choice(['close', ...ACKNOWLEDGEMENTS.map((code) => `nack: ${code}` as const)]).transform((written) =>
+        written === 'close' ? written : (written.slice(6) as (typeof ACKNOWLEDGEMENTS)[number]),
+      ),
+    ])
+    .prefault('close')
+    .describe('No server: close the connection of the sender, or answer with `nack: AE` (AR, CE, CR).'),
+  maxFrame: size(1024, 2 ** 30)
+    .prefault('64MiB')
+    .describe('The longest message.'),
+  startBlock: bytes(1).prefault('0x0B').describe('The byte before each message.'),
+  endBlock: bytes(2).prefault('0x1C0D').describe('The two bytes after each message.'),
+  pipeline: notBuilt(),
+  duplicates: notBuilt(),
+  release2: notBuilt(),
+  queue: notBuilt(),
+  ackOnStore: notBuilt(),
+  maxAge: notBuilt(),
+  maxAttempts: notBuilt(),
+  onPoison: notBuilt(),
+});
+
+/** `length` bytes as hexadecimal text. */
+function bytes(length: number) {
+  return text.transform((written, context) => {
+    const digits = /^0x([0-9A-Fa-f]+)$/.exec(written)?.[1];
+    if (digits?.length === 2 * length) return Buffer.from(digits, 'hex');
+    const right = `0x${'0B1C0D'.slice(length === 1 ? 0 : 2, length === 1 ? 2 : 6)}`;
+    context.issues.push({
+      code: 'custom',
+      message: `"${written}" is not ${length} bytes in hexadecimal: ${right} would be right`,
+      input: written,
+    });
+    return z.NEVER;
+  });
+}
+
+export const vips = named(
+  word,
+  z.strictObject({
+    mode: choice(['proxy'], ['dr', 'nat', 'snat'])
+      .prefault('proxy')
+      .describe('How traffic goes to the servers.'),
+    protocol: choice(['dicom', 'hl7'], ['http', 'tcp']).optional().describe('What is spoken here.'),
+    listen: list(listenAddress).describe('`ADDRESS:PORT`, one or several. Port 0 is chosen by the system.'),
+    routes: z.array(route).prefault([]).describe('Rules: the first that matches decides.'),
+    pool: word.optional().describe('When no rule matches; without it, what no rule matches is rejected.'),
+    persistence: persistence.optional().describe('What keeps coming back to the same server. Default: none.'),
+    limits: limits.prefault({}).describe('DICOM: limits of associations.'),
+    timeouts: timeouts.optional().describe('Goes before `timeouts` of the top.'),
+    dicom: dicom.optional().describe('For `protocol: dicom`.'),
+    hl7: hl7.optional().describe('For `protocol: hl7`.'),
+    tls: notBuilt(),
+    headers: notBuilt(),
+    forwarded: notBuilt(),
+    interface: notBuilt('`interface` (modes dr, nat and snat)'),
+    source: notBuilt(),
+    urgent: notBuilt(),
+    trustedProxies: notBuilt(),
+    proxyProtocol: notBuilt(),
+  }),
+);
+
+export { dicom as dicomSchema, hl7 as hl7Schema };
