@@ -1,0 +1,259 @@
+/**
+ * A channel over a `net.Socket`, in one of two ways of reading:
+ *
+ * - direct: the kernel's bytes go straight into a buffer of ours (`onread`), which is used again and again;
+ * - copying: the socket's own `data` events, for what cannot do that (TLS; a Node whose internals changed).
+ *
+ * Writes need no callback each: the socket's high-water mark is 0, so that `write` says true exactly when the kernel
+ * took everything, and `drain` comes exactly when it has taken the rest.
+ */
+import type { OnReadOpts, Socket } from 'node:net';
+import type { GantryError } from '../errors.ts';
+import type { Channel, ChannelHandler, Endpoint } from './channel.ts';
+import { brokenError, connectError } from './connection-error.ts';
+import { giveBuffer, SMALL_BUFFER, takeLargeBuffer, takeSmallBuffer } from './read-buffers.ts';
+
+/** Options every channel's socket is made with. */
+export const SOCKET_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: 0 } as const;
+
+/** An idle connection's peer is asked for a sign of life after this long. */
+export const KEEP_ALIVE_MS = 60_000;
+
+/** So many reads in a row that a small buffer would have held give the large one back. */
+const SMALL_READS = 16;
+
+const NO_ENDPOINT: Endpoint = { host: '', port: 0 };
+
+/** Handler of a channel that nobody has taken yet. */
+const NOBODY: ChannelHandler = { read() {}, ended() {}, closed() {} };
+
+export class TcpChannel implements Channel {
+  handler: ChannelHandler;
+  bytesRead = 0;
+  bytesWritten = 0;
+  /** For the socket's `onread` option; undefined when this channel copies. */
+  readonly onread: OnReadOpts | undefined;
+
+  #socket!: Socket;
+  #remote: Endpoint | undefined;
+  #local: Endpoint | undefined;
+  #connected = false;
+  #ended = false;
+  #reset = false;
+  #closed = false;
+  #error: unknown;
+
+  #buffer: Buffer | undefined;
+  /** What the last read gave the handler: made anew only when the length changes. */
+  #view: Buffer | undefined;
+  #smallReads = 0;
+  #reading = false;
+  #paused = false;
+  /** Paused inside the read callback: somebody still uses the buffer. */
+  #held = false;
+
+  /** Written before the connection was there. */
+  #early: Uint8Array[] | undefined;
+  #earlyBytes = 0;
+  /** The `done` callbacks of writes that the kernel has not taken yet, in order. */
+  readonly #waiting: (() => void)[] = [];
+
+  /** `attach` follows. */
+  constructor(direct: boolean, handler: ChannelHandler = NOBODY) {
+    this.handler = handler;
+    if (direct) {
+      this.onread = { buffer: () => this.#nextBuffer()!, callback: (length) => this.#readDirect(length) };
+    }
+  }
+
+  /** Takes over a socket made with `SOCKET_OPTIONS` and this channel's `onread`; `dialled` says where it connects to. */
+  attach(socket: Socket, dialled?: Endpoint): this {
+    this.#socket = socket;
+    socket.on('end', () => this.#end());
+    socket.on('drain', () => this.#taken(this.#waiting.length));
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    socket.on('close', () => this.#close());
+    if (this.onread === undefined) socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    if (dialled === undefined) {
+      this.#connected = true;
+      // Asked for at once: a peer that has gone no longer has an address.
+      this.#remote = endpointOf(socket.remoteAddress, socket.remotePort) ?? NO_ENDPOINT;
+    } else {
+      this.#remote = dialled;
+      socket.on('connect', () => this.#connect());
+    }
+    return this;
+  }
+
+  get remote(): Endpoint {
+    return this.#remote!;
+  }
+
+  get local(): Endpoint {
+    this.#local ??= endpointOf(this.#socket.localAddress, this.#socket.localPort);
+    return this.#local ?? NO_ENDPOINT;
+  }
+
+  get pending(): number {
+    return this.#reset || this.#closed ? 0 : this.#earlyBytes + this.#socket.writableLength;
+  }
+
+  get open(): boolean {
+    return !this.#reset && !this.#closed;
+  }
+
+  write(bytes: Uint8Array, done?: () => void): boolean {
+    // What is written to a connection that is gone or was ended goes nowhere.
+    if (this.#ended || this.#reset || this.#closed || bytes.length === 0) return true;
+    this.bytesWritten += bytes.length;
+    if (this.#connected) {
+      if (this.#socket.write(bytes)) return true;
+    } else {
+      this.#early ??= [];
+      this.#early.push(bytes);
+      this.#earlyBytes += bytes.length;
+    }
+    if (done !== undefined) this.#waiting.push(done);
+    return false;
+  }
+
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    if (this.onread === undefined) this.#socket.pause();
+    else if (this.#reading)
+      this.#held = true; // the read callback's answer stops the reading
+    else if (this.#connected) this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#held = false;
+    if (this.#reset || this.#closed) return;
+    if (this.onread === undefined) this.#socket.resume();
+    else if (this.#connected && !this.#reading) this.#socket.read(0);
+  }
+
+  end(): void {
+    if (this.#ended || this.#reset || this.#closed) return;
+    this.#ended = true;
+    // Otherwise once everything is written: a socket that is ending no longer tells when it has drained.
+    if (this.#connected && this.#socket.writableLength === 0) this.#socket.end();
+  }
+
+  reset(): void {
+    if (this.#reset || this.#closed) return;
+    this.#reset = true;
+    this.#waiting.length = 0;
+    const socket = this.#socket;
+    if (!this.#connected) socket.destroy();
+    // The system refuses to reset a connection in the moment in which its FIN goes out.
+    else if (socket.writableEnded && !socket.writableFinished) {
+      socket.pause();
+      socket.once('finish', () => socket.resetAndDestroy());
+    } else socket.resetAndDestroy();
+  }
+
+  #connect(): void {
+    if (this.#reset) return;
+    const socket = this.#socket;
+    this.#connected = true;
+    this.#remote = endpointOf(socket.remoteAddress, socket.remotePort) ?? this.#remote;
+    if (this.#paused) socket.pause();
+    const waiting = this.#waiting.length;
+    const taken = this.#sendEarly();
+    this.handler.connected?.();
+    if (taken) this.#taken(waiting);
+  }
+
+  /** True when the kernel took everything that was written before the connection was there. */
+  #sendEarly(): boolean {
+    let taken = true;
+    if (this.#early !== undefined) for (const bytes of this.#early) taken = this.#socket.write(bytes);
+    this.#early = undefined;
+    this.#earlyBytes = 0;
+    return taken;
+  }
+
+  /** The kernel has taken everything that the first `count` waiting writes gave it. */
+  #taken(count: number): void {
+    const waiting = this.#waiting;
+    for (let left = count; left > 0 && !this.#reset; left -= 1) waiting.shift()!();
+    if (this.#ended && !this.#reset && this.#socket.writableLength === 0) this.#socket.end();
+  }
+
+  #readDirect(length: number): boolean {
+    const buffer = this.#buffer!;
+    let view = this.#view;
+    if (view === undefined || view.length !== length) {
+      view = length === buffer.length ? buffer : buffer.subarray(0, length);
+      this.#view = view;
+    }
+    if (length > SMALL_BUFFER) this.#smallReads = 0;
+    else this.#smallReads += 1;
+    this.#read(view);
+    return !this.#paused;
+  }
+
+  #read(bytes: Buffer): void {
+    this.bytesRead += bytes.length;
+    if (this.#reset) return;
+    this.#reading = true;
+    this.handler.read(bytes);
+    this.#reading = false;
+  }
+
+  /** The buffer for the next read; undefined leaves things as they are. Asked when reading starts and after each read. */
+  #nextBuffer(): Buffer | undefined {
+    const buffer = this.#buffer;
+    if (buffer === undefined) return this.#closed ? undefined : this.#use(takeSmallBuffer());
+    // A name with several addresses: each attempt is a handle of its own and needs to be told.
+    if (!this.#connected) return buffer;
+    if (buffer.length === SMALL_BUFFER) {
+      if (this.#view !== buffer) return undefined; // the read did not fill it
+      const large = takeLargeBuffer();
+      if (large === undefined) return undefined;
+      giveBuffer(buffer, this.#held);
+      return this.#use(large);
+    }
+    if (this.#smallReads < SMALL_READS || this.#held) return undefined;
+    giveBuffer(buffer, false);
+    return this.#use(takeSmallBuffer());
+  }
+
+  #use(buffer: Buffer): Buffer {
+    this.#buffer = buffer;
+    this.#view = undefined;
+    this.#smallReads = 0;
+    return buffer;
+  }
+
+  #end(): void {
+    if (!this.#reset) this.handler.ended();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#waiting.length = 0;
+    this.#early = undefined;
+    if (this.#buffer !== undefined) giveBuffer(this.#buffer, this.#held);
+    this.#buffer = undefined;
+    this.#view = undefined;
+    this.handler.closed(this.#reset ? undefined : this.#failure());
+  }
+
+  #failure(): GantryError | undefined {
+    if (this.#error === undefined) return undefined;
+    return this.#connected ? brokenError(this.#error, this.remote) : connectError(this.#error, this.remote);
+  }
+}
+
+/** IPv4 addresses that come in IPv6 clothes (`::ffff:10.0.0.1`) are shown as what they are. */
+function endpointOf(address: string | undefined, port: number | undefined): Endpoint | undefined {
+  if (address === undefined || port === undefined) return undefined;
+  return { host: address.startsWith('::ffff:') ? address.slice(7) : address, port };
+}
