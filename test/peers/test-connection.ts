@@ -22,6 +22,8 @@ export class ConnectionEnded extends Error {
 
 export class TestConnection {
   readonly socket: Socket;
+  /** How long a read waits, in milliseconds: a client of a test loses patience, a server never does. */
+  patience: number | undefined;
   /** How the other side ended; pending while it has not. */
   readonly ending: Promise<Ending>;
   bytesReceived = 0;
@@ -135,7 +137,7 @@ export class TestConnection {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
     try {
-      await within(promise, what);
+      await within(promise, what, this.patience);
     } finally {
       this.#wake = undefined;
     }
@@ -186,7 +188,9 @@ export class TestListener {
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#open.add(socket);
       socket.on('close', () => this.#open.delete(socket));
-      this.#accept(new TestConnection(socket));
+      const connection = new TestConnection(socket);
+      connection.patience = Number.POSITIVE_INFINITY;
+      this.#accept(connection);
     });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);

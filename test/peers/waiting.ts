@@ -3,8 +3,9 @@
 /** How long a test waits for an event before it says what it waited for. */
 const PATIENCE_MS = 30_000;
 
-/** `promise`, or after 30 s (or `ms`) an error that names `what` was waited for. */
+/** `promise`, or after 30 s (or `ms`) an error that names `what` was waited for. `Infinity` waits for ever. */
 export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE_MS): Promise<T> {
+  if (ms === Number.POSITIVE_INFINITY) return promise;
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error(`waited ${ms / 1000} s for ${what}`)), ms);
   try {
