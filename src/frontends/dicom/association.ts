@@ -1,0 +1,425 @@
+/**
+ * One association, from TCP accept to its log line: read the request, ask the director, try the candidates, relay the
+ * answer, then hand both connections to a conversation. Until a server accepted, the client sees nothing of the search.
+ */
+import {
+  type Associate,
+  DICOM_APPLICATION_CONTEXT,
+  indexAssociate,
+} from '../../../protocols/dicom/associate.ts';
+import { restoreAes, withCalledAe } from '../../../protocols/dicom/associate-write.ts';
+import { associationFacts } from '../../../protocols/dicom/facts.ts';
+import { PDU } from '../../../protocols/dicom/pdu.ts';
+import { createPduCollector } from '../../../protocols/dicom/pdu-collector.ts';
+import { PduFault } from '../../../protocols/dicom/pdu-fault.ts';
+import { isTransient, type Reject, writeAbort, writeReject } from '../../../protocols/dicom/small-pdus.ts';
+import type { Facts } from '../../../protocols/facts.ts';
+import type { Candidate, Choice, Director } from '../../director/director.ts';
+import type { GantryError } from '../../errors.ts';
+import { notice } from '../../observe/events.ts';
+import type { Server } from '../../pools/server.ts';
+import type { Channel, ChannelHandler } from '../../relay/channel.ts';
+import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
+import { dismiss } from '../../relay/dismiss.ts';
+import type { ConnectionView } from '../front-end.ts';
+import { Conversation, type ConversationTimeouts } from './conversation.ts';
+import { AssociationRecord } from './record.ts';
+import { REJECTIONS, rejectionNamed, tripleOf } from './rejections.ts';
+import { type AttemptListener, ServerAttempt } from './server-attempt.ts';
+
+export interface AssociationTimeouts extends ConversationTimeouts {
+  /** Milliseconds from TCP accept to a whole A-ASSOCIATE-RQ (ARTIM). */
+  readonly request: number;
+  /** Milliseconds a try may take, connect and answer, while there is another candidate. */
+  readonly connect: number;
+  /** Milliseconds for all tries together. */
+  readonly accept: number;
+}
+
+/** What the front-end is to its associations. */
+export interface AssociationHost {
+  readonly vip: string;
+  readonly director: Director;
+  readonly deadlines: Deadlines;
+  readonly now: () => number;
+  readonly timeouts: AssociationTimeouts;
+  readonly ignoreCase: boolean;
+  /** Counts the association in when the limits of the VIP and of its calling AE leave room for it. */
+  admit(callingAe: string): boolean;
+  /** May this server get one more association of this VIP? */
+  hasRoom(server: Server): boolean;
+  /** Takes a slot of the server, and gives it back. */
+  take(server: Server): void;
+  free(server: Server): void;
+  /** Puts the association in the wait queue: `tryAgain` is called when something got free. False: no queue. */
+  wait(association: Association): boolean;
+  /** The association is over, both connections are gone. Called once. */
+  over(association: Association): void;
+}
+
+const TLS_ON_PLAIN_PORT =
+  'a client spoke TLS to this plain port: give it the TLS port, or turn TLS off in the client';
+
+type Phase = 'request' | 'waiting' | 'trying' | 'open' | 'over';
+
+export class Association implements ChannelHandler, AttemptListener {
+  readonly record: AssociationRecord;
+  readonly #host: AssociationHost;
+  readonly #client: Channel;
+  readonly #collector = createPduCollector();
+  readonly #timer: Deadline;
+  #tryTimer: Deadline | undefined;
+  #phase: Phase = 'request';
+  #facts: Facts | undefined;
+  #choice: Choice | undefined;
+  #candidate: Candidate | undefined;
+  #attempt: ServerAttempt | undefined;
+  #server: Channel | undefined;
+  #conversation: Conversation | undefined;
+  /** The rejection to relay when nobody accepts: the last, but a transient one goes before a permanent one. */
+  #rejection: { readonly pdu: Buffer; readonly reject: Reject } | undefined;
+  /** Servers that rejected for ever: drift, when another one accepts. */
+  #refusedBy: string[] = [];
+  /** A server could not be had at all, so a permanent rejection by another is not the last word. */
+  #someFailed = false;
+  #admitted = false;
+  #urgent = false;
+
+  constructor(client: Channel, host: AssociationHost) {
+    this.#client = client;
+    this.#host = host;
+    this.record = new AssociationRecord(host.vip, client.remote.host, host.now());
+    client.handler = this;
+    this.#timer = host.deadlines.after(host.timeouts.request, () => this.#timeUp());
+  }
+
+  get isUrgent(): boolean {
+    return this.#urgent;
+  }
+
+  get callingAe(): string {
+    return this.record.request?.callingAe ?? '';
+  }
+
+  get isAdmitted(): boolean {
+    return this.#admitted;
+  }
+
+  get view(): ConnectionView {
+    const { client, pool, server, rule, reason, started, request } = this.record;
+    const counts = Object.values(this.#conversation?.counts ?? {});
+    return {
+      client,
+      facts: request ? { calling: request.callingAe, called: request.calledAe } : {},
+      pool,
+      server,
+      rule,
+      reason,
+      phase: this.#phase,
+      bytes: { toServer: this.#client.bytesRead, toClient: this.#client.bytesWritten },
+      messages: counts.flatMap((statuses) => Object.values(statuses)).reduce((sum, count) => sum + count, 0),
+      started,
+    };
+  }
+
+  /** Something got free: looks for a server again. True when it need not wait any longer. */
+  tryAgain(): boolean {
+    if (this.#phase === 'waiting') this.#seek();
+    return this.#phase !== 'waiting';
+  }
+
+  /** The wait is over, nothing got free. */
+  waitIsOver(): void {
+    if (this.#phase === 'waiting')
+      this.#reject(REJECTIONS['local-limit-exceeded'], 'no slot got free in time');
+  }
+
+  /** Ends it from the balancer's side (shutdown). */
+  abort(detail: string): void {
+    if (this.#conversation) this.#conversation.abort(detail);
+    else if (this.#phase !== 'over') this.#abort(2, 0, detail);
+  }
+
+  // What the client sends before a server accepted.
+
+  read(bytes: Buffer): void {
+    try {
+      let collected = this.#collector.push(bytes);
+      while (collected && this.#phase !== 'over') {
+        this.#pdu(collected.type, collected.pdu);
+        collected = collected.rest.length > 0 ? this.#collector.push(collected.rest) : undefined;
+      }
+    } catch (fault) {
+      if (!(fault instanceof PduFault)) throw fault;
+      if (fault.kind === 'tls') this.#drop(TLS_ON_PLAIN_PORT);
+      else this.#abort(fault.abortSource, fault.abortReason, `malformed: ${fault.message}`);
+    }
+  }
+
+  ended(): void {
+    this.closed(undefined);
+  }
+
+  closed(error: GantryError | undefined): void {
+    if (this.#phase === 'over') return;
+    const how = error ? 'was lost' : 'closed its connection';
+    if (this.#phase === 'request') {
+      if (this.#client.bytesRead === 0) this.#forget('a client connected and closed');
+      else this.#leave('abort', undefined, `the client ${how} inside its request`);
+    } else {
+      this.#leave('abort', undefined, `the client ${how} before a server answered`);
+    }
+  }
+
+  /** PS3.8 Table 9-10: Sta2 while the request is awaited, Sta3 once it is here. */
+  #pdu(type: number, pdu: Buffer): void {
+    if (type === PDU.A_ABORT) {
+      this.#leave('abort', `${pdu[8]}/${pdu[9]}`, 'the client aborted');
+    } else if (type === PDU.A_ASSOCIATE_RQ && this.#phase === 'request') {
+      this.#requested(indexAssociate(pdu));
+    } else {
+      this.#abort(2, 2, `PDU type ${type} came out of turn`);
+    }
+  }
+
+  #requested(request: Associate): void {
+    this.#timer.cancel();
+    this.record.request = request;
+    if ((request.protocolVersion & 1) === 0) {
+      this.#reject(REJECTIONS['protocol-version-not-supported'], 'protocol version bit 0 is not set');
+    } else if (request.applicationContext !== DICOM_APPLICATION_CONTEXT) {
+      this.#reject(REJECTIONS['application-context-not-supported'], 'the application context is not DICOM');
+    } else {
+      const { vip, ignoreCase } = this.#host;
+      const { remote, local } = this.#client;
+      const extra = { client: remote.host, port: String(local.port), vip };
+      this.#facts = associationFacts(request, extra, { ignoreCase });
+      this.#seek();
+    }
+  }
+
+  // The search for a server.
+
+  #seek(): void {
+    const host = this.#host;
+    this.#admitted ||= host.admit(this.callingAe);
+    const choice = host.director.choose(this.#facts!, { hasRoom: (server) => host.hasRoom(server) });
+    this.#choice = choice;
+    this.#urgent = choice.urgent;
+    this.record.rule = choice.rule;
+    this.record.pool = choice.pool?.name;
+    if (choice.reject !== undefined) {
+      this.#reject(rejectionNamed(choice.reject), `rule ${choice.rule}`);
+    } else if (!this.#admitted) {
+      choice.abandon();
+      this.#wait('a limit of associations is reached');
+    } else {
+      this.#phase = 'trying';
+      this.#tryNext(choice.next());
+    }
+  }
+
+  #wait(why: string): void {
+    this.#phase = 'waiting';
+    if (!this.#host.wait(this)) this.#reject(REJECTIONS['local-limit-exceeded'], why);
+  }
+
+  #tryNext(candidate: Candidate | undefined): void {
+    const { deadlines, timeouts } = this.#host;
+    if (!candidate) {
+      this.#noCandidate();
+      return;
+    }
+    const first = this.#candidate === undefined && this.record.attempts === 0;
+    if (first) this.#timer.restart(timeouts.accept);
+    this.#candidate = candidate;
+    this.#host.take(candidate.server);
+    this.record.attempts++;
+    this.record.server = candidate.server.name;
+    this.record.reason = candidate.reason;
+    const { server } = candidate;
+    const request = this.record.request!;
+    const bytes = server.ae === undefined ? request.bytes : withCalledAe(request.bytes, server.ae);
+    const target = { host: server.host, port: server.port ?? this.#client.local.port };
+    if (this.#tryTimer) this.#tryTimer.restart();
+    else this.#tryTimer = deadlines.after(timeouts.connect, () => this.#tryIsSlow());
+    this.#attempt = new ServerAttempt(target, bytes, this, deadlines, timeouts.release);
+  }
+
+  /** The try has used its time. It goes on while there is nobody else to ask. */
+  #tryIsSlow(): void {
+    if (this.#phase !== 'trying') return;
+    const next = this.#choice!.next();
+    if (!next) return;
+    this.#giveUpAttempt();
+    this.#tryNext(next);
+  }
+
+  #giveUpAttempt(): void {
+    const { server } = this.#candidate!;
+    const reason = this.#attempt!.isConnected
+      ? 'accepts connections but does not answer'
+      : 'does not connect';
+    this.#attempt!.giveUp();
+    this.#attempt = undefined;
+    this.#someFailed = true;
+    server.dialFailed(reason, this.#host.now());
+    this.#host.free(server);
+    this.#candidate = undefined;
+  }
+
+  #noCandidate(): void {
+    const choice = this.#choice!;
+    const why = choice.exhausted;
+    choice.abandon();
+    if (why === 'full' && this.record.attempts === 0) {
+      this.#wait('every server has as many associations as it may');
+    } else if (this.#rejection && (isTransient(this.#rejection.reject) || !this.#someFailed)) {
+      this.#relayRejection();
+    } else {
+      const detail = this.record.attempts > 0 ? 'no server could be had' : 'no server is up';
+      this.#reject(REJECTIONS['temporary-congestion'], detail);
+    }
+  }
+
+  accepted(server: Channel, accept: Associate, rest: Buffer): void {
+    const { timeouts, deadlines, now } = this.#host;
+    const candidate = this.#candidate!;
+    const target = candidate.server;
+    const client = this.#client;
+    this.#timer.cancel();
+    this.#tryTimer?.cancel();
+    this.#attempt = undefined;
+    this.#phase = 'open';
+    this.#server = server;
+    target.dialAnswered(now());
+    this.#choice!.settle();
+    for (const name of this.#refusedBy) {
+      notice(
+        'warn',
+        'a server rejects for ever what another accepts: are their AE titles configured alike?',
+        {
+          pool: this.record.pool,
+          server: name,
+          acceptedBy: target.name,
+        },
+      );
+    }
+    this.record.acceptedContexts = accept.presentationContexts.filter(({ result }) => result === 0).length;
+    const ac = target.ae === undefined ? accept.bytes : restoreAes(accept.bytes, this.record.request!.bytes);
+    client.write(ac);
+    const behind = rest.length > 0 ? Buffer.from(rest) : undefined;
+    if (behind) client.write(behind);
+    this.#conversation = new Conversation(
+      {
+        client,
+        server,
+        target,
+        record: this.record,
+        timeouts,
+        deadlines,
+        now,
+        over: () => this.#over(),
+      },
+      behind,
+    );
+  }
+
+  rejected(pdu: Buffer, reject: Reject): void {
+    const { server } = this.#candidate!;
+    server.dialAnswered(this.#host.now());
+    this.#host.free(server);
+    this.#candidate = undefined;
+    this.#attempt = undefined;
+    if (!isTransient(reject)) this.#refusedBy.push(server.name);
+    const kept = this.#rejection;
+    if (!kept || isTransient(reject) || !isTransient(kept.reject)) this.#rejection = { pdu, reject };
+    this.#tryNext(this.#choice!.next());
+  }
+
+  failed(error: GantryError): void {
+    const { server } = this.#candidate!;
+    server.dialFailed(error.message, this.#host.now());
+    this.#host.free(server);
+    this.#candidate = undefined;
+    this.#attempt = undefined;
+    this.#someFailed = true;
+    this.#tryNext(this.#choice!.next());
+  }
+
+  // Endings without a conversation.
+
+  #timeUp(): void {
+    if (this.#phase === 'request') {
+      this.#drop('no A-ASSOCIATE-RQ came in time');
+    } else if (this.#phase === 'trying') {
+      this.#giveUpAttempt();
+      this.#choice!.abandon();
+      if (this.#rejection && isTransient(this.#rejection.reject)) this.#relayRejection();
+      else this.#reject(REJECTIONS['temporary-congestion'], 'no server answered in time');
+    }
+  }
+
+  #reject(rejection: Reject, detail: string): void {
+    const { result, source, reason } = rejection;
+    this.#leave('reject', tripleOf(rejection), detail, writeReject(result, source, reason));
+  }
+
+  #relayRejection(): void {
+    const { pdu, reject } = this.#rejection!;
+    this.#leave('reject', tripleOf(reject), 'rejected by the server', pdu);
+  }
+
+  #abort(source: number, reason: number, detail: string): void {
+    this.#leave('abort', `${source}/${reason}`, detail, writeAbort(source, reason));
+  }
+
+  /** Closes without a word: what this client speaks is not DICOM, or it says nothing. */
+  #drop(detail: string): void {
+    notice('info', detail, { vip: this.record.vip, client: this.record.client });
+    this.#forget(detail);
+  }
+
+  /** Ends what never became an association: no line in the log of associations. */
+  #forget(detail: string): void {
+    notice('debug', detail, { vip: this.record.vip, client: this.record.client });
+    this.#close();
+  }
+
+  #leave(end: 'reject' | 'abort', code: string | undefined, detail: string, lastWords?: Buffer): void {
+    this.record.ends(end, code, detail);
+    this.#close(lastWords, true);
+  }
+
+  #close(lastWords?: Buffer, publish = false): void {
+    const { deadlines, timeouts } = this.#host;
+    this.#phase = 'over';
+    this.#timer.cancel();
+    this.#tryTimer?.cancel();
+    if (this.#attempt) {
+      this.#attempt.giveUp();
+      this.#attempt = undefined;
+      this.#choice?.abandon();
+    }
+    if (this.#candidate) this.#host.free(this.#candidate.server);
+    this.#candidate = undefined;
+    dismiss(this.#client, deadlines, timeouts.release, lastWords);
+    if (publish) this.#publish();
+    this.#host.over(this);
+  }
+
+  /** The conversation ended and both connections are gone. */
+  #over(): void {
+    this.#phase = 'over';
+    this.record.bytesToServer = this.#server!.bytesWritten;
+    this.record.bytesToClient = this.#client.bytesWritten;
+    this.#host.free(this.#candidate!.server);
+    this.#candidate = undefined;
+    this.#publish();
+    this.#host.over(this);
+  }
+
+  #publish(): void {
+    this.record.publish(this.#host.now());
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * An open association: bytes pass both ways, PDUs are followed without being held. Decides what the peers are told when
+ * one of them is lost, stalls, or stays silent too long.
+ *
+ * The rule everything here serves: an A-ABORT is written only at a PDU boundary of that direction. Inside a PDU the
+ * connection is reset, because ten stray bytes could complete a data fragment and become pixels.
+ */
+import { createOperations, type Operations } from '../../../protocols/dicom/operations.ts';
+import { PDU } from '../../../protocols/dicom/pdu.ts';
+import { createPduFollower, type PduFollower, type PduSink } from '../../../protocols/dicom/pdu-follower.ts';
+import { writeAbort } from '../../../protocols/dicom/small-pdus.ts';
+import type { GantryError } from '../../errors.ts';
+import type { Server } from '../../pools/server.ts';
+import type { Channel } from '../../relay/channel.ts';
+import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
+import { dismiss } from '../../relay/dismiss.ts';
+import { type Direction, type Side, type Splice, splice } from '../../relay/splice.ts';
+import type { AssociationRecord } from './record.ts';
+
+export interface ConversationTimeouts {
+  /** Milliseconds without a byte inside a PDU. */
+  readonly stall: number;
+  /** Milliseconds without a byte between PDUs while no operation is open. */
+  readonly idle: number;
+  /** Milliseconds from A-RELEASE-RQ or A-ABORT to the end of both connections. */
+  readonly release: number;
+}
+
+export interface ConversationOptions {
+  readonly client: Channel;
+  readonly server: Channel;
+  readonly target: Server;
+  readonly record: AssociationRecord;
+  readonly timeouts: ConversationTimeouts;
+  readonly deadlines: Deadlines;
+  readonly now: () => number;
+  /** Both connections are gone. */
+  readonly over: () => void;
+}
+
+/** A provider abort with no reason given, PS3.8 Table 9-26: what a peer hears when the other one is lost. */
+const ABORT_PROVIDER = writeAbort(2, 0);
+
+export class Conversation {
+  readonly #options: ConversationOptions;
+  readonly #operations: Operations;
+  readonly #toServer: PduFollower;
+  readonly #toClient: PduFollower;
+  readonly #splice: Splice;
+  readonly #watch: Deadline;
+  readonly #watchEvery: number;
+  /** Chunks seen, now and at the last look: a chunk costs no clock reading. */
+  #chunks = 0;
+  #chunksAtLastLook = 0;
+  /** Milliseconds without a chunk, counted in looks. */
+  #quiet = 0;
+  #leaving: Deadline | undefined;
+  #releaseRequests = 0;
+  #releaseResponses = 0;
+  /** Released, or aborted by a peer: nobody is owed an abort any more. */
+  #orderly = false;
+  #finishing = false;
+  #open = 2;
+  #bytesInFlight = 0;
+
+  /** `rest`: what the server sent right behind its A-ASSOCIATE-AC; the caller has written it to the client. */
+  constructor(options: ConversationOptions, rest: Buffer | undefined) {
+    this.#options = options;
+    const { client, server, deadlines, timeouts } = options;
+    const load = options.target.load;
+    this.#operations = createOperations({
+      now: options.now,
+      started: () => load.operationStarted(),
+      ended: (ms, outcome) => {
+        load.operationEnded(ms, outcome);
+        if (this.#operations.inFlight === 0) this.#countInFlight(0);
+      },
+    });
+    this.#toServer = createPduFollower(this.#sink('toServer'));
+    this.#toClient = createPduFollower(this.#sink('toClient'));
+    if (rest) this.#toClient.push(rest);
+    this.#watchEvery = Math.max(50, Math.min(timeouts.stall, timeouts.idle) / 4);
+    this.#watch = deadlines.after(this.#watchEvery, () => this.#look());
+    this.#splice = splice(client, server, {
+      tap: (bytes, direction) => this.#tap(bytes, direction),
+      ended: (direction) => this.#ended(direction),
+      closed: (side, error) => this.#closed(side, error),
+    });
+  }
+
+  /** Operation → status → count, so far. */
+  get counts(): Operations['counts'] {
+    return this.#operations.counts;
+  }
+
+  /** Ends the association from the balancer's side (halt, shutdown): an abort or a reset to both. */
+  abort(detail: string): void {
+    this.#options.record.ends('abort', '2/0', detail);
+    this.#finish();
+  }
+
+  #tap(bytes: Buffer, direction: Direction): void {
+    this.#chunks++;
+    if (direction === 'toServer') {
+      this.#toServer.push(bytes);
+      if (this.#operations.inFlight > 0) this.#countInFlight(this.#bytesInFlight + bytes.length);
+    } else {
+      this.#toClient.push(bytes);
+    }
+  }
+
+  #countInFlight(bytes: number): void {
+    this.#options.target.load.bytesInFlight += bytes - this.#bytesInFlight;
+    this.#bytesInFlight = bytes;
+  }
+
+  #sink(direction: Direction): PduSink {
+    const { record } = this.#options;
+    const from = direction === 'toServer' ? 'client' : 'server';
+    return {
+      pduEnd: (type, source, reason) => {
+        if (type === PDU.A_RELEASE_RQ) {
+          this.#releaseRequests++;
+          this.#leaves();
+        } else if (type === PDU.A_RELEASE_RP) {
+          // In a collision (PS3.8 7.2.2.7) both requests get their response before it is over.
+          this.#releaseResponses++;
+          if (this.#releaseResponses >= this.#releaseRequests) {
+            this.#orderly = true;
+            record.ends('release', undefined);
+          }
+        } else if (type === PDU.A_ABORT) {
+          this.#orderly = true;
+          record.ends('abort', `${source}/${reason}`, `the ${from} aborted`);
+          this.#leaves();
+        }
+      },
+      command: (command) => this.#operations.command(command, direction),
+      fault: (message) => {
+        record.detail ??= `the ${from} broke PS3.8: ${message}`;
+      },
+    };
+  }
+
+  /** The association is on its way out: both connections are gone within the release time. */
+  #leaves(): void {
+    this.#leaving ??= this.#options.deadlines.after(this.#options.timeouts.release, () => {
+      this.#options.record.ends('abort', '2/0', 'the release was not answered in time');
+      this.#finish();
+    });
+  }
+
+  #look(): void {
+    if (this.#finishing) return;
+    if (this.#chunks !== this.#chunksAtLastLook) {
+      this.#chunksAtLastLook = this.#chunks;
+      this.#quiet = 0;
+    } else {
+      this.#quiet += this.#watchEvery;
+    }
+    const { stall, idle } = this.#options.timeouts;
+    const inside = this.#toServer.insidePdu || this.#toClient.insidePdu;
+    if (inside && this.#quiet >= stall) {
+      // Who does not take what the other sends is the one that stalls.
+      const { client, server } = this.#options;
+      const side = this.#toServer.insidePdu
+        ? server.pending > 0
+          ? 'server'
+          : 'client'
+        : client.pending > 0
+          ? 'client'
+          : 'server';
+      this.abort(`the ${side} stalled inside a PDU`);
+    } else if (!inside && this.#operations.inFlight === 0 && this.#quiet >= idle) {
+      this.abort('the association was idle too long');
+    } else {
+      this.#watch.restart();
+    }
+  }
+
+  #ended(direction: Direction): 'forward' | 'handled' {
+    if (this.#orderly) {
+      this.#leaves();
+      return 'forward';
+    }
+    this.#lost(direction === 'toServer' ? 'client' : 'server', 'closed its connection');
+    return 'handled';
+  }
+
+  #closed(side: Side, error: GantryError | undefined): void {
+    if (this.#orderly) this.#finish();
+    else this.#lost(side, error ? 'was lost' : 'closed its connection');
+  }
+
+  #lost(side: Side, how: string): void {
+    this.abort(`the ${side} ${how} while the association was open`);
+  }
+
+  #finish(): void {
+    if (this.#finishing) return;
+    this.#finishing = true;
+    this.#splice.stop();
+    this.#watch.cancel();
+    this.#leaving?.cancel();
+    this.#countInFlight(0);
+    this.#operations.abandon();
+    const { record, client, server } = this.#options;
+    record.operations = this.#operations.counts;
+    this.#part(server, this.#toServer);
+    this.#part(client, this.#toClient);
+  }
+
+  /** Sends one peer away: a FIN after an orderly end, else an abort at a PDU boundary, a reset inside a PDU. */
+  #part(channel: Channel, follower: PduFollower): void {
+    const { deadlines, timeouts } = this.#options;
+    if (this.#orderly || follower.atBoundary) {
+      const lastWords = this.#orderly ? undefined : ABORT_PROVIDER;
+      dismiss(channel, deadlines, timeouts.release, lastWords, () => this.#isGone());
+    } else if (channel.open) {
+      channel.handler = { read() {}, ended() {}, closed: () => this.#isGone() };
+      channel.reset();
+    } else {
+      this.#isGone();
+    }
+  }
+
+  #isGone(): void {
+    if (--this.#open === 0) this.#options.over();
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Who waits for a slot: urgent ones first, the others in the order they came. Everybody gets another try when something
+ * got free, because each may be waiting for something else (a server, a limit of its AE title).
+ */
+import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
+
+export interface Waiting {
+  readonly isUrgent: boolean;
+  /** Something got free. True when the guest found what it wanted and leaves; otherwise it keeps its place. */
+  tryAgain(): boolean;
+  waitIsOver(): void;
+}
+
+export class WaitingRoom<Guest extends Waiting> {
+  readonly #ms: number;
+  readonly #deadlines: Deadlines;
+  /** In order of arrival; a Map keeps it. */
+  readonly #guests = new Map<Guest, Deadline>();
+
+  /** `ms`: how long anybody may wait; 0 lets nobody in. */
+  constructor(ms: number, deadlines: Deadlines) {
+    this.#ms = ms;
+    this.#deadlines = deadlines;
+  }
+
+  get size(): number {
+    return this.#guests.size;
+  }
+
+  /** True when the guest waits from now on, or waited already. */
+  enter(guest: Guest): boolean {
+    if (this.#ms === 0) return false;
+    if (!this.#guests.has(guest)) {
+      const timeUp = () => {
+        this.#guests.delete(guest);
+        guest.waitIsOver();
+      };
+      this.#guests.set(guest, this.#deadlines.after(this.#ms, timeUp));
+    }
+    return true;
+  }
+
+  leave(guest: Guest): void {
+    this.#guests.get(guest)?.cancel();
+    this.#guests.delete(guest);
+  }
+
+  /** Lets everybody try again, the urgent first. */
+  serve(): void {
+    if (this.#guests.size === 0) return;
+    const guests = [...this.#guests.keys()];
+    const inTurn = [
+      ...guests.filter(({ isUrgent }) => isUrgent),
+      ...guests.filter(({ isUrgent }) => !isUrgent),
+    ];
+    for (const guest of inTurn) {
+      if (this.#guests.has(guest) && guest.tryAgain()) this.leave(guest);
+    }
+  }
+}
