@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { type health, type persistence, pools } from './pool-schema.ts';
 import { notBuilt } from './record.ts';
 import { choice, flag, listenAddress, text } from './scalars.ts';
-import { dicomSchema, hl7Schema, timeouts, vips, type When } from './vip-schema.ts';
+import { type hl7Schema, timeouts, vips, type When } from './vip-schema.ts';
 
 export type { When };
 
@@ -50,7 +50,8 @@ export const fileSchema = z.strictObject({
   user: notBuilt(),
 });
 
-type File = z.output<typeof fileSchema>;
+/** A file that the schema accepts, before what belongs together is put together. */
+export type File = z.output<typeof fileSchema>;
 
 /** An address to listen on; port 0: the system chooses. */
 export interface ListenAddress {
@@ -76,7 +77,7 @@ export interface RouteConfiguration {
   readonly onAmbiguous: Hl7Configuration['onAmbiguous'] | undefined;
 }
 
-interface VipCommon {
+export interface VipCommon {
   readonly name: string;
   readonly listen: readonly ListenAddress[];
   readonly routes: readonly RouteConfiguration[];
@@ -143,8 +144,9 @@ export interface Hl7Vip extends VipCommon {
     readonly whenUnavailable: Hl7Configuration['whenUnavailable'];
     /** Bytes. */
     readonly maxFrame: number;
-    readonly startBlock: Buffer;
-    readonly endBlock: Buffer;
+    /** The byte before each message, and the one after it. */
+    readonly startBlock: number;
+    readonly endBlock: number;
     readonly timeouts: Hl7Timeouts;
   };
 }
@@ -161,111 +163,4 @@ export interface Configuration {
   readonly drain: number;
   readonly pools: readonly PoolConfiguration[];
   readonly vips: readonly VipConfiguration[];
-}
-
-const DICOM_TIMEOUTS: DicomTimeouts = {
-  request: 30_000,
-  connect: 2000,
-  accept: 5000,
-  stall: 60_000,
-  idle: 1_800_000,
-  release: 5000,
-};
-const HL7_TIMEOUTS: Hl7Timeouts = { connect: 2000, stall: 60_000, idle: undefined };
-
-/** From the file's own form to the form that rooms are given. */
-export function normalise(file: File): Configuration {
-  return {
-    admin: file.admin,
-    log: file.log,
-    table: file.table,
-    drain: file.timeouts.drain ?? 60_000,
-    pools: file.pools,
-    vips: file.vips.flatMap((vip) => normaliseVip(vip, file.timeouts)),
-  };
-}
-
-type FileVip = File['vips'][number];
-type Timeouts = File['timeouts'];
-
-function normaliseVip(vip: FileVip, general: Timeouts): VipConfiguration[] {
-  const common: VipCommon = {
-    name: vip.name,
-    listen: vip.listen,
-    pool: vip.pool,
-    persistence: vip.persistence,
-    limits: {
-      associations: vip.limits.associations,
-      perCalling: vip.limits.perCalling,
-      perServer: vip.limits.perServer,
-    },
-    routes: vip.routes.map((route) => ({
-      when: route.when,
-      pool: route.reject === undefined ? (route.pool ?? vip.pool) : undefined,
-      reject: route.reject,
-      balance: route.balance,
-      urgent: route.urgent,
-      onAmbiguous: route.onAmbiguous,
-    })),
-  };
-  if (vip.protocol === 'dicom') {
-    const {
-      route,
-      wait,
-      whenUnavailable,
-      ignoreCase,
-      clients = {},
-      timeouts,
-    } = vip.dicom ?? dicomSchema.parse({});
-    return [
-      {
-        ...common,
-        protocol: 'dicom',
-        dicom: {
-          route,
-          wait,
-          whenUnavailable,
-          ignoreCase,
-          clients,
-          timeouts: closest(DICOM_TIMEOUTS, general, vip.timeouts, timeouts),
-        },
-      },
-    ];
-  }
-  if (vip.protocol === 'hl7') {
-    const { delivery, order, senderTimeout, ackTimeout, ackMatch, onAmbiguous, ...rest } =
-      vip.hl7 ?? hl7Schema.parse({});
-    const { whenUnavailable, maxFrame, startBlock, endBlock } = rest;
-    return [
-      {
-        ...common,
-        protocol: 'hl7',
-        hl7: {
-          delivery,
-          order,
-          senderTimeout,
-          ackTimeout,
-          ackMatch,
-          onAmbiguous,
-          whenUnavailable,
-          maxFrame,
-          startBlock,
-          endBlock,
-          timeouts: closest(HL7_TIMEOUTS, general, vip.timeouts),
-        },
-      },
-    ];
-  }
-  return [];
-}
-
-/** For each time-out of `defaults`: the value of the last of `places` that has one. */
-function closest<T extends object>(defaults: T, ...places: (Partial<Timeouts> | undefined)[]): T {
-  const result = { ...defaults };
-  for (const place of places) {
-    for (const [name, value] of Object.entries(place ?? {})) {
-      if (name in defaults && value !== undefined) Object.assign(result, { [name]: value });
-    }
-  }
-  return result;
 }

@@ -125,6 +125,15 @@ const senderTimeout = z.union([
 
 const ACKNOWLEDGEMENTS = ['AE', 'AR', 'CE', 'CR'] as const;
 
+/** The byte that begins or ends a frame. A carriage return can be neither: it ends segments. */
+const blockByte = text.transform((written, context) => {
+  const value = /^(0x[0-9A-Fa-f]{1,2}|\d{1,3})$/.test(written) ? Number(written) : Number.NaN;
+  if (value <= 0xff && value !== 0x0d) return value;
+  const message = `"${written}" is not a byte: 0x0B or 11 would be right, and anything but 0x0D`;
+  context.issues.push({ code: 'custom', message, input: written });
+  return z.NEVER;
+});
+
 const hl7 = z.strictObject({
   delivery: choice(['relay'], ['store'])
     .prefault('relay')
@@ -156,8 +165,8 @@ const hl7 = z.strictObject({
   maxFrame: size(1024, 2 ** 30)
     .prefault('64MiB')
     .describe('The longest message.'),
-  startBlock: bytes(1).prefault('0x0B').describe('The byte before each message.'),
-  endBlock: bytes(2).prefault('0x1C0D').describe('The two bytes after each message.'),
+  startBlock: blockByte.prefault('0x0B').describe('The byte before each message.'),
+  endBlock: blockByte.prefault('0x1C').describe('The byte after each message, before the carriage return.'),
   pipeline: notBuilt(),
   duplicates: notBuilt(),
   release2: notBuilt(),
@@ -167,21 +176,6 @@ const hl7 = z.strictObject({
   maxAttempts: notBuilt(),
   onPoison: notBuilt(),
 });
-
-/** `length` bytes as hexadecimal text. */
-function bytes(length: number) {
-  return text.transform((written, context) => {
-    const digits = /^0x([0-9A-Fa-f]+)$/.exec(written)?.[1];
-    if (digits?.length === 2 * length) return Buffer.from(digits, 'hex');
-    const right = `0x${'0B1C0D'.slice(length === 1 ? 0 : 2, length === 1 ? 2 : 6)}`;
-    context.issues.push({
-      code: 'custom',
-      message: `"${written}" is not ${length} bytes in hexadecimal: ${right} would be right`,
-      input: written,
-    });
-    return z.NEVER;
-  });
-}
 
 export const vips = named(
   word,
@@ -195,7 +189,10 @@ export const vips = named(
     pool: word.optional().describe('When no rule matches; without it, what no rule matches is rejected.'),
     persistence: persistence.optional().describe('What keeps coming back to the same server. Default: none.'),
     limits: limits.prefault({}).describe('DICOM: limits of associations.'),
-    timeouts: timeouts.optional().describe('Goes before `timeouts` of the top.'),
+    timeouts: timeouts
+      .extend({ drain: notBuilt('`drain` of one VIP') })
+      .optional()
+      .describe('Goes before `timeouts` of the top.'),
     dicom: dicom.optional().describe('For `protocol: dicom`.'),
     hl7: hl7.optional().describe('For `protocol: hl7`.'),
     tls: notBuilt(),
