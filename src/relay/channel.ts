@@ -1,6 +1,6 @@
 /**
  * A channel: one TCP connection as the front-ends see it. Reads come through a callback from a buffer that is used
- * again, writes hand bytes to the kernel at once. `createChannel` in `tcp-channel.ts` makes them.
+ * again, writes hand bytes to the kernel at once. `dial` and `listen` make them.
  */
 import type { GantryError } from '../errors.ts';
 
@@ -14,7 +14,8 @@ export interface ChannelHandler {
   connected?(): void;
   /**
    * Bytes arrived. They are the channel's own buffer: valid until this returns, or, when this called `pause()`,
-   * until `resume()`. Whoever keeps them longer copies them.
+   * until `resume()`. Whoever keeps them longer copies them - but for a `write` of any channel: a buffer is not read
+   * into while an unfinished write still reads from it.
    */
   read(bytes: Buffer): void;
   /** The peer sent FIN: no more reads. Writing still works until `end()` or `reset()`. */

@@ -11,7 +11,16 @@ import type { OnReadOpts, Socket } from 'node:net';
 import type { GantryError } from '../errors.ts';
 import type { Channel, ChannelHandler, Endpoint } from './channel.ts';
 import { brokenError, connectError } from './connection-error.ts';
-import { giveBuffer, SMALL_BUFFER, takeLargeBuffer, takeSmallBuffer } from './read-buffers.ts';
+import {
+  giveBuffer,
+  holdMemory,
+  isInUse,
+  releaseMemory,
+  SMALL_BUFFER,
+  takeLargeBuffer,
+  takeSmallBuffer,
+  whenFree,
+} from './read-buffers.ts';
 
 /** Options every channel's socket is made with. */
 export const SOCKET_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: 0 } as const;
@@ -55,8 +64,12 @@ export class TcpChannel implements Channel {
   /** Written before the connection was there. */
   #early: Uint8Array[] | undefined;
   #earlyBytes = 0;
-  /** The `done` callbacks of writes that the kernel has not taken yet, in order. */
-  readonly #waiting: (() => void)[] = [];
+  /** Writes that the kernel has not finished, in order, and what to call for each when it has. */
+  readonly #unfinished: Uint8Array[] = [];
+  readonly #done: ((() => void) | undefined)[] = [];
+  readonly #readOn = () => {
+    if (!this.#paused && !this.#reading && this.open) this.#socket.read(0);
+  };
 
   /** `attach` follows. */
   constructor(direct: boolean, handler: ChannelHandler = NOBODY) {
@@ -70,7 +83,7 @@ export class TcpChannel implements Channel {
   attach(socket: Socket, dialled?: Endpoint): this {
     this.#socket = socket;
     socket.on('end', () => this.#end());
-    socket.on('drain', () => this.#taken(this.#waiting.length));
+    socket.on('drain', () => this.#finishWrites(this.#unfinished.length));
     socket.on('error', (error) => {
       this.#error = error;
     });
@@ -115,7 +128,9 @@ export class TcpChannel implements Channel {
       this.#early.push(bytes);
       this.#earlyBytes += bytes.length;
     }
-    if (done !== undefined) this.#waiting.push(done);
+    holdMemory(bytes);
+    this.#unfinished.push(bytes);
+    this.#done.push(done);
     return false;
   }
 
@@ -123,8 +138,8 @@ export class TcpChannel implements Channel {
     if (this.#paused) return;
     this.#paused = true;
     if (this.onread === undefined) this.#socket.pause();
-    else if (this.#reading)
-      this.#held = true; // the read callback's answer stops the reading
+    // The read callback's answer stops the reading.
+    else if (this.#reading) this.#held = true;
     else if (this.#connected) this.#socket.pause();
   }
 
@@ -134,7 +149,10 @@ export class TcpChannel implements Channel {
     this.#held = false;
     if (this.#reset || this.#closed) return;
     if (this.onread === undefined) this.#socket.resume();
-    else if (this.#connected && !this.#reading) this.#socket.read(0);
+    else if (this.#connected && !this.#reading) {
+      if (this.#buffer === undefined) this.#readOn();
+      else whenFree(this.#buffer, this.#readOn);
+    }
   }
 
   end(): void {
@@ -147,7 +165,6 @@ export class TcpChannel implements Channel {
   reset(): void {
     if (this.#reset || this.#closed) return;
     this.#reset = true;
-    this.#waiting.length = 0;
     const socket = this.#socket;
     if (!this.#connected) socket.destroy();
     // The system refuses to reset a connection in the moment in which its FIN goes out.
@@ -163,10 +180,10 @@ export class TcpChannel implements Channel {
     this.#connected = true;
     this.#remote = endpointOf(socket.remoteAddress, socket.remotePort) ?? this.#remote;
     if (this.#paused) socket.pause();
-    const waiting = this.#waiting.length;
+    const count = this.#unfinished.length;
     const taken = this.#sendEarly();
     this.handler.connected?.();
-    if (taken) this.#taken(waiting);
+    if (taken) this.#finishWrites(count);
   }
 
   /** True when the kernel took everything that was written before the connection was there. */
@@ -178,10 +195,12 @@ export class TcpChannel implements Channel {
     return taken;
   }
 
-  /** The kernel has taken everything that the first `count` waiting writes gave it. */
-  #taken(count: number): void {
-    const waiting = this.#waiting;
-    for (let left = count; left > 0 && !this.#reset; left -= 1) waiting.shift()!();
+  /** The kernel has finished the first `count` of the unfinished writes. */
+  #finishWrites(count: number): void {
+    for (let left = count; left > 0 && !this.#reset; left -= 1) {
+      releaseMemory(this.#unfinished.shift()!);
+      this.#done.shift()?.();
+    }
     if (this.#ended && !this.#reset && this.#socket.writableLength === 0) this.#socket.end();
   }
 
@@ -192,10 +211,13 @@ export class TcpChannel implements Channel {
       view = length === buffer.length ? buffer : buffer.subarray(0, length);
       this.#view = view;
     }
-    if (length > SMALL_BUFFER) this.#smallReads = 0;
+    if (length >= SMALL_BUFFER) this.#smallReads = 0;
     else this.#smallReads += 1;
     this.#read(view);
-    return !this.#paused;
+    if (this.#paused) return false;
+    if (!isInUse(buffer)) return true;
+    whenFree(buffer, this.#readOn);
+    return false;
   }
 
   #read(bytes: Buffer): void {
@@ -219,8 +241,8 @@ export class TcpChannel implements Channel {
       giveBuffer(buffer, this.#held);
       return this.#use(large);
     }
-    if (this.#smallReads < SMALL_READS || this.#held) return undefined;
-    giveBuffer(buffer, false);
+    if (this.#smallReads < SMALL_READS) return undefined;
+    giveBuffer(buffer, this.#held);
     return this.#use(takeSmallBuffer());
   }
 
@@ -238,7 +260,9 @@ export class TcpChannel implements Channel {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#waiting.length = 0;
+    for (const bytes of this.#unfinished) releaseMemory(bytes);
+    this.#unfinished.length = 0;
+    this.#done.length = 0;
     this.#early = undefined;
     if (this.#buffer !== undefined) giveBuffer(this.#buffer, this.#held);
     this.#buffer = undefined;
