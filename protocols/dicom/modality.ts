@@ -1,0 +1,5 @@
+/** Placeholder of the table, see below. */
+export function modalityOf(sopClasses: Iterable<string>): string | undefined {
+  void sopClasses;
+  return undefined;
+}
