@@ -78,6 +78,29 @@ export const events = {
 };
 
 /** Publishes a notice when somebody listens. */
-export function notice(level: NoticeEvent['level'], message: string, fields: NoticeEvent['fields'] = {}): void {
+export function notice(
+  level: NoticeEvent['level'],
+  message: string,
+  fields: NoticeEvent['fields'] = {},
+): void {
   if (events.notice.hasSubscribers) events.notice.publish({ level, message, fields });
+}
+
+interface EventsByName {
+  readonly server: ServerEvent;
+  readonly association: AssociationEvent;
+  readonly message: MessageEvent;
+  readonly notice: NoticeEvent;
+}
+
+/** Calls `listener` for every event of that name, in the publisher's own turn; the function returned stops it. */
+export function onEvent<Name extends keyof EventsByName>(
+  name: Name,
+  listener: (event: EventsByName[Name]) => void,
+): () => void {
+  const receive = (event: unknown) => listener(event as EventsByName[Name]);
+  events[name].subscribe(receive);
+  return () => {
+    events[name].unsubscribe(receive);
+  };
 }

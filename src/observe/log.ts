@@ -1,0 +1,75 @@
+/** The log: one JSON object a line, from the events (contract, "Log lines"). The only user of pino. */
+import { setTimeout } from 'node:timers/promises';
+import { pino } from 'pino';
+import {
+  type AssociationEvent,
+  type MessageEvent,
+  type NoticeEvent,
+  onEvent,
+  type ServerEvent,
+} from './events.ts';
+import { createLineWriter } from './line-writer.ts';
+import { type KeyedHash, withoutUids } from './privacy.ts';
+
+export interface LogOptions {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  /** Study UIDs become keyed hashes. */
+  readonly hashUids: boolean;
+  readonly hash: KeyedHash;
+  /** An open file descriptor; standard output unless given. */
+  readonly descriptor?: number;
+}
+
+export interface Log {
+  /** Stops listening and resolves when the last line is written, or its reader did not take it within a second. */
+  close(): Promise<void>;
+}
+
+/** Logs every event from now on. */
+export function startLog({ level, hashUids, hash, descriptor = 1 }: LogOptions): Log {
+  const writer = createLineWriter(descriptor);
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    writer,
+  );
+  const sentence = (text: string | undefined) =>
+    hashUids && text !== undefined ? withoutUids(text, hash) : text;
+
+  const association = (event: AssociationEvent) => {
+    logger.info({ ...event, reason: sentence(event.reason), detail: sentence(event.detail) }, 'association');
+  };
+  const message = (event: MessageEvent) => {
+    logger.info({ ...event, reason: sentence(event.reason), detail: sentence(event.detail) }, 'message');
+  };
+  const server = (event: ServerEvent) => {
+    logger[event.state === 'down' ? 'warn' : 'info'](event, 'server');
+  };
+  const notice = ({ level: weight, message: text, fields }: NoticeEvent) => {
+    logger[weight](fields, sentence(text));
+  };
+
+  // A channel that nobody would log costs its publishers nothing.
+  const undo: (() => void)[] = [];
+  const listen = (quietest: pino.Level, subscribe: () => () => void) => {
+    if (logger.isLevelEnabled(quietest)) undo.push(subscribe());
+  };
+  listen('info', () => onEvent('association', association));
+  listen('info', () => onEvent('message', message));
+  listen('warn', () => onEvent('server', server));
+  listen('error', () => onEvent('notice', notice));
+
+  const flushSync = () => writer.flushSync();
+  process.on('exit', flushSync);
+  return {
+    async close() {
+      for (const unsubscribe of undo.splice(0)) unsubscribe();
+      await Promise.race([writer.flush(), setTimeout(1000, undefined, { ref: false })]);
+      process.off('exit', flushSync);
+    },
+  };
+}

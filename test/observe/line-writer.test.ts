@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+/** A program that logs, in a shell line that decides who reads it. */
+async function run(program: string, readBy = ''): Promise<{ stdout: string; stderr: string }> {
+  const script = `import { createLineWriter } from './src/observe/line-writer.ts';
+    const writer = createLineWriter(1);
+    process.on('exit', () => writer.flushSync());
+    ${program}`;
+  const line = `"$NODE" --input-type=module-typescript -e "$SCRIPT" ${readBy}`;
+  return promisify(execFile)('bash', ['-o', 'pipefail', '-c', line], {
+    env: { ...process.env, NODE: process.execPath, SCRIPT: script },
+    timeout: 30_000,
+  });
+}
+
+test('what was written right before the exit is there', async () => {
+  const { stdout } = await run("writer.write('one\\n'); writer.write('two\\n'); process.exit(0);");
+  expect(stdout).toBe('one\ntwo\n');
+});
+
+test('a reader that is gone neither ends the process nor keeps it from ending', async () => {
+  const { stderr } = await run(
+    `for (let n = 0; n < 50; n++) { writer.write('x'.repeat(5000) + '\\n'); await writer.flush(); }
+     writer.write('last\\n');
+     console.error('still here');
+     process.exit(0);`,
+    '| head -c 10 >/dev/null',
+  );
+  expect(stderr).toBe('still here\n');
+});
+
+test('a reader that is slow gets everything', async () => {
+  const { stdout } = await run(
+    "for (let n = 0; n < 5000; n++) writer.write(String(n).padStart(99, '.') + '\\n'); await writer.flush();",
+    '| (sleep 0.5; wc -l)',
+  );
+  expect(Number(stdout)).toBe(5000);
+});
