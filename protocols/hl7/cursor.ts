@@ -1,0 +1,320 @@
+/**
+ * A cursor over an HL7 v2 message: reads fields out of the bytes where they are, copies and changes nothing.
+ *
+ *     MSH|^~\&|SENDER|WARD|…<CR>        HL7 v2.5.1 2.5.3 (fields), 2.14.9 (MSH)
+ *     offset 0   segment name, three letters
+ *     offset 3   MSH-1, the field separator
+ *     offset 4   MSH-2, the encoding characters: component, repetition, escape, subcomponent, and from v2.7 truncation
+ *     …          MSH-3 and on, one field separator before each
+ *
+ * FHS and BHS begin a batch and are built the same way. Any delimiters are honoured; some senders leave encoding
+ * characters out, from the end. Blanks and a byte order mark before the first segment are passed over. Segments end
+ * with CR or CRLF; with LF when the first one does.
+ *
+ * Delimiters are looked for byte by byte. That is right for ASCII, ISO 8859 and UTF-8; in Shift-JIS, Big5 and GB 18030
+ * a character's second byte may look like a delimiter, so fields behind a name (PID-5) are not to be trusted there.
+ */
+import { type FieldPath, fieldPath, segmentCode } from './field-path.ts';
+import { latin1, partStart, seek } from './parts.ts';
+import { type Delimiters, unescapeBytes } from './text.ts';
+
+/** Why a message cannot be read. */
+export type MessageProblem =
+  | 'no MSH segment'
+  | 'MSH-1 is not a delimiter'
+  | 'MSH-2 is not a row of delimiters'
+  | 'MSH is too long';
+
+export const MSH = segmentCode('MSH');
+export const FHS = segmentCode('FHS');
+export const BHS = segmentCode('BHS');
+
+const CR = 0x0d;
+const LF = 0x0a;
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
+/** A first segment longer than this is not read. */
+const MAX_HEADER = 16_384;
+/** Header fields whose offsets are kept; MSH has 25 by v2.8. */
+const HEADER_FIELDS = 32;
+const EMPTY = Buffer.alloc(0);
+
+/** Opens a message; it reads from `bytes` for as long as it is used. Never throws: `problem` says when it cannot be read. */
+export function openMessage(bytes: Buffer): Message {
+  return new Message().open(bytes);
+}
+
+/** One message. May be opened again on other bytes, which saves making one for each message of a busy connection. */
+export class Message implements Delimiters {
+  bytes: Buffer = EMPTY;
+  /** Undefined when the message can be read. With a problem no field has a value. */
+  problem: MessageProblem | undefined;
+  /** It begins with FHS or BHS. */
+  batch = false;
+  /** Bytes before the first segment: blanks, a byte order mark. */
+  skipped = 0;
+  /** The byte that ends segments: CR, or LF. */
+  lineEnd = CR;
+  fieldSeparator = -1;
+  componentSeparator = -1;
+  repetitionSeparator = -1;
+  escapeCharacter = -1;
+  subcomponentSeparator = -1;
+  truncationCharacter = -1;
+  /** Where each field of the first segment begins, by number; one more marks the end of the last. */
+  readonly #headerFields = new Array<number>(HEADER_FIELDS + 2).fill(0);
+  #headerFieldCount = 0;
+  #encoding: 'utf8' | 'latin1' | undefined;
+  /** The range that was found last. */
+  #from = 0;
+  #to = 0;
+
+  /** Reads the delimiters and the offsets of the first segment's fields; nothing else yet. */
+  open(bytes: Buffer): this {
+    this.bytes = bytes;
+    this.#encoding = undefined;
+    this.#headerFieldCount = 0;
+    this.problem = this.#openHeader();
+    return this;
+  }
+
+  #openHeader(): MessageProblem | undefined {
+    const { bytes } = this;
+    const start = beginning(bytes);
+    this.skipped = start;
+    const code = codeAt(bytes, start);
+    this.batch = code === FHS || code === BHS;
+    if (code !== MSH && !this.batch) return 'no MSH segment';
+    const separator = bytes[start + 3] ?? CR;
+    if (!isDelimiter(separator)) return 'MSH-1 is not a delimiter';
+
+    const fields = this.#headerFields;
+    const limit = Math.min(bytes.length, start + MAX_HEADER);
+    fields[1] = start + 3;
+    fields[2] = start + 4;
+    let count = 2;
+    let at = start + 4;
+    for (; at < limit; at++) {
+      const byte = bytes[at]!;
+      if (byte === separator) {
+        if (count <= HEADER_FIELDS) fields[++count] = at + 1;
+      } else if (byte === CR || byte === LF) break;
+    }
+    if (at === limit && limit < bytes.length) return 'MSH is too long';
+    if (count > HEADER_FIELDS) count = HEADER_FIELDS;
+    else fields[count + 1] = at + 1;
+    this.lineEnd = bytes[at] === LF ? LF : CR;
+    this.fieldSeparator = separator;
+    if (!this.#openEncodingCharacters(start + 4, fields[3]! - 1)) return 'MSH-2 is not a row of delimiters';
+    this.#headerFieldCount = count;
+    return undefined;
+  }
+
+  #openEncodingCharacters(from: number, to: number): boolean {
+    const { bytes } = this;
+    const count = to - from;
+    if (count < 1 || count > 5) return false;
+    for (let at = from; at < to; at++) if (!isDelimiter(bytes[at]!)) return false;
+    this.componentSeparator = bytes[from]!;
+    this.repetitionSeparator = count > 1 ? bytes[from + 1]! : -1;
+    this.escapeCharacter = count > 2 ? bytes[from + 2]! : -1;
+    this.subcomponentSeparator = count > 3 ? bytes[from + 3]! : -1;
+    this.truncationCharacter = count > 4 ? bytes[from + 4]! : -1;
+    return true;
+  }
+
+  /**
+   * How text in this message is decoded, by MSH-18: UTF-8 when that names it or a byte order mark stands first; for all
+   * else each byte is the character of its number (ISO 8859-1), so that no byte is lost.
+   */
+  get encoding(): 'utf8' | 'latin1' {
+    if (this.#encoding === undefined) {
+      const utf8 = hasByteOrderMark(this.bytes, this.skipped - 3) || /UTF-?8/i.test(this.header(18));
+      this.#encoding = utf8 ? 'utf8' : 'latin1';
+    }
+    return this.#encoding;
+  }
+
+  /**
+   * Field `number` of the first segment - MSH, in a batch FHS or BHS - or a component of its first repetition, as it
+   * stands: one character a byte, escape sequences unresolved, '' when it has no value.
+   */
+  header(number: number, component = 0): string {
+    return this.#findHeader(number, component) ? latin1(this.bytes, this.#from, this.#to) : '';
+  }
+
+  /** As `header`, but the bytes themselves: a view. */
+  headerBytes(number: number, component = 0): Buffer {
+    return this.#findHeader(number, component) ? this.bytes.subarray(this.#from, this.#to) : EMPTY;
+  }
+
+  /** As `header`, but as text: escape sequences resolved, decoded by `encoding`. */
+  headerText(number: number, component = 0): string {
+    return this.#findHeader(number, component) ? this.#text() : '';
+  }
+
+  /**
+   * The bytes at a path (`PID-3[2].1`): a view. Undefined when the message has no such field or it is empty; a field
+   * that is to be deleted (HL7 v2.5.1 2.5.3.2) gives its two bytes `""`. Read in the first segment of that name, and
+   * in the field's first repetition when the path names none.
+   */
+  field(path: FieldPath | string): Buffer | undefined {
+    return this.#find(path) ? this.bytes.subarray(this.#from, this.#to) : undefined;
+  }
+
+  /** As `field`, but as text: escape sequences resolved, decoded by `encoding`. */
+  text(path: FieldPath | string): string | undefined {
+    return this.#find(path) ? this.#text() : undefined;
+  }
+
+  /** The texts at a path in every segment of that name and, when the path names none, in every repetition: `limit` of them at most. */
+  texts(path: FieldPath | string, limit = 64): string[] {
+    const wanted = typeof path === 'string' ? fieldPath(path) : path;
+    const found: string[] = [];
+    for (
+      let at = this.findSegment(wanted.segmentCode);
+      at >= 0;
+      at = this.findSegment(wanted.segmentCode, at)
+    ) {
+      const last = wanted.repetition || limit;
+      for (let repetition = wanted.repetition || 1; repetition <= last; repetition++) {
+        if (!this.#findIn(at, wanted, repetition)) break;
+        if (this.#to > this.#from) found.push(this.#text());
+        if (found.length === limit) return found;
+      }
+    }
+    return found;
+  }
+
+  /** Where the next segment of a name begins, after the one at `after` or, without it, from the first on; -1 for none. */
+  findSegment(code: number, after = -1): number {
+    let at = after < 0 ? this.firstSegment : this.nextSegment(after);
+    while (at >= 0 && this.segmentCode(at) !== code) at = this.nextSegment(at);
+    return at;
+  }
+
+  /** Where the first segment begins, -1 when the message cannot be read. */
+  get firstSegment(): number {
+    return this.problem === undefined ? this.skipped : -1;
+  }
+
+  /** Where the segment after the one at `at` begins, -1 after the last. Empty lines do not count. */
+  nextSegment(at: number): number {
+    const { bytes } = this;
+    let next = bytes.indexOf(this.lineEnd, at);
+    if (next < 0) return -1;
+    while (bytes[next] === CR || bytes[next] === LF) next++;
+    return next < bytes.length ? next : -1;
+  }
+
+  /** The name of the segment at `at` as a number (`segmentCode` in `field-path.ts`). */
+  segmentCode(at: number): number {
+    return codeAt(this.bytes, at);
+  }
+
+  /** Where the segment at `at` ends: at its line end. */
+  segmentEnd(at: number): number {
+    return seek(this.bytes, this.lineEnd, at, this.bytes.length);
+  }
+
+  /** Field `number` of the segment at `at` as it stands, one character a byte; '' when it has no value. */
+  fieldLatin1(at: number, number: number): string {
+    const start = this.fieldStart(at, number);
+    return start < 0 ? '' : latin1(this.bytes, start, this.fieldEnd(start));
+  }
+
+  /** Where field `number` of the segment at `at` begins, -1 when the segment ends before it. */
+  fieldStart(at: number, number: number): number {
+    if (!isHeader(codeAt(this.bytes, at))) {
+      return partStart(this.bytes, this.fieldSeparator, number + 1, at, this.segmentEnd(at));
+    }
+    // MSH-1 is the separator itself, so that MSH-2 is what follows the first one.
+    return number === 1
+      ? at + 3
+      : partStart(this.bytes, this.fieldSeparator, number, at, this.segmentEnd(at));
+  }
+
+  /** Where the field that begins at `start` ends. Not for MSH-1. */
+  fieldEnd(start: number): number {
+    return seek(this.bytes, this.fieldSeparator, start, this.segmentEnd(start));
+  }
+
+  #findHeader(number: number, component: number): boolean {
+    if (number > this.#headerFieldCount) return false;
+    this.#from = this.#headerFields[number]!;
+    this.#to = number === 1 ? this.#from + 1 : this.#headerFields[number + 1]! - 1;
+    return component === 0 || this.#narrow(this.#from, this.#to, 1, component, 0);
+  }
+
+  #find(path: FieldPath | string): boolean {
+    const wanted = typeof path === 'string' ? fieldPath(path) : path;
+    const at = this.findSegment(wanted.segmentCode);
+    return at >= 0 && this.#findIn(at, wanted, wanted.repetition || 1) && this.#to > this.#from;
+  }
+
+  #findIn(at: number, wanted: FieldPath, repetition: number): boolean {
+    const { field, component, subcomponent } = wanted;
+    const start = this.fieldStart(at, field);
+    if (start < 0) return false;
+    if (field <= 2 && isHeader(codeAt(this.bytes, at))) {
+      this.#from = start;
+      this.#to = field === 1 ? start + 1 : this.fieldEnd(start);
+      return repetition === 1 && component <= 1 && subcomponent <= 1;
+    }
+    return this.#narrow(start, this.fieldEnd(start), repetition, component, subcomponent);
+  }
+
+  /** Finds a part of the field from `from` to `to`; false when there is no such part. */
+  #narrow(from: number, to: number, repetition: number, component: number, subcomponent: number): boolean {
+    return (
+      this.#part(this.repetitionSeparator, repetition, from, to) &&
+      (component === 0 || this.#part(this.componentSeparator, component, this.#from, this.#to)) &&
+      (subcomponent === 0 || this.#part(this.subcomponentSeparator, subcomponent, this.#from, this.#to))
+    );
+  }
+
+  #part(separator: number, number: number, from: number, to: number): boolean {
+    const start = partStart(this.bytes, separator, number, from, to);
+    if (start < 0) return false;
+    this.#from = start;
+    this.#to = seek(this.bytes, separator, start, to);
+    return true;
+  }
+
+  /** The range that was found, as text. */
+  #text(): string {
+    const { bytes, escapeCharacter } = this;
+    for (let at = this.#from; at < this.#to; at++) {
+      const byte = bytes[at]!;
+      if (byte < 0x80 && byte !== escapeCharacter) continue;
+      const found = bytes.subarray(this.#from, this.#to);
+      return unescapeBytes(found, this).toString(this.encoding);
+    }
+    return latin1(bytes, this.#from, this.#to);
+  }
+}
+
+function codeAt(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
+}
+
+function isHeader(code: number): boolean {
+  return code === MSH || code === FHS || code === BHS;
+}
+
+/** Passes over blanks, control characters and a byte order mark. */
+function beginning(bytes: Buffer): number {
+  let at = hasByteOrderMark(bytes, 0) ? 3 : 0;
+  while (at < bytes.length && at < MAX_HEADER && bytes[at]! <= 0x20) at++;
+  return hasByteOrderMark(bytes, at) ? at + 3 : at;
+}
+
+function hasByteOrderMark(bytes: Buffer, at: number): boolean {
+  return at >= 0 && BYTE_ORDER_MARK.every((byte, i) => bytes[at + i] === byte);
+}
+
+/** Anything but letters, digits, blanks, NUL and line ends. */
+function isDelimiter(byte: number): boolean {
+  if (byte === CR || byte === LF || byte === 0 || byte === 0x20) return false;
+  const lower = byte | 0x20;
+  return !(lower >= 0x61 && lower <= 0x7a) && !(byte >= 0x30 && byte <= 0x39);
+}

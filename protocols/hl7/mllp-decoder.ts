@@ -1,0 +1,273 @@
+/**
+ * MLLP push decoder: bytes in, whole frames out (layout in `mllp.ts`).
+ *
+ * A frame that lies whole inside one chunk is handed out as a view of that chunk, without a copy. A frame over several
+ * chunks is gathered in a buffer of the decoder that doubles as it grows. Every byte is looked at once.
+ *
+ * What is not to the letter of the standard, and what becomes of it:
+ *
+ *     1C before 0D or 0B, or at the end of the stream          ends the frame
+ *     1C, then nothing                                         `pendingEnd`: ends the frame when the caller, who keeps
+ *                                                              the time, calls `flushPendingEnd`
+ *     1C before anything else                                  content
+ *     0B inside a frame, before MSH, FHS or BHS                drops the frame so far and starts a new one
+ *     0B inside a frame, before anything else                  content (vertical tabs that somebody pasted)
+ *     anything between frames (CR, LF, NUL, BOM, noise)        skipped and counted, up to a cap
+ *     MSH between frames, without a start block                dropped, said so
+ */
+import { CARRIAGE_RETURN, END_BLOCK, type MllpBlocks, START_BLOCK } from './mllp.ts';
+
+/** Why bytes that look like a message were thrown away. */
+export type DropReason = 'start block inside a frame' | 'connection ended inside a frame' | 'no start block';
+
+export interface MllpSink {
+  /** A whole frame's content. The view is valid until this returns: whoever keeps it longer copies it. */
+  frame(content: Buffer): void;
+  /** Bytes of a broken message were thrown away. */
+  dropped(reason: DropReason, byteCount: number): void;
+  /** `byteCount` bytes between frames were skipped. */
+  garbage(byteCount: number): void;
+  /** A frame, or the bytes between two frames, went over its cap. The decoder has stopped: close the connection. */
+  overlong(byteCount: number, what: 'frame' | 'garbage'): void;
+}
+
+export interface MllpDecoderOptions extends MllpBlocks {
+  /** Cap on a frame's content in bytes, default 64 MiB. */
+  readonly maxFrame?: number;
+  /** Cap on what may lie between two frames in bytes, default 4 KiB. */
+  readonly maxGarbage?: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+const SMALLEST_GATHERING = 4096;
+/** 0B and two letters. */
+const UNDECIDED_AT_MOST = 3;
+/** A gathering buffer larger than this is given back after its frame. */
+const LARGEST_GATHERING_KEPT = 65_536;
+/** Segments a frame may begin with, each behind its start block. */
+const FIRST_SEGMENTS = ['MSH', 'FHS', 'BHS'].map((name) => Buffer.from(name));
+
+export class MllpDecoder {
+  readonly #sink: MllpSink;
+  readonly #startBlock: number;
+  readonly #endBlock: number;
+  readonly #maxFrame: number;
+  readonly #maxGarbage: number;
+  #inFrame = false;
+  /** Content of the frame that earlier chunks brought; the first `#gatheredLength` bytes of it count. */
+  #gathered = EMPTY;
+  #gatheredLength = 0;
+  /** So many bytes at the end of what is gathered may yet turn out to be a block: 1C, or 0B and up to two letters. */
+  #undecided = 0;
+  #garbage = 0;
+  /** The carriage return of a frame that was ended without it may still come. */
+  #carriageReturnOwed = false;
+  #stopped = false;
+
+  constructor(sink: MllpSink, options: MllpDecoderOptions = {}) {
+    this.#sink = sink;
+    this.#startBlock = options.startBlock ?? START_BLOCK;
+    this.#endBlock = options.endBlock ?? END_BLOCK;
+    this.#maxFrame = options.maxFrame ?? 64 * 1024 * 1024;
+    this.#maxGarbage = options.maxGarbage ?? 4096;
+  }
+
+  /** Is a frame begun and not ended? (The caller's stall timer wants to know.) */
+  get inFrame(): boolean {
+    return this.#inFrame;
+  }
+
+  /** Bytes of memory held for the frame in hand. */
+  get bytesHeld(): number {
+    return this.#gathered.length;
+  }
+
+  /** The last byte was an end block, and what follows decides whether the frame ends there. */
+  get pendingEnd(): boolean {
+    return this.#undecided === 1 && this.#gathered[this.#gatheredLength - 1] === this.#endBlock;
+  }
+
+  /** Takes bytes as they came. Calls the sink before it returns. Nothing of `chunk` is kept. */
+  push(chunk: Buffer): void {
+    const length = chunk.length;
+    if (length === 0) return;
+    /** Where the content of the frame in hand begins in this chunk, and where to look on. */
+    let from = this.#undecided === 0 ? 0 : this.#decide(chunk);
+    let at = from;
+    /** The next start and end block at or after `at`, `length` for none; older than `at`: not looked for yet. */
+    let start = -1;
+    let end = -1;
+    while (at < length && !this.#stopped) {
+      if (start < at) start = next(chunk, this.#startBlock, at);
+      if (!this.#inFrame) {
+        if (start > at) this.#skip(chunk, at, start);
+        if (start === length) return;
+        this.#inFrame = true;
+        from = at = start + 1;
+        continue;
+      }
+      if (end < at) end = next(chunk, this.#endBlock, at);
+      if (start < end) {
+        const letters = lettersOfFirstSegment(chunk, start + 1);
+        if (letters === 3) {
+          this.#drop('start block inside a frame', start - from);
+          from = start + 1;
+        } else if (letters >= 0) {
+          this.#gather(chunk, from, length, 1 + letters);
+          return;
+        }
+        at = start + 1;
+        continue;
+      }
+      if (end + 1 >= length) {
+        this.#gather(chunk, from, length, length - end);
+        return;
+      }
+      at = end + 1;
+      const after = chunk[at];
+      if (after === CARRIAGE_RETURN || after === this.#startBlock) {
+        this.#finish(chunk, from, end);
+        from = at = after === CARRIAGE_RETURN ? at + 1 : at;
+      }
+    }
+  }
+
+  /** Nothing came for a while after an end block: the frame ends there. */
+  flushPendingEnd(): void {
+    if (!this.pendingEnd || this.#stopped) return;
+    this.#gatheredLength -= 1;
+    this.#undecided = 0;
+    this.#finish(EMPTY, 0, 0);
+    this.#carriageReturnOwed = true;
+  }
+
+  /** The peer will send no more. An end block that was pending ends its frame; a frame in hand is dropped. */
+  end(): void {
+    this.flushPendingEnd();
+    if (this.#inFrame && !this.#stopped) this.#drop('connection ended inside a frame', 0);
+    this.stop();
+  }
+
+  /** Calls the sink no more, whatever comes, and lets go of its memory. May be called from inside the sink. */
+  stop(): void {
+    this.#stopped = true;
+    this.#inFrame = false;
+    this.#gathered = EMPTY;
+    this.#gatheredLength = 0;
+    this.#undecided = 0;
+  }
+
+  /** Settles the undecided bytes at the end of what is gathered with the help of `chunk`; returns how much of it is used up. */
+  #decide(chunk: Buffer): number {
+    const { pendingEnd } = this;
+    const undecided = this.#undecided;
+    this.#undecided = 0;
+    if (pendingEnd) {
+      if (chunk[0] !== CARRIAGE_RETURN && chunk[0] !== this.#startBlock) return 0;
+      this.#gatheredLength -= 1;
+      this.#finish(chunk, 0, 0);
+      return chunk[0] === CARRIAGE_RETURN ? 1 : 0;
+    }
+    // A start block and up to two letters: the three letters after it, from both sides of the cut, decide.
+    const letters = Buffer.alloc(3);
+    const here = undecided - 1;
+    this.#gathered.copy(letters, 0, this.#gatheredLength - here, this.#gatheredLength);
+    const there = chunk.copy(letters, here);
+    const fitting = lettersOfFirstSegment(letters.subarray(0, here + there), 0);
+    if (fitting === 3) {
+      this.#gatheredLength -= undecided;
+      this.#drop('start block inside a frame', 0);
+      this.#gather(letters, 0, here, 0);
+    } else if (fitting === here + there) {
+      this.#gather(chunk, 0, there, undecided + there);
+      return there;
+    }
+    return 0;
+  }
+
+  /** Bytes between frames. */
+  #skip(chunk: Buffer, from: number, to: number): void {
+    const owed = this.#carriageReturnOwed && chunk[from] === CARRIAGE_RETURN ? 1 : 0;
+    this.#carriageReturnOwed = false;
+    const byteCount = to - from - owed;
+    if (byteCount === 0) return;
+    const unframed = this.#garbage === 0 && lettersOfFirstSegment(chunk, from + owed) === 3;
+    this.#garbage += byteCount;
+    if (unframed) this.#sink.dropped('no start block', byteCount);
+    else this.#sink.garbage(byteCount);
+    if (this.#garbage > this.#maxGarbage) this.#overlong(this.#garbage, 'garbage');
+  }
+
+  /** The frame in hand ends with `chunk` up to `to`. */
+  #finish(chunk: Buffer, from: number, to: number): void {
+    let content: Buffer;
+    if (this.#gatheredLength > 0) {
+      if (!this.#gather(chunk, from, to, 0)) return;
+      content = this.#gathered.subarray(0, this.#gatheredLength);
+    } else {
+      if (to - from > this.#maxFrame) {
+        this.#overlong(to - from, 'frame');
+        return;
+      }
+      content = chunk.subarray(from, to);
+    }
+    this.#inFrame = false;
+    this.#garbage = 0;
+    this.#carriageReturnOwed = false;
+    this.#sink.frame(content);
+    this.#release();
+  }
+
+  /** The frame in hand, and `more` bytes that were not gathered, are thrown away. */
+  #drop(reason: DropReason, more: number): void {
+    const byteCount = this.#gatheredLength + more;
+    this.#release();
+    this.#sink.dropped(reason, byteCount);
+  }
+
+  #release(): void {
+    this.#gatheredLength = 0;
+    if (this.#gathered.length > LARGEST_GATHERING_KEPT) this.#gathered = EMPTY;
+  }
+
+  /** Adds bytes to the frame in hand, of which the last `undecided` may yet be a block. False when that is too long. */
+  #gather(chunk: Buffer, from: number, to: number, undecided: number): boolean {
+    const size = this.#gatheredLength + to - from;
+    if (size - undecided > this.#maxFrame) {
+      this.#overlong(size - undecided, 'frame');
+      return false;
+    }
+    if (size > this.#gathered.length) {
+      const doubled = Math.min(2 * this.#gathered.length, this.#maxFrame + UNDECIDED_AT_MOST);
+      const roomier = Buffer.allocUnsafeSlow(Math.max(SMALLEST_GATHERING, doubled, size));
+      this.#gathered.copy(roomier, 0, 0, this.#gatheredLength);
+      this.#gathered = roomier;
+    }
+    chunk.copy(this.#gathered, this.#gatheredLength, from, to);
+    this.#gatheredLength = size;
+    this.#undecided = undecided;
+    return true;
+  }
+
+  #overlong(byteCount: number, what: 'frame' | 'garbage'): void {
+    this.stop();
+    this.#sink.overlong(byteCount, what);
+  }
+}
+
+/** The offset of `byte` in `chunk` from `at` on, `chunk.length` when there is none. */
+function next(chunk: Buffer, byte: number, at: number): number {
+  const found = chunk.indexOf(byte, at);
+  return found < 0 ? chunk.length : found;
+}
+
+/** How many letters of MSH, FHS or BHS stand at `at`: 3 for a whole name, fewer when the bytes end before it, -1 for another. */
+function lettersOfFirstSegment(bytes: Buffer, at: number): number {
+  const count = Math.min(3, bytes.length - at);
+  for (const name of FIRST_SEGMENTS) {
+    let letters = 0;
+    while (letters < count && bytes[at + letters] === name[letters]) letters++;
+    if (letters === count) return count;
+  }
+  return -1;
+}

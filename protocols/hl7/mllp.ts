@@ -1,0 +1,43 @@
+/**
+ * MLLP: the frame around an HL7 v2 message (HL7 v2.5.1 Appendix C; Minimal Lower Layer Protocol R2, 2.3).
+ *
+ *     offset  bytes            name
+ *     0       0B               start block
+ *     1       n bytes          content: the message, or a batch; values 20 to FF and 0D by the standard
+ *     1 + n   1C               end block
+ *     2 + n   0D               carriage return
+ */
+
+export const START_BLOCK = 0x0b;
+export const END_BLOCK = 0x1c;
+export const CARRIAGE_RETURN = 0x0d;
+
+/** The two bytes that some receivers want to be others. Neither may be 0D, nor may they be equal. */
+export interface MllpBlocks {
+  /** Default 0B. */
+  readonly startBlock?: number;
+  /** Default 1C. */
+  readonly endBlock?: number;
+}
+
+/** How many bytes a frame around `contentLength` bytes has. */
+export function frameLength(contentLength: number): number {
+  return contentLength + 3;
+}
+
+/** Writes the frame around `content` into `target` at `offset`; returns the offset after it. There must be room. */
+export function writeFrame(target: Buffer, offset: number, content: Buffer, blocks: MllpBlocks = {}): number {
+  target[offset] = blocks.startBlock ?? START_BLOCK;
+  content.copy(target, offset + 1);
+  const end = offset + 1 + content.length;
+  target[end] = blocks.endBlock ?? END_BLOCK;
+  target[end + 1] = CARRIAGE_RETURN;
+  return end + 2;
+}
+
+/** The frame around `content`, in a buffer of its own. */
+export function encodeFrame(content: Buffer, blocks?: MllpBlocks): Buffer {
+  const frame = Buffer.allocUnsafe(frameLength(content.length));
+  writeFrame(frame, 0, content, blocks);
+  return frame;
+}

@@ -1,0 +1,160 @@
+/**
+ * Whose message it is: the keys by which messages are kept in order.
+ *
+ *     PID-3  patient identifier list, CX repeating (HL7 v2.5.1 3.4.2.3)
+ *            CX.1 id  CX.4 assigning authority  CX.5 identifier type code (MR, PI, …)
+ *     MRG-1  prior patient identifier list, CX repeating (3.4.9.1)
+ *     MRG-2  prior alternate patient id   MRG-3  prior patient account number
+ *     MRG-4  prior patient id             MRG-5  prior visit number
+ *
+ * A key is `CX.1^CX.4` as the bytes stand, one character a byte. Keys are made for comparing, not for showing: they
+ * are patient data.
+ */
+import { BHS, FHS, type Message, MSH } from './cursor.ts';
+import { segmentCode } from './field-path.ts';
+import { latin1, partStart, seek } from './parts.ts';
+
+/** Which repetition of PID-3 names the patient. */
+export interface PatientRule {
+  /** The first repetition whose CX.5 is one of these, else the first that has an id. Default MR, PI. */
+  readonly types?: readonly string[];
+  /** This repetition, counted from 1, whatever its type. */
+  readonly repetition?: number;
+}
+
+/** How a message is to be kept in order. */
+export interface Ordering {
+  /** Messages that share a key go one after another. Empty only when `wholeVip`. The first is the patient's own key. */
+  readonly keys: string[];
+  /** The message waits for all work on its keys, and all work on its keys waits for it: several patients take part. */
+  readonly barrier: boolean;
+  /** A barrier over everything of its VIP: a batch, or patients that cannot be read. */
+  readonly wholeVip: boolean;
+}
+
+const PID = segmentCode('PID');
+const MRG = segmentCode('MRG');
+const PID_FIELDS = [3];
+const MRG_FIELDS = [1, 2, 3, 4, 5];
+const USUAL_TYPES = ['MR', 'PI'];
+/** A message of more patients than this is a barrier over the whole VIP. */
+const MAX_KEYS = 256;
+
+/** No field contains a CR, so no patient's key begins like this. */
+const SENDER_MARK = '\rsender ';
+const BLANK = 0x20;
+const TO_BE_DELETED = '""';
+const WHOLE_VIP: Ordering = Object.freeze({ keys: [], barrier: true, wholeVip: true });
+
+/**
+ * The patient's key: that of the first PID segment, or undefined when the message names no patient.
+ */
+export function patientKey(message: Message, rule: PatientRule = {}): string | undefined {
+  const at = message.findSegment(PID);
+  return at < 0 ? undefined : keyIn(message, message.fieldStart(at, 3), rule);
+}
+
+/** Who sends: MSH-3 and MSH-4, as `application^facility`, one character a byte. */
+export function senderOf(message: Message): string {
+  return `${message.header(3)}^${message.header(4)}`;
+}
+
+/** The key of a message without a patient. No patient's key begins like it. */
+export function senderKey(message: Message): string {
+  return `${SENDER_MARK}${senderOf(message)}`;
+}
+
+/** By which keys a message is kept in order, in one pass over its segments. */
+export function orderingOf(message: Message, rule: PatientRule = {}): Ordering {
+  if (message.problem !== undefined || message.batch) return WHOLE_VIP;
+  let patient = -1;
+  let several = false;
+  for (let at = message.nextSegment(message.firstSegment); at >= 0; at = message.nextSegment(at)) {
+    const code = message.segmentCode(at);
+    if (code === PID) {
+      if (patient < 0) patient = at;
+      else several = true;
+    } else if (code === MRG) several = true;
+    // Several messages in one frame: a batch that nobody says is one.
+    else if (code === MSH || code === BHS || code === FHS) return WHOLE_VIP;
+  }
+  if (several) return barrierOf(message, rule);
+  const key = patient < 0 ? undefined : keyIn(message, message.fieldStart(patient, 3), rule);
+  return { keys: [key ?? senderKey(message)], barrier: false, wholeVip: false };
+}
+
+/** Several patients: every id of each, whatever its type, because the messages to wait for may go by any of them. */
+function barrierOf(message: Message, rule: PatientRule): Ordering {
+  const keys = new Set<string>();
+  const own = patientKey(message, rule);
+  if (own !== undefined) keys.add(own);
+  const authority = own?.includes('^') ? own.slice(own.indexOf('^')) : '';
+  for (let at = message.firstSegment; at >= 0; at = message.nextSegment(at)) {
+    const code = message.segmentCode(at);
+    if (code !== PID && code !== MRG) continue;
+    let readable = false;
+    for (const number of code === PID ? PID_FIELDS : MRG_FIELDS) {
+      for (const key of keysIn(message, message.fieldStart(at, number))) {
+        readable = true;
+        keys.add(key);
+        // A prior id often comes without the authority that the surviving one has.
+        if (code === MRG && !key.includes('^')) keys.add(key + authority);
+      }
+    }
+    if (!readable || keys.size > MAX_KEYS) return WHOLE_VIP;
+  }
+  return { keys: [...keys], barrier: true, wholeVip: false };
+}
+
+/** The key of the repetition that the rule means, in the field that begins at `start`. */
+function keyIn(message: Message, start: number, rule: PatientRule): string | undefined {
+  if (start < 0) return undefined;
+  const { bytes, repetitionSeparator } = message;
+  const end = message.fieldEnd(start);
+  if (rule.repetition !== undefined) {
+    const from = partStart(bytes, repetitionSeparator, rule.repetition, start, end);
+    return from < 0 ? undefined : keyOf(message, from, seek(bytes, repetitionSeparator, from, end));
+  }
+  const types = rule.types ?? USUAL_TYPES;
+  let first: string | undefined;
+  for (let from = start; from <= end; ) {
+    const to = seek(bytes, repetitionSeparator, from, end);
+    const key = keyOf(message, from, to);
+    if (key !== undefined && types.includes(component(message, 5, from, to))) return key;
+    first ??= key;
+    from = to + 1;
+  }
+  return first;
+}
+
+/** The keys of all repetitions of the field that begins at `start`. */
+function keysIn(message: Message, start: number): string[] {
+  const keys: string[] = [];
+  if (start < 0) return keys;
+  const end = message.fieldEnd(start);
+  for (let from = start; from <= end && keys.length <= MAX_KEYS; ) {
+    const to = seek(message.bytes, message.repetitionSeparator, from, end);
+    const key = keyOf(message, from, to);
+    if (key !== undefined) keys.push(key);
+    from = to + 1;
+  }
+  return keys;
+}
+
+/** The key of the CX from `from` to `to`; undefined when it has no id. */
+function keyOf(message: Message, from: number, to: number): string | undefined {
+  const id = component(message, 1, from, to);
+  if (id === '' || id === TO_BE_DELETED) return undefined;
+  const authority = component(message, 4, from, to);
+  return authority === '' || authority === TO_BE_DELETED ? id : `${id}^${authority}`;
+}
+
+function component(message: Message, number: number, from: number, to: number): string {
+  const { bytes, componentSeparator } = message;
+  let start = partStart(bytes, componentSeparator, number, from, to);
+  if (start < 0) return '';
+  let end = seek(bytes, componentSeparator, start, to);
+  while (start < end && bytes[start] === BLANK) start++;
+  while (start < end && bytes[end - 1] === BLANK) end--;
+  return latin1(bytes, start, end);
+}
