@@ -1,4 +1,12 @@
-/** One server of a pool: its state, its limits and its live load. Nothing here reads a clock: callers pass `now`. */
+/**
+ * One server of a pool: its state, its limits and its live load.
+ *
+ * Two words make the state: the operator's (online, drain, halt) goes before what health says (starting, up, down).
+ * Health is the word of the checks; real traffic may only take a server out before the next check would.
+ */
+import { events } from '../observe/events.ts';
+import { Load, type PoolLoad } from './load.ts';
+import { Verdict, type VerdictOptions } from './verdict.ts';
 
 /**
  * starting: no check result yet, takes traffic. up / down: the check's word. draining: no new work, work in hand
@@ -17,4 +25,257 @@ export interface ServerOptions {
   readonly weight: number;
   readonly maxConnections: number | undefined;
   readonly backup: boolean;
+}
+
+/** What a check found. busy: it answers, but slowly or "not now". misconfigured: it will never take our work. */
+export type CheckOutcome = 'up' | 'busy' | 'misconfigured' | 'down';
+
+/** What a server asks of its pool, and tells it. */
+export interface ServerHome {
+  readonly load: PoolLoad;
+  readonly health: VerdictOptions;
+  /** Milliseconds after which a server that came up has its full weight; 0: at once. */
+  readonly slowStart: number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** May work still go elsewhere when this server takes none? */
+  hasOther(server: Server): boolean;
+  /** Who may get work has changed: a state or a weight. */
+  stateChanged(server: Server): void;
+  /** There may be room for more work: a slot was given back, or a limit has changed. */
+  roomChanged(server: Server): void;
+}
+
+/** The part of its weight that a server has at the beginning of its slow start. */
+const SLOW_START_SHARE = 0.1;
+/** The part of its weight that a server has whose check found it busy. */
+const BUSY_SHARE = 0.25;
+/** Without a check, a server that could not be dialled is asked last for this long, in milliseconds. */
+const ASKED_LAST_MS = 5000;
+
+type Duty = 'online' | 'drain' | 'strict-drain' | 'halt';
+
+export class Server {
+  readonly pool: string;
+  readonly name: string;
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly ae: string | undefined;
+  readonly backup: boolean;
+  readonly load: Load;
+  /** Since the start: work taken, and dials that failed. */
+  readonly totals = { connections: 0, failures: 0 };
+  readonly #home: ServerHome;
+  readonly #verdict: Verdict;
+  readonly #doubters = new Set<() => void>();
+  #weight: number;
+  #maxConnections: number | undefined;
+  #duty: Duty = 'online';
+  #state: ServerState;
+  #since: number;
+  #reason: string;
+  /** Why health is what it is: the reason again when an operator puts the server online. */
+  #healthReason: string;
+  #active = 0;
+  #failedDials = 0;
+  #askedLastUntil = 0;
+  #isBusy = false;
+  /** When it came up after having been down: the begin of its slow start. */
+  #cameUp = -Infinity;
+
+  constructor(options: ServerOptions, home: ServerHome) {
+    this.pool = options.pool;
+    this.name = options.name;
+    this.host = options.host;
+    this.port = options.port;
+    this.ae = options.ae;
+    this.backup = options.backup;
+    this.load = new Load(home.load);
+    this.#weight = options.weight;
+    this.#maxConnections = options.maxConnections;
+    this.#home = home;
+    this.#verdict = new Verdict(home.health);
+    this.#state = this.#verdict.state;
+    this.#since = home.now();
+    this.#healthReason = home.health.isChecked ? 'waits for its first check' : 'its health is not checked';
+    this.#reason = this.#healthReason;
+  }
+
+  get state(): ServerState {
+    return this.#state;
+  }
+
+  /** Clock time, milliseconds, at which it entered its state. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** Why it is in its state. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** `HOST:PORT`, or `HOST` when it takes the port the client came to. */
+  get address(): string {
+    const host = this.host.includes(':') && this.port !== undefined ? `[${this.host}]` : this.host;
+    return this.port === undefined ? host : `${host}:${this.port}`;
+  }
+
+  get weight(): number {
+    return this.#weight;
+  }
+
+  /** Weight 0: gets nothing new. */
+  set weight(weight: number) {
+    this.#weight = weight;
+    this.#home.stateChanged(this);
+  }
+
+  get maxConnections(): number | undefined {
+    return this.#maxConnections;
+  }
+
+  set maxConnections(most: number | undefined) {
+    this.#maxConnections = most;
+    this.#home.roomChanged(this);
+  }
+
+  /** Associations or connections it has right now. */
+  get active(): number {
+    return this.#active;
+  }
+
+  /** May it have one more association or connection? */
+  get hasRoom(): boolean {
+    return this.#maxConnections === undefined || this.#active < this.#maxConnections;
+  }
+
+  /** May it get new work? */
+  get eligible(): boolean {
+    return this.isWanted && this.#verdict.state !== 'down';
+  }
+
+  /** Would it be eligible if health were ignored? */
+  get isWanted(): boolean {
+    return this.#duty === 'online' && this.#weight > 0;
+  }
+
+  /** May it get the work that persistence keeps there? A draining server still does, unless it drains strictly. */
+  get honoursPersistence(): boolean {
+    return this.#verdict.state !== 'down' && (this.#duty === 'online' || this.#duty === 'drain');
+  }
+
+  get isDraining(): boolean {
+    return this.#duty === 'drain' || this.#duty === 'strict-drain';
+  }
+
+  /** There are signs that its health is about to change: it is checked at shorter intervals. */
+  get isInDoubt(): boolean {
+    return this.#verdict.isInDoubt || (this.#failedDials > 0 && this.#verdict.state !== 'down');
+  }
+
+  /** Could not be dialled a moment ago, and has no check to tell more: asked when nobody else is left. */
+  isAskedLast(now: number): boolean {
+    return now < this.#askedLastUntil;
+  }
+
+  /** Its weight as of now: less during its slow start, while it is busy, and while it refuses work. */
+  effectiveWeight(now: number): number {
+    const weight = this.#weight * this.load.share(now) * (this.#isBusy ? BUSY_SHARE : 1);
+    const { slowStart } = this.#home;
+    const age = now - this.#cameUp;
+    return age < slowStart ? weight * Math.max(SLOW_START_SHARE, age / slowStart) : weight;
+  }
+
+  /** Takes a slot, for one association or connection. `kept`: kept open in advance, which is no load by itself. */
+  acquire(kept = false): void {
+    this.#active++;
+    this.totals.connections++;
+    if (!kept) this.load.connections++;
+    if (this.#state === 'drained') this.#enter('draining', 'persistence brought it work');
+  }
+
+  /** Gives back a slot that `acquire` took, with the same `kept`. */
+  release(kept = false): void {
+    this.#active--;
+    if (!kept) this.load.connections--;
+    if (this.#active === 0 && this.#state === 'draining') this.#enter('drained', 'nothing is left');
+    this.#home.roomChanged(this);
+  }
+
+  /** A check has a result. The first one alone decides; after that `rise` and `fall` count. */
+  checked(outcome: CheckOutcome, reason: string): void {
+    const before = this.#verdict.state;
+    this.#isBusy = outcome === 'busy';
+    if (this.#verdict.result(outcome === 'up' || outcome === 'busy')) this.#cameUp = this.#home.now();
+    if (this.#verdict.state === before) return;
+    this.#failedDials = 0;
+    this.#healthTurned(reason);
+  }
+
+  /** A connection for work could not be had, or nothing answered on it in time. Counts before the next check does. */
+  dialFailed(reason: string, now: number): void {
+    this.totals.failures++;
+    this.#failedDials++;
+    const { isChecked, fall, state } = this.#verdict;
+    if (!isChecked) {
+      this.#askedLastUntil = now + ASKED_LAST_MS;
+    } else if (state !== 'down' && this.#failedDials >= fall && this.#home.hasOther(this)) {
+      this.#verdict.takeDown();
+      this.#healthTurned(`${this.#failedDials} connections in a row failed, the last: ${reason}`);
+      this.#failedDials = 0;
+    }
+    for (const doubt of this.#doubters) doubt();
+  }
+
+  /** A connection for work was had, and answered. */
+  dialAnswered(_now: number): void {
+    this.#failedDials = 0;
+    this.#askedLastUntil = 0;
+  }
+
+  /** No new work; what is in hand finishes. Persistence is honoured, not renewed; `strict`: not even honoured. */
+  drain(strict = false): void {
+    this.#duty = strict ? 'strict-drain' : 'drain';
+    if (this.#active === 0) this.#enter('drained', 'drained by an operator; nothing was left');
+    else this.#enter('draining', 'drained by an operator');
+  }
+
+  /** Out, at once. Ending what is still open is the front-ends' work. */
+  halt(): void {
+    this.#duty = 'halt';
+    this.#enter('halted', 'halted by an operator');
+  }
+
+  /** Back from drain or halt, to what health says. */
+  online(): void {
+    this.#duty = 'online';
+    this.#enter(this.#verdict.state, `put online by an operator; ${this.#healthReason}`);
+  }
+
+  /** Calls `doubt` whenever a dial failed, so that a check may look into it. Returns how to stop that. */
+  onDoubt(doubt: () => void): () => void {
+    this.#doubters.add(doubt);
+    return () => this.#doubters.delete(doubt);
+  }
+
+  #healthTurned(reason: string): void {
+    this.#healthReason = reason;
+    if (this.#duty === 'online') this.#enter(this.#verdict.state, reason);
+    else this.#home.stateChanged(this);
+  }
+
+  #enter(state: ServerState, reason: string): void {
+    const previous = this.#state;
+    this.#reason = reason;
+    if (state !== previous) {
+      this.#state = state;
+      this.#since = this.#home.now();
+      if (events.server.hasSubscribers) {
+        const { pool, name: server, address } = this;
+        events.server.publish({ pool, server, address, state, previous, reason });
+      }
+    }
+    this.#home.stateChanged(this);
+  }
 }
