@@ -82,6 +82,8 @@ export class Association implements ChannelHandler, AttemptListener {
   #refusedBy: string[] = [];
   /** A server could not be had at all, so a permanent rejection by another is not the last word. */
   #someFailed = false;
+  /** Ends the hold on the persistence entry. */
+  #letGo: (() => void) | undefined;
   #admitted = false;
   #urgent = false;
 
@@ -294,6 +296,7 @@ export class Association implements ChannelHandler, AttemptListener {
     this.#server = server;
     target.dialAnswered(now());
     this.#choice!.settle();
+    this.#letGo = this.#choice!.hold();
     for (const name of this.#refusedBy) {
       notice(
         'warn',
@@ -413,6 +416,7 @@ export class Association implements ChannelHandler, AttemptListener {
     this.#phase = 'over';
     this.record.bytesToServer = this.#server!.bytesWritten;
     this.record.bytesToClient = this.#client.bytesWritten;
+    this.#letGo?.();
     this.#host.free(this.#candidate!.server);
     this.#candidate = undefined;
     this.#publish();

@@ -61,6 +61,8 @@ export class Conversation {
   #orderly = false;
   #finishing = false;
   #open = 2;
+  /** Operations that the client asked for and the server has not answered. */
+  #asked = 0;
   #bytesInFlight = 0;
 
   /** `rest`: what the server sent right behind its A-ASSOCIATE-AC; the caller has written it to the client. */
@@ -70,10 +72,14 @@ export class Conversation {
     const load = options.target.load;
     this.#operations = createOperations({
       now: options.now,
-      started: () => load.operationStarted(),
+      started: () => {
+        this.#asked++;
+        load.operationStarted();
+      },
       ended: (ms, outcome) => {
+        this.#asked--;
         load.operationEnded(ms, outcome);
-        if (this.#operations.inFlight === 0) this.#countInFlight(0);
+        if (this.#asked === 0) this.#countInFlight(0);
       },
     });
     this.#toServer = createPduFollower(this.#sink('toServer'));
@@ -103,7 +109,7 @@ export class Conversation {
     this.#chunks++;
     if (direction === 'toServer') {
       this.#toServer.push(bytes);
-      if (this.#operations.inFlight > 0) this.#countInFlight(this.#bytesInFlight + bytes.length);
+      if (this.#asked > 0) this.#countInFlight(this.#bytesInFlight + bytes.length);
     } else {
       this.#toClient.push(bytes);
     }
@@ -136,6 +142,7 @@ export class Conversation {
         }
       },
       command: (command) => this.#operations.command(command, direction),
+      dataEnd: () => this.#operations.dataEnd(direction),
       fault: (message) => {
         record.detail ??= `the ${from} broke PS3.8: ${message}`;
       },
@@ -171,7 +178,7 @@ export class Conversation {
           ? 'client'
           : 'server';
       this.abort(`the ${side} stalled inside a PDU`);
-    } else if (!inside && this.#operations.inFlight === 0 && this.#quiet >= idle) {
+    } else if (!inside && this.#operations.atSafePoint && this.#quiet >= idle) {
       this.abort('the association was idle too long');
     } else {
       this.#watch.restart();
@@ -203,8 +210,9 @@ export class Conversation {
     this.#watch.cancel();
     this.#leaving?.cancel();
     this.#countInFlight(0);
+    const { record, client, server, target } = this.#options;
+    target.load.operations -= this.#asked;
     this.#operations.abandon();
-    const { record, client, server } = this.#options;
     record.operations = this.#operations.counts;
     this.#part(server, this.#toServer);
     this.#part(client, this.#toClient);
