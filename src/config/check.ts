@@ -114,6 +114,12 @@ function checkProtocolKeys(vip: FileVip, protocol: Protocol, findings: Findings)
       'is longer than `senderTimeout`, which bounds everything',
     );
   }
+  if (hl7.patient.types !== undefined && hl7.patient.repetition !== undefined) {
+    findings.fault(
+      ['vips', vip.name, 'hl7', 'patient'],
+      'has both "types" and "repetition": one of them would be right',
+    );
+  }
   if (hl7.startBlock === hl7.endBlock) {
     findings.fault(['vips', vip.name, 'hl7', 'endBlock'], 'is the same as `startBlock`: they must differ');
   }

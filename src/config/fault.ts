@@ -29,12 +29,11 @@ export function suggestion(written: string, known: Iterable<string>): string | u
   return best?.name;
 }
 
-/** `did you mean "x"?`, or, when nothing is near, what there is. */
-export function advice(written: string, known: Iterable<string>): string {
-  const names = [...known];
-  const near = suggestion(written, names);
+/** `did you mean "x"?`, or, when nothing is near, what there is (`offered`). */
+export function advice(written: string, offered: readonly string[], known = offered): string {
+  const near = suggestion(written, known);
   if (near !== undefined) return `did you mean "${near}"?`;
-  return names.length === 0 ? 'there are none' : `there are ${names.join(', ')}`;
+  return offered.length === 0 ? 'there are none' : `there are ${offered.join(', ')}`;
 }
 
 /** Letters to insert, delete, replace or swap with their neighbour; counting stops beyond `limit`. */

@@ -1,6 +1,7 @@
 /** Holds a file's plain values against the schema, and turns what zod finds into faults with a place. */
 import type { z } from 'zod';
 import { advice, type Fault } from './fault.ts';
+import { isBuilt } from './record.ts';
 import { type File, fileSchema } from './schema.ts';
 import type { Place, Plain, Source } from './source.ts';
 
@@ -34,9 +35,10 @@ export function judge(source: Source): { file: File | undefined; faults: Fault[]
 /** The sentence for a kind of issue that the schema has none of its own for. */
 function sentenceFor(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'unrecognized_keys') {
-    const shape = (issue.inst?._zod.def as { shape?: object } | undefined)?.shape ?? {};
+    const { shape = {} } = (issue.inst?._zod.def ?? {}) as { shape?: Record<string, z.core.$ZodType> };
+    const built = Object.keys(shape).filter((key) => isBuilt(shape[key]!));
     return (issue.keys as string[])
-      .map((key) => `is not a key here: ${advice(key, Object.keys(shape))}`)
+      .map((key) => `is not a key here: ${advice(key, built, Object.keys(shape))}`)
       .join('\n');
   }
   if (issue.code === 'invalid_type') {
@@ -86,7 +88,7 @@ function isKindIssue(issue: Issue): boolean {
 }
 
 function isMissing(issue: Issue): boolean {
-  return / is missing: |^is missing: /.test(issue.message);
+  return issue.message.startsWith('is missing: ');
 }
 
 function faultsOf(issue: Issue, source: Source): Fault[] {
@@ -101,7 +103,8 @@ function faultsOf(issue: Issue, source: Source): Fault[] {
     return [source.fault(place, issue.issues[0]?.message ?? issue.message, true)];
   }
   if (found) return [source.fault(place, issue.message)];
-  return [source.fault(place, `"${String(issue.path.at(-1))}" ${issue.message}`, true)];
+  const path = place.path === '' ? String(issue.path.at(-1)) : `${place.path}.${String(issue.path.at(-1))}`;
+  return [{ ...source.fault(place, issue.message, true), path }];
 }
 
 /** The place at `path`, or the last one on the way to it. */

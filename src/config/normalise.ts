@@ -80,7 +80,7 @@ function normaliseVip(vip: FileVip, general: File['timeouts']): VipConfiguration
   if (vip.protocol === 'hl7') {
     const { delivery, order, senderTimeout, ackTimeout, ackMatch, onAmbiguous, ...rest } =
       vip.hl7 ?? hl7Schema.parse({});
-    const { whenUnavailable, maxFrame, startBlock, endBlock } = rest;
+    const { whenUnavailable, maxFrame, startBlock, endBlock, patient, accession } = rest;
     return [
       {
         ...common,
@@ -96,6 +96,8 @@ function normaliseVip(vip: FileVip, general: File['timeouts']): VipConfiguration
           maxFrame,
           startBlock,
           endBlock,
+          patient,
+          accession,
           timeouts: closest(HL7_TIMEOUTS, general, vip.timeouts),
         },
       },

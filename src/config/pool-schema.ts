@@ -90,7 +90,9 @@ const serverRecord = z
       'An IP address or a host name, with a port; without: the port the client came to.',
     ),
     ae: aeTitle.optional().describe('DICOM: the called AE title that this server wants.'),
-    weight: integer(1, 1000).prefault('1').describe('Its part of the work, against the others.'),
+    weight: integer(0, 1000)
+      .prefault('1')
+      .describe('Its part of the work, against the others; 0: nothing new.'),
     maxConnections: integer(1, 1_000_000)
       .optional()
       .describe('Associations or connections at once, at most.'),

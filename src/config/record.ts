@@ -16,6 +16,11 @@ export function notBuilt(part?: string) {
     .meta({ not: {}, description: 'Not built yet.' });
 }
 
+/** Is `schema` one of those? */
+export function isBuilt(schema: z.ZodType | z.core.$ZodType): boolean {
+  return z.globalRegistry.get(schema)?.not === undefined;
+}
+
 /** A list, where a single value may stand for a list of one. */
 export function list<T extends z.ZodType>(item: T) {
   return z.union([z.array(item).min(1), item.transform((value) => [value])]);
@@ -26,6 +31,6 @@ export function named<K extends z.ZodType<string, string>, V extends z.ZodType<o
   return z
     .record(key, value)
     .transform((record) =>
-      Object.entries(record as Record<string, z.output<V>>).map(([name, entry]) => ({ ...entry, name })),
+      Object.entries(record as Record<string, z.output<V>>).map(([name, entry]) => ({ name, ...entry })),
     );
 }

@@ -25,8 +25,14 @@ function scalar<T>(parse: (text: string) => T | Wrong, jsonSchema: Record<string
     .meta(jsonSchema);
 }
 
+/** What an editor may see where the loader sees text: `0012` is a number to it. */
+const ANY_SCALAR = ['string', 'number', 'boolean'];
+
 /** Any text but the empty one. */
-export const text = scalar((written) => (written === '' ? new Wrong('is empty') : written), { minLength: 1 });
+export const text = scalar((written) => (written === '' ? new Wrong('is empty') : written), {
+  type: ANY_SCALAR,
+  minLength: 1,
+});
 
 /** A name that others refer to. */
 export const word = scalar(
@@ -34,7 +40,7 @@ export const word = scalar(
     /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(written)
       ? written
       : new Wrong(`"${written}" is not a name: letters, digits, "_", "-" and "." would be right`),
-  { pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]*$' },
+  { type: ANY_SCALAR, pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]*$' },
 );
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
@@ -51,7 +57,9 @@ export function duration(options: { zero?: boolean } = {}) {
       if (ms === 0 && !options.zero) return new Wrong(`"${written}" is no time at all: 1ms is the least`);
       return ms;
     },
-    { pattern: `^${options.zero ? '0|' : ''}\\d+(\\.\\d+)?(ms|s|m|h)$` },
+    options.zero
+      ? { type: ['string', 'integer'], pattern: '^(0|\\d+(\\.\\d+)?(ms|s|m|h))$' }
+      : { pattern: '^\\d+(\\.\\d+)?(ms|s|m|h)$' },
   );
 }
 
@@ -120,7 +128,7 @@ export const aeTitle = scalar(
     /^(?=.*\S)[ -[\]-~]{1,16}$/.test(written)
       ? written.trim()
       : new Wrong(`"${written}" is not an AE title: 1 to 16 characters of ASCII without "\\" would be right`),
-  { minLength: 1, maxLength: 16 },
+  { type: ANY_SCALAR, minLength: 1, maxLength: 16 },
 );
 
 /** `built` are the values that work; `unbuilt` are known, and a fault that says so. */
@@ -132,7 +140,7 @@ export function choice<const T extends string>(built: readonly T[], unbuilt: rea
         return new Wrong(`"${written}" is not built yet: ${oneOf(built)} would be right`);
       return new Wrong(`"${written}" is unknown: ${oneOf(built)} would be right`);
     },
-    { enum: [...built] },
+    { type: ANY_SCALAR, enum: built.map((value) => (/^\d+$/.test(value) ? Number(value) : value)) },
   );
 }
 

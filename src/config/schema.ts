@@ -11,7 +11,7 @@ import { type hl7Schema, timeouts, vips, type When } from './vip-schema.ts';
 export type { When };
 
 export const fileSchema = z.strictObject({
-  version: choice(['1']).describe('The version of this format: 1.'),
+  version: choice(['1']).prefault('1').describe('The version of this format: 1.'),
   admin: z
     .union([
       z.strictObject({
@@ -147,6 +147,10 @@ export interface Hl7Vip extends VipCommon {
     /** The byte before each message, and the one after it. */
     readonly startBlock: number;
     readonly endBlock: number;
+    /** Which repetition of PID-3 names the patient. */
+    readonly patient: { readonly types?: string[] | undefined; readonly repetition?: number | undefined };
+    /** Field paths: the first that has a value. */
+    readonly accession: readonly string[];
     readonly timeouts: Hl7Timeouts;
   };
 }

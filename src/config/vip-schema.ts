@@ -1,5 +1,6 @@
 /** `vips`: what the balancer listens on, and which pool gets what comes there. */
 import { z } from 'zod';
+import { parseFieldPath } from '../../protocols/hl7/field-path.ts';
 import { balance, persistence } from './pool-schema.ts';
 import { list, named, notBuilt } from './record.ts';
 import {
@@ -134,6 +135,20 @@ const blockByte = text.transform((written, context) => {
   return z.NEVER;
 });
 
+const fieldPath = text.transform((written, context) => {
+  const path = parseFieldPath(written);
+  if (typeof path !== 'string') return written;
+  context.issues.push({ code: 'custom', message: path, input: written });
+  return z.NEVER;
+});
+
+const patient = z.strictObject({
+  types: list(text)
+    .optional()
+    .describe('The first repetition whose identifier type (CX.5) is one of these, else the first.'),
+  repetition: integer(1, 1000).optional().describe('This repetition, counted from 1, whatever its type.'),
+});
+
 const hl7 = z.strictObject({
   delivery: choice(['relay'], ['store'])
     .prefault('relay')
@@ -167,6 +182,14 @@ const hl7 = z.strictObject({
     .describe('The longest message.'),
   startBlock: blockByte.prefault('0x0B').describe('The byte before each message.'),
   endBlock: blockByte.prefault('0x1C').describe('The byte after each message, before the carriage return.'),
+  patient: patient
+    .prefault({})
+    .describe(
+      'Which repetition of PID-3 names the patient. Default: the first of type MR or PI, else the first.',
+    ),
+  accession: list(fieldPath)
+    .prefault(['IPC-1', 'OBR-18', 'OBR-3.1'])
+    .describe('Where the accession number is: the first that has a value.'),
   pipeline: notBuilt(),
   duplicates: notBuilt(),
   release2: notBuilt(),

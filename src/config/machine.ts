@@ -1,0 +1,58 @@
+/** What a configuration needs of the machine it runs on and this one lacks. Warnings only: `run` is what refuses. */
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import type { Configuration, ListenAddress } from './schema.ts';
+
+export interface Machine {
+  /** Its own addresses. */
+  readonly addresses: readonly string[];
+  /** Ports below this one need a privilege; 0 when this process has it. */
+  readonly firstFreePort: number;
+}
+
+/** Sentences, in the order of the configuration. */
+export function missingOnMachine(configuration: Configuration, machine: Machine = thisMachine()): string[] {
+  const missing: string[] = [];
+  const look = (owner: string, { host, port }: ListenAddress): void => {
+    const isEvery = host === '0.0.0.0' || host === '::';
+    if (!isEvery && !host.startsWith('127.') && !machine.addresses.includes(host.replace(/%.*$/, ''))) {
+      missing.push(`${owner}: this machine has no address ${host}`);
+    }
+    if (port > 0 && port < machine.firstFreePort) {
+      missing.push(`${owner}: port ${port} needs CAP_NET_BIND_SERVICE, which this user does not have`);
+    }
+  };
+  for (const vip of configuration.vips) {
+    for (const address of vip.listen) look(`vips.${vip.name}.listen`, address);
+  }
+  if (configuration.admin) look('admin.listen', configuration.admin.listen);
+  return missing;
+}
+
+function thisMachine(): Machine {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).map(({ address }) => address),
+  );
+  return { addresses, firstFreePort: mayBindAnyPort() ? 0 : firstFreePort() };
+}
+
+const CAP_NET_BIND_SERVICE = 10n;
+
+function mayBindAnyPort(): boolean {
+  if (process.getuid?.() === 0) return true;
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(read('/proc/self/status'))?.[1];
+  return effective !== undefined && ((BigInt(`0x${effective}`) >> CAP_NET_BIND_SERVICE) & 1n) === 1n;
+}
+
+function firstFreePort(): number {
+  const configured = Number.parseInt(read('/proc/sys/net/ipv4/ip_unprivileged_port_start'), 10);
+  return Number.isNaN(configured) ? 1024 : configured;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
