@@ -1,0 +1,99 @@
+/**
+ * The JSON Schemas of documents.ts: what the OpenAPI document says, and what answers are serialised by, so that nothing
+ * leaves the API that is not described here.
+ */
+
+interface Schema {
+  readonly type?: string | readonly string[];
+  readonly description?: string;
+  readonly enum?: readonly (string | null)[];
+  readonly format?: string;
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: boolean | Schema;
+}
+
+const text = (description: string): Schema => ({ type: 'string', description });
+const textOrNull = (description: string): Schema => ({ type: ['string', 'null'], description });
+const integer = (description: string): Schema => ({ type: 'integer', description });
+const list = (items: Schema, description: string): Schema => ({ type: 'array', items, description });
+
+/** An object whose keys are all there. */
+function record(properties: Readonly<Record<string, Schema>>): Schema {
+  return { type: 'object', properties, required: Object.keys(properties), additionalProperties: false };
+}
+
+const totals: Schema = {
+  type: 'object',
+  additionalProperties: { type: 'number' },
+  description: 'Counters since the start, by name. They only grow.',
+};
+
+const server = record({
+  name: text('Unique in its pool.'),
+  address: text('As configured.'),
+  state: { type: 'string', enum: ['starting', 'up', 'down', 'draining', 'drained', 'halted'] },
+  since: { type: 'string', format: 'date-time', description: 'When it entered that state.' },
+  reason: text('Why it is in that state.'),
+  weight: { type: 'number' },
+  active: integer('Associations or connections it has now.'),
+  totals,
+});
+
+const pool = record({
+  name: text('Unique.'),
+  balance: text('How a server is chosen among equals.'),
+  health: text('What the check is.'),
+  servers: list(server, 'As configured, in that order.'),
+});
+
+const vip = record({
+  name: text('Unique.'),
+  protocol: { type: ['string', 'null'], enum: ['dicom', 'hl7', 'http', 'tcp', null] },
+  mode: { type: 'string', enum: ['proxy', 'dr', 'nat', 'snat'] },
+  listen: list({ type: 'string' }, 'Bound addresses, host:port.'),
+  pool: textOrNull('The pool when no rule matches; null when that is a rejection.'),
+  persistence: text('none, source-ip, cookie, or the fact.'),
+  connections: integer('Open client connections.'),
+  totals,
+});
+
+export const statusSchema: Schema = record({
+  version: text("Gantry's version."),
+  uptime: { type: 'number', description: 'Seconds since the start.' },
+  vips: list(vip, 'The virtual services.'),
+  pools: list(pool, 'The pools and their servers.'),
+});
+
+export const connectionsSchema: Schema = list(
+  record({
+    id: text('Unique while the process lives.'),
+    vip: text('Where it came in.'),
+    protocol: { type: 'string', enum: ['dicom', 'hl7', 'http', 'tcp'] },
+    client: text('host:port of the client.'),
+    facts: {
+      type: 'object',
+      additionalProperties: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] },
+      description: 'Facts by name; patient data only as keyed hashes.',
+    },
+    pool: textOrNull('null: not chosen yet.'),
+    server: textOrNull('null: not chosen yet, or several.'),
+    bytes: record({ toServer: integer('Bytes so far.'), toClient: integer('Bytes so far.') }),
+    messages: integer('DIMSE operations or HL7 messages so far.'),
+    age: { type: 'number', description: 'Milliseconds since it was accepted.' },
+    reason: textOrNull('Why this server.'),
+  }),
+  'Live associations and connections.',
+);
+
+/** RFC 9457 3. */
+export const problemSchema: Schema = record({
+  type: text('about:blank: the status says it all.'),
+  title: text('The meaning of the status.'),
+  status: integer('The HTTP status.'),
+  detail: text('What is wrong with this very request.'),
+});
+
+export const healthSchema: Schema = record({ status: text('alive or ready') });

@@ -1,0 +1,220 @@
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, expect, test } from 'vitest';
+import { type Admin, type AdminOptions, createAdmin } from '../../src/admin/admin.ts';
+import type { ConnectionDocument, StatusDocument } from '../../src/admin/documents.ts';
+import { createKeyedHash } from '../../src/observe/privacy.ts';
+
+const status: StatusDocument = {
+  version: '0.1.0',
+  uptime: 12.5,
+  vips: [
+    {
+      name: 'ARCHIVE',
+      protocol: 'dicom',
+      mode: 'proxy',
+      listen: ['127.0.0.1:104'],
+      pool: null,
+      persistence: 'calling',
+      connections: 3,
+      totals: { associations: 10 },
+    },
+  ],
+  pools: [
+    {
+      name: 'archive',
+      balance: 'least-busy',
+      health: 'connect',
+      servers: [
+        {
+          name: 'a',
+          address: '127.0.0.1:1104',
+          state: 'up',
+          since: '2026-01-01T00:00:00.000Z',
+          reason: 'the check succeeded',
+          weight: 1,
+          active: 2,
+          totals: { associations: 5, failures: 1 },
+        },
+      ],
+    },
+  ],
+};
+
+const connection: ConnectionDocument = {
+  id: '7',
+  vip: 'ARCHIVE',
+  protocol: 'dicom',
+  client: '127.0.0.1:50000',
+  facts: { calling: 'CT1', modality: ['CT', 'MR'], patient: 'INVENTED-1', accession: ['A1', 'A2'] },
+  pool: 'archive',
+  server: null,
+  bytes: { toServer: 1, toClient: 2 },
+  messages: 3,
+  age: 4,
+  reason: null,
+};
+
+let admin: Admin | undefined;
+let ready = true;
+afterEach(async () => {
+  await admin?.close();
+  admin = undefined;
+  ready = true;
+});
+
+async function start(options: Partial<AdminOptions> = {}): Promise<Admin> {
+  admin = await createAdmin({
+    listen: { host: '127.0.0.1', port: 0 },
+    token: undefined,
+    hash: createKeyedHash(),
+    hashUids: false,
+    source: { ready: () => ready, status: () => status, connections: () => [connection] },
+    ...options,
+  });
+  return admin;
+}
+
+interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: string;
+}
+
+async function ask(path: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const asked = request(
+    { port: admin!.endpoint.port, host: '127.0.0.1', path, method, headers },
+    (answer) => {
+      text(answer).then(
+        (body) => resolve({ status: answer.statusCode!, headers: answer.headers, body }),
+        reject,
+      );
+    },
+  );
+  asked.on('error', reject).end();
+  return promise;
+}
+
+test('status and connections are the documents of the contract', async () => {
+  await start();
+  const answer = await ask('/api/v1/status');
+  expect(answer.headers['content-type']).toContain('application/json');
+  expect(JSON.parse(answer.body)).toEqual(status);
+  const [shown] = JSON.parse((await ask('/api/v1/connections')).body);
+  expect({ ...shown, facts: connection.facts }).toEqual(connection);
+});
+
+test('facts outside the allow-list are keyed hashes', async () => {
+  await start();
+  const { body } = await ask('/api/v1/connections');
+  const [{ facts }] = JSON.parse(body);
+  expect(facts).toEqual({
+    calling: 'CT1',
+    modality: ['CT', 'MR'],
+    patient: expect.stringMatching(/^hash:[0-9a-f]{16}$/),
+    accession: [expect.stringMatching(/^hash:/), expect.stringMatching(/^hash:/)],
+  });
+  expect(body).not.toContain('INVENTED');
+});
+
+test('healthz is alive, readyz is 503 while starting or draining', async () => {
+  await start();
+  expect((await ask('/healthz')).status).toBe(200);
+  expect((await ask('/readyz')).status).toBe(200);
+  ready = false;
+  const answer = await ask('/readyz');
+  expect(answer.status).toBe(503);
+  expect(answer.headers['content-type']).toContain('application/problem+json');
+  expect((await ask('/healthz')).status).toBe(200);
+});
+
+test('errors are problem details', async () => {
+  await start();
+  const missing = await ask('/api/v1/nothing?x=1');
+  expect(missing.headers['content-type']).toContain('application/problem+json');
+  expect(JSON.parse(missing.body)).toMatchObject({ type: 'about:blank', title: 'Not Found', status: 404 });
+  const wrong = await ask('/api/v1/status', 'POST');
+  expect(wrong.status).toBe(405);
+  expect(wrong.headers.allow).toBe('GET, HEAD');
+  expect((await ask('/%zz')).status).toBe(400);
+  expect((await ask('/api/v1/status', 'HEAD')).status).toBe(200);
+});
+
+test('an error inside is a problem without its message', async () => {
+  const fail = () => {
+    throw new Error('secret thing');
+  };
+  await start({ source: { ready: () => true, status: fail, connections: () => [] } });
+  const answer = await ask('/api/v1/status');
+  expect(answer.status).toBe(500);
+  expect(answer.body).not.toContain('secret');
+  expect(JSON.parse(answer.body).title).toBe('Internal Server Error');
+});
+
+test('bytes that are not HTTP are answered with 400', async () => {
+  const { endpoint } = await start();
+  const socket = connect(endpoint.port, '127.0.0.1');
+  socket.write('\x01\x02\x03\r\n\r\n');
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 400 /);
+});
+
+test('away from loopback everything but probes and the page needs the token', async () => {
+  await start({ listen: { host: '0.0.0.0', port: 0 }, token: 'open-sesame' });
+  expect((await ask('/healthz')).status).toBe(200);
+  expect((await ask('/')).status).toBe(200);
+  const refused = await ask('/api/v1/status');
+  expect(refused.status).toBe(401);
+  expect(refused.headers['www-authenticate']).toBe('Bearer');
+  expect((await ask('/api/v1/nothing')).status).toBe(401);
+  expect((await ask('/api/v1/status', 'GET', { authorization: 'Bearer wrong' })).status).toBe(401);
+  expect((await ask('/api/v1/status', 'GET', { authorization: 'Bearer open-sesame' })).status).toBe(200);
+});
+
+test('on loopback reads are open, to loopback names only, and changes need the token', async () => {
+  await start({ token: 'open-sesame' });
+  expect((await ask('/api/v1/status', 'GET', { host: 'localhost:9090' })).status).toBe(200);
+  expect((await ask('/api/v1/status', 'GET', { host: '[::1]:9090' })).status).toBe(200);
+  expect((await ask('/api/v1/status', 'GET', { host: 'evil.example' })).status).toBe(403);
+  expect((await ask('/api/v1/status', 'POST')).status).toBe(401);
+});
+
+test('changes from another origin are refused', async () => {
+  await start();
+  const foreign = await ask('/api/v1/reload', 'POST', { origin: 'http://evil.example', host: 'localhost' });
+  expect(foreign.status).toBe(403);
+  const own = await ask('/api/v1/reload', 'POST', { origin: 'http://localhost', host: 'localhost' });
+  expect(own.status).toBe(404);
+});
+
+test('the OpenAPI document names every path', async () => {
+  await start();
+  const document = JSON.parse((await ask('/api/v1/openapi.json')).body);
+  for (const path of Object.keys(document.paths)) expect((await ask(path)).status).toBe(200);
+  expect(Object.keys(document.paths)).toContain('/api/v1/status');
+});
+
+test('the page is one document with a strict policy', async () => {
+  await start();
+  const { body, headers } = await ask('/');
+  expect(headers['content-security-policy']).toMatch(
+    /^default-src 'none'; style-src 'sha256-[^ ]+'; script-src 'sha256-/,
+  );
+  expect(headers['content-security-policy']).not.toContain('unsafe');
+  expect(body).toContain('light-dark(');
+  expect(body).not.toMatch(/(?:src|href)=/);
+  expect(headers['x-content-type-options']).toBe('nosniff');
+});
+
+test('a port that is taken is said with its name', async () => {
+  const { endpoint } = await start();
+  const second = createAdmin({
+    listen: endpoint,
+    token: undefined,
+    hash: createKeyedHash(),
+    hashUids: false,
+    source: { ready: () => true, status: () => status, connections: () => [] },
+  });
+  await expect(second).rejects.toThrow(`admin: 127.0.0.1:${endpoint.port} cannot be listened on: EADDRINUSE`);
+});
