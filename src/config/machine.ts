@@ -39,9 +39,9 @@ function thisMachine(): Machine {
 const CAP_NET_BIND_SERVICE = 10n;
 
 function mayBindAnyPort(): boolean {
-  if (process.getuid?.() === 0) return true;
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(read('/proc/self/status'))?.[1];
-  return effective !== undefined && ((BigInt(`0x${effective}`) >> CAP_NET_BIND_SERVICE) & 1n) === 1n;
+  if (effective === undefined) return process.getuid?.() === 0;
+  return ((BigInt(`0x${effective}`) >> CAP_NET_BIND_SERVICE) & 1n) === 1n;
 }
 
 function firstFreePort(): number {
