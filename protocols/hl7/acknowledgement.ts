@@ -1,13 +1,14 @@
 /**
  * Acknowledgements: reading a server's, matching it to its message, and building our own.
  *
- *     MSH  as the message's, sender and receiver exchanged, MSH-9 ACK          HL7 v2.5.1 2.14.9
- *     MSA  MSA-1 acknowledgement code, MSA-2 the message's MSH-10, MSA-3 text  2.14.8
- *     ERR  from v2.5: ERR-2 where, ERR-3 what (table 0357), ERR-4 severity     2.14.5
- *          before:    ERR-1 where and what                                     HL7 v2.3.1 2.24.1
+ *     MSH  as the message's, sender and receiver exchanged, MSH-9 ACK          HL7 v2.5.1 chapter 2
+ *     MSA  MSA-1 acknowledgement code, MSA-2 the message's MSH-10, MSA-3 text
+ *     ERR  from v2.5: ERR-2 where, ERR-3 what (table 0357), ERR-4 severity
+ *          before:    ERR-1 where and what                                     HL7 v2.3.1 chapter 2
  */
-import { type Message, openMessage } from './cursor.ts';
-import { type FieldPath, segmentCode } from './field-path.ts';
+import { type Message, type MessageProblem, openMessage } from './cursor.ts';
+import { type FieldPath, fieldPath } from './field-path.ts';
+import { segmentCode } from './segments.ts';
 import { type Delimiters, escapeText, USUAL_DELIMITERS } from './text.ts';
 
 /** HL7 table 0008: application accept, error, reject; commit accept, error, reject. */
@@ -116,6 +117,14 @@ export const ERROR_CONDITIONS = {
 
 export type ErrorCondition = keyof typeof ERROR_CONDITIONS;
 
+/** What to say in ERR about a message that cannot be read. */
+export const PROBLEM_ERRORS: Readonly<Record<MessageProblem, AnswerError>> = {
+  'no MSH segment': { condition: 100 },
+  'MSH-1 is not a delimiter': { condition: 102, field: fieldPath('MSH-1') },
+  'MSH-2 is not a row of delimiters': { condition: 102, field: fieldPath('MSH-2') },
+  'MSH is too long': { condition: 102 },
+};
+
 export interface Answer {
   readonly code: AcknowledgementCode;
   /** MSA-3: a sentence without patient data; cut to 80 characters. */
@@ -201,7 +210,7 @@ function shortened(text: string, delimiters: Delimiters): string {
   return escaped;
 }
 
-/** TS, HL7 v2.5.1 2.A.77: `YYYYMMDDHHMMSS+ZZZZ`. */
+/** TS, HL7 v2.5.1 chapter 2A: `YYYYMMDDHHMMSS+ZZZZ`. */
 function timestamp(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19).replace(/[-T:]/g, '')}+0000`;
 }

@@ -1,7 +1,7 @@
 /**
  * A cursor over an HL7 v2 message: reads fields out of the bytes where they are, copies and changes nothing.
  *
- *     MSH|^~\&|SENDER|WARD|…<CR>        HL7 v2.5.1 2.5.3 (fields), 2.14.9 (MSH)
+ *     MSH|^~\&|SENDER|WARD|…<CR>        HL7 v2.5.1 chapter 2: message delimiters, MSH
  *     offset 0   segment name, three letters
  *     offset 3   MSH-1, the field separator
  *     offset 4   MSH-2, the encoding characters: component, repetition, escape, subcomponent, and from v2.7 truncation
@@ -14,8 +14,20 @@
  * Delimiters are looked for byte by byte. That is right for ASCII, ISO 8859 and UTF-8; in Shift-JIS, Big5 and GB 18030
  * a character's second byte may look like a delimiter, so fields behind a name (PID-5) are not to be trusted there.
  */
-import { type FieldPath, fieldPath, segmentCode } from './field-path.ts';
+import { type FieldPath, fieldPath } from './field-path.ts';
 import { latin1, partStart, seek } from './parts.ts';
+import {
+  BHS,
+  beginning,
+  CR,
+  codeAt,
+  FHS,
+  hasByteOrderMark,
+  isDelimiter,
+  isHeader,
+  LF,
+  MSH,
+} from './segments.ts';
 import { type Delimiters, unescapeBytes } from './text.ts';
 
 /** Why a message cannot be read. */
@@ -25,13 +37,6 @@ export type MessageProblem =
   | 'MSH-2 is not a row of delimiters'
   | 'MSH is too long';
 
-export const MSH = segmentCode('MSH');
-export const FHS = segmentCode('FHS');
-export const BHS = segmentCode('BHS');
-
-const CR = 0x0d;
-const LF = 0x0a;
-const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 /** A first segment longer than this is not read. */
 const MAX_HEADER = 16_384;
 /** Header fields whose offsets are kept; MSH has 25 by v2.8. */
@@ -79,7 +84,7 @@ export class Message implements Delimiters {
 
   #openHeader(): MessageProblem | undefined {
     const { bytes } = this;
-    const start = beginning(bytes);
+    const start = beginning(bytes, MAX_HEADER);
     this.skipped = start;
     const code = codeAt(bytes, start);
     this.batch = code === FHS || code === BHS;
@@ -154,7 +159,7 @@ export class Message implements Delimiters {
 
   /**
    * The bytes at a path (`PID-3[2].1`): a view. Undefined when the message has no such field or it is empty; a field
-   * that is to be deleted (HL7 v2.5.1 2.5.3.2) gives its two bytes `""`. Read in the first segment of that name, and
+   * that is to be deleted gives its two bytes `""`. Read in the first segment of that name, and
    * in the field's first repetition when the path names none.
    */
   field(path: FieldPath | string): Buffer | undefined {
@@ -206,7 +211,7 @@ export class Message implements Delimiters {
     return next < bytes.length ? next : -1;
   }
 
-  /** The name of the segment at `at` as a number (`segmentCode` in `field-path.ts`). */
+  /** The name of the segment at `at` as a number (`segmentCode` in `segments.ts`). */
   segmentCode(at: number): number {
     return codeAt(this.bytes, at);
   }
@@ -291,30 +296,4 @@ export class Message implements Delimiters {
     }
     return latin1(bytes, this.#from, this.#to);
   }
-}
-
-function codeAt(bytes: Buffer, at: number): number {
-  return (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
-}
-
-function isHeader(code: number): boolean {
-  return code === MSH || code === FHS || code === BHS;
-}
-
-/** Passes over blanks, control characters and a byte order mark. */
-function beginning(bytes: Buffer): number {
-  let at = hasByteOrderMark(bytes, 0) ? 3 : 0;
-  while (at < bytes.length && at < MAX_HEADER && bytes[at]! <= 0x20) at++;
-  return hasByteOrderMark(bytes, at) ? at + 3 : at;
-}
-
-function hasByteOrderMark(bytes: Buffer, at: number): boolean {
-  return at >= 0 && BYTE_ORDER_MARK.every((byte, i) => bytes[at + i] === byte);
-}
-
-/** Anything but letters, digits, blanks, NUL and line ends. */
-function isDelimiter(byte: number): boolean {
-  if (byte === CR || byte === LF || byte === 0 || byte === 0x20) return false;
-  const lower = byte | 0x20;
-  return !(lower >= 0x61 && lower <= 0x7a) && !(byte >= 0x30 && byte <= 0x39);
 }

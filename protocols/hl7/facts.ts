@@ -5,6 +5,7 @@ import type { Facts, FactValue } from '../facts.ts';
 import type { Message } from './cursor.ts';
 import { type FieldPath, fieldPath, parseFieldPath } from './field-path.ts';
 import { type PatientRule, patientKey } from './patient.ts';
+import { MSH } from './segments.ts';
 
 export interface MessageFactOptions {
   readonly patient?: PatientRule;
@@ -20,17 +21,17 @@ const EVENT_TYPE_CODE = fieldPath('EVN-1');
 type Reader = (message: Message, options: MessageFactOptions) => FactValue;
 
 const READERS = new Map<string, Reader>([
-  ['type', (message) => valued(message.headerText(9, 1))],
+  ['type', (message) => ofMsh(message, 9, 1)],
   // Before v2.2 only EVN-1 names the event.
-  ['event', (message) => valued(message.headerText(9, 2)) ?? message.text(EVENT_TYPE_CODE)],
-  ['structure', (message) => valued(message.headerText(9, 3))],
+  ['event', (message) => ofMsh(message, 9, 2) ?? message.text(EVENT_TYPE_CODE)],
+  ['structure', (message) => ofMsh(message, 9, 3)],
   ['sendingApp', (message) => hierarchicDesignator(message, 3)],
   ['sendingFacility', (message) => hierarchicDesignator(message, 4)],
   ['receivingApp', (message) => hierarchicDesignator(message, 5)],
   ['receivingFacility', (message) => hierarchicDesignator(message, 6)],
-  ['controlId', (message) => valued(message.headerText(10))],
-  ['processingId', (message) => valued(message.headerText(11, 1))],
-  ['version', (message) => valued(message.headerText(12, 1))],
+  ['controlId', (message) => valued(message.headerText(message.batch ? 11 : 10))],
+  ['processingId', (message) => ofMsh(message, 11, 1)],
+  ['version', (message) => ofMsh(message, 12, 1)],
   ['patient', (message, options) => patientFact(message, options.patient)],
   ['accession', (message, options) => firstOf(message, options.accession ?? ACCESSION)],
   ['orderPriority', (message) => firstOf(message, ORDER_PRIORITY)],
@@ -77,7 +78,13 @@ function several(texts: readonly string[]): FactValue {
   return texts.length > 1 ? texts : texts[0];
 }
 
-/** HD (HL7 v2.5.1 2.A.33): the namespace id, or the universal id where only that is given. */
+/** A component of MSH; in a batch, which begins with FHS or BHS, of its first message's. */
+function ofMsh(message: Message, field: number, component: number): string | undefined {
+  if (!message.batch) return valued(message.headerText(field, component));
+  return message.text({ segment: 'MSH', segmentCode: MSH, field, repetition: 0, component, subcomponent: 0 });
+}
+
+/** HD (HL7 v2.5.1 chapter 2A): the namespace id, or the universal id where only that is given. */
 function hierarchicDesignator(message: Message, number: number): string | undefined {
   return valued(message.headerText(number, 1)) ?? valued(message.headerText(number, 2));
 }

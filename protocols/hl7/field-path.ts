@@ -10,6 +10,8 @@
  * Numbers count from 1, as the standard's tables do; MSH-1 is the field separator, MSH-2 the encoding characters.
  */
 
+import { segmentCode } from './segments.ts';
+
 export interface FieldPath {
   /** Three letters or digits, `PID`. */
   readonly segment: string;
@@ -33,15 +35,14 @@ export function isFieldPath(text: string): boolean {
   return MEANT.test(text);
 }
 
-/** Reads a path; a string is the fault: what is wrong with `text` and what would be right. */
+/** Reads a path. A string is the fault: what is wrong and what would be right, to stand behind the text itself. */
 export function parseFieldPath(text: string): FieldPath | string {
   const parts = FORM.exec(text);
-  if (parts === null)
-    return `"${text}" is not a field path: write SEG-field[repetition].component, as in PID-3[2].1`;
+  if (parts === null) return 'is not a field path: write SEG-field[repetition].component, as in PID-3[2].1';
   const [, segment = '', field, repetition, component, subcomponent] = parts;
   const counted = [field, repetition, component, subcomponent];
   if (counted.some((number) => number !== undefined && Number(number) === 0)) {
-    return `"${text}" is not a field path: fields, repetitions and components are counted from 1`;
+    return 'is not a field path: fields, repetitions and components are counted from 1';
   }
   return {
     segment,
@@ -56,11 +57,6 @@ export function parseFieldPath(text: string): FieldPath | string {
 /** A path that is known to be well-formed. Throws for others. */
 export function fieldPath(text: string): FieldPath {
   const path = parseFieldPath(text);
-  if (typeof path === 'string') throw new TypeError(path);
+  if (typeof path === 'string') throw new TypeError(`"${text}" ${path}`);
   return path;
-}
-
-/** A segment's name as a number. */
-export function segmentCode(name: string): number {
-  return (name.charCodeAt(0) << 16) | (name.charCodeAt(1) << 8) | name.charCodeAt(2);
 }

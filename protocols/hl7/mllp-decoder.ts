@@ -157,7 +157,7 @@ export class MllpDecoder {
     this.#undecided = 0;
   }
 
-  /** Settles the undecided bytes at the end of what is gathered with the help of `chunk`; returns how much of it is used up. */
+  /** Settles the undecided bytes at the end of what is gathered by what `chunk` begins with; returns how much of it that used up. */
   #decide(chunk: Buffer): number {
     const { pendingEnd } = this;
     const undecided = this.#undecided;
@@ -214,13 +214,17 @@ export class MllpDecoder {
     this.#inFrame = false;
     this.#garbage = 0;
     this.#carriageReturnOwed = false;
-    this.#sink.frame(content);
     this.#release();
+    this.#sink.frame(content);
   }
 
   /** The frame in hand, and `more` bytes that were not gathered, are thrown away. */
   #drop(reason: DropReason, more: number): void {
     const byteCount = this.#gatheredLength + more;
+    if (byteCount - this.#undecided > this.#maxFrame) {
+      this.#overlong(byteCount, 'frame');
+      return;
+    }
     this.#release();
     this.#sink.dropped(reason, byteCount);
   }

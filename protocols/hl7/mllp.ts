@@ -1,5 +1,5 @@
 /**
- * MLLP: the frame around an HL7 v2 message (HL7 v2.5.1 Appendix C; Minimal Lower Layer Protocol R2, 2.3).
+ * MLLP: the frame around an HL7 v2 message (HL7 Implementation Guide, Appendix C; HL7 v3 Transport: MLLP R2).
  *
  *     offset  bytes            name
  *     0       0B               start block

@@ -1,6 +1,6 @@
 /**
  * Offsets of the parts that delimiters make of a range of bytes: segments into fields, fields into repetitions,
- * components, sub-components (HL7 v2.5.1 2.5.3). A separator of -1 is one that the message does not have.
+ * components, sub-components (HL7 v2.5.1 2.5). A separator of -1 is one that the message does not have.
  */
 
 /** How many bytes a loop looks through before `indexOf`, with its fixed price, is the faster way. */

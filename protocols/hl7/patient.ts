@@ -1,18 +1,18 @@
 /**
  * Whose message it is: the keys by which messages are kept in order.
  *
- *     PID-3  patient identifier list, CX repeating (HL7 v2.5.1 3.4.2.3)
+ *     PID-3  patient identifier list, CX repeating (HL7 v2.5.1 chapters 3 and 2A)
  *            CX.1 id  CX.4 assigning authority  CX.5 identifier type code (MR, PI, …)
- *     MRG-1  prior patient identifier list, CX repeating (3.4.9.1)
+ *     MRG-1  prior patient identifier list, CX repeating
  *     MRG-2  prior alternate patient id   MRG-3  prior patient account number
  *     MRG-4  prior patient id             MRG-5  prior visit number
  *
  * A key is `CX.1^CX.4` as the bytes stand, one character a byte. Keys are made for comparing, not for showing: they
  * are patient data.
  */
-import { BHS, FHS, type Message, MSH } from './cursor.ts';
-import { segmentCode } from './field-path.ts';
+import type { Message } from './cursor.ts';
 import { latin1, partStart, seek } from './parts.ts';
+import { BHS, FHS, MSH, segmentCode } from './segments.ts';
 
 /** Which repetition of PID-3 names the patient. */
 export interface PatientRule {

@@ -1,5 +1,5 @@
 /**
- * Text in HL7 v2: escape sequences (HL7 v2.5.1 2.7) and character sets (2.14.9.18, MSH-18).
+ * Text in HL7 v2: escape sequences (HL7 v2.5.1 2.7) and character sets (MSH-18, table 0211).
  *
  *     \F\ field  \S\ component  \T\ subcomponent  \R\ repetition  \E\ escape  \P\ truncation (v2.7)   the delimiter itself
  *     \Xdd…\                                                                                          bytes in hexadecimal
@@ -39,7 +39,7 @@ const ESCAPED = {
   P: 'truncationCharacter',
 } as const satisfies Record<string, keyof Delimiters>;
 
-const HEXADECIMAL = /^X(?:[0-9A-Fa-f]{2})+$/;
+const NOT_HEXADECIMAL = /[^0-9A-Fa-f]/;
 
 /** `bytes` with their escape sequences resolved: the same buffer when there are none. Never longer than it was. */
 export function unescapeBytes(bytes: Buffer, delimiters: Delimiters): Buffer {
@@ -63,7 +63,10 @@ export function unescapeBytes(bytes: Buffer, delimiters: Delimiters): Buffer {
 }
 
 function meaningOf(sequence: string, delimiters: Delimiters): Buffer | undefined {
-  if (HEXADECIMAL.test(sequence)) return Buffer.from(sequence.slice(1), 'hex');
+  if (sequence[0] === 'X') {
+    const digits = sequence.slice(1);
+    return digits.length % 2 > 0 || NOT_HEXADECIMAL.test(digits) ? undefined : Buffer.from(digits, 'hex');
+  }
   if (!Object.hasOwn(ESCAPED, sequence)) return undefined;
   const delimiter = delimiters[ESCAPED[sequence as keyof typeof ESCAPED]];
   return delimiter < 0 ? undefined : Buffer.from([delimiter]);
