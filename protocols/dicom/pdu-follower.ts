@@ -62,6 +62,8 @@ const OTHER = 4;
 const PDV_HEADER_LENGTH = 6;
 const COMMAND_BIT = 1;
 const LAST_BIT = 2;
+/** No presentation context: their ids are bytes. */
+const NONE = -1;
 
 class Follower implements PduFollower {
   readonly #sink: PduSink;
@@ -82,8 +84,8 @@ class Follower implements PduFollower {
   /** Bytes of the fragment that are still to come. */
   #fragmentLeft = 0;
   readonly #command = new GrowingBuffer();
-  /** The context whose command set is incomplete, or 0. */
-  #commandContext = 0;
+  /** The context whose command set is incomplete, or NONE. */
+  #commandContext = NONE;
   #dataBytes = 0;
 
   constructor(sink: PduSink) {
@@ -195,19 +197,27 @@ class Follower implements PduFollower {
     this.#headerBytes = 0;
     this.#length = 0;
     this.#pduLeft -= PDV_HEADER_LENGTH;
-    if (fragment < 0) return this.#fail('a PDV is too short for its own header');
-    if (fragment > this.#pduLeft) return this.#fail('a PDV is longer than its PDU');
-    this.#fragmentLeft = fragment;
     const isCommand = (this.#control & COMMAND_BIT) !== 0;
-    if (this.#commandContext !== 0 && (!isCommand || this.#commandContext !== this.#contextId)) {
-      return this.#fail('another message begins inside a command set');
+    const broken = this.#brokenRule(fragment, isCommand);
+    if (broken !== undefined) {
+      this.#fail(broken);
+      return;
     }
-    if (isCommand) {
-      this.#commandContext = this.#contextId;
-      if (this.#command.length + fragment > COMMAND_CAP) return this.#fail('a command set is too long');
-    }
+    if (isCommand) this.#commandContext = this.#contextId;
+    this.#fragmentLeft = fragment;
     this.#expects = isCommand ? COMMAND_FRAGMENT : DATA_FRAGMENT;
     if (fragment === 0) this.#endFragment();
+  }
+
+  /** What is wrong with a PDV of `fragment` bytes at this place, if anything. */
+  #brokenRule(fragment: number, isCommand: boolean): string | undefined {
+    if (fragment < 0) return 'a PDV is too short for its own header';
+    if (fragment > this.#pduLeft) return 'a PDV is longer than its PDU';
+    if (this.#commandContext !== NONE && (!isCommand || this.#commandContext !== this.#contextId)) {
+      return 'another message begins inside a command set';
+    }
+    if (isCommand && this.#command.length + fragment > COMMAND_CAP) return 'a command set is too long';
+    return undefined;
   }
 
   #readCommand(bytes: Uint8Array, start: number): number {
@@ -239,10 +249,11 @@ class Follower implements PduFollower {
     try {
       command = decodeCommand(this.#command.view());
     } catch (fault) {
-      return this.#fail((fault as Error).message);
+      this.#fail((fault as Error).message);
+      return;
     }
     this.#command.clear();
-    this.#commandContext = 0;
+    this.#commandContext = NONE;
     this.#sink.command(command, this.#contextId);
   }
 
