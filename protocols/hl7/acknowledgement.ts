@@ -12,13 +12,15 @@ import { segmentCode } from './segments.ts';
 import { type Delimiters, escapeText, USUAL_DELIMITERS } from './text.ts';
 
 /** HL7 table 0008: application accept, error, reject; commit accept, error, reject. */
-export type AcknowledgementCode = 'AA' | 'AE' | 'AR' | 'CA' | 'CE' | 'CR';
+const CODES = ['AA', 'AE', 'AR', 'CA', 'CE', 'CR'] as const;
 
-/** A server's answer. Text is as it stands, one character a byte, blanks around it removed. */
+export type AcknowledgementCode = (typeof CODES)[number];
+
+/** A server's answer. */
 export interface Acknowledgement {
-  /** MSA-1, in capitals: an `AcknowledgementCode`, or what else the server wrote. */
-  readonly code: string;
-  /** MSA-2: MSH-10 of the message it answers. */
+  /** MSA-1; undefined when the server wrote something that is not in the table. */
+  readonly code: AcknowledgementCode | undefined;
+  /** MSA-2: MSH-10 of the message it answers, one character a byte, blanks around it removed. */
   readonly controlId: string;
 }
 
@@ -26,27 +28,27 @@ const MSA = segmentCode('MSA');
 
 /** Reads an answer; undefined when it is none: not HL7, or without MSA. Keeps nothing of `bytes`. */
 export function readAcknowledgement(bytes: Buffer): Acknowledgement | undefined {
-  const message = openMessage(bytes);
-  return acknowledgementIn(message);
+  return acknowledgementIn(openMessage(bytes));
 }
 
 /** As `readAcknowledgement`, of a message that is already open: what a sender sent may be an answer too. */
 export function acknowledgementIn(message: Message): Acknowledgement | undefined {
   const at = message.findSegment(MSA);
   if (at < 0) return undefined;
+  const written = message.fieldLatin1(at, 1).trim().toUpperCase();
   return {
-    code: message.fieldLatin1(at, 1).trim().toUpperCase(),
+    code: CODES.find((code) => code === written),
     controlId: message.fieldLatin1(at, 2).trim(),
   };
 }
 
 /** AA or CA. */
-export function isPositive(code: string): boolean {
+export function isPositive(code: AcknowledgementCode | undefined): boolean {
   return code === 'AA' || code === 'CA';
 }
 
 /** CA, CE or CR: the answer of the receiving side, not yet of its application. */
-export function isCommit(code: string): boolean {
+export function isCommit(code: AcknowledgementCode | undefined): boolean {
   return code === 'CA' || code === 'CE' || code === 'CR';
 }
 
