@@ -139,7 +139,7 @@ function valueText(schema: JsonSchema): string {
   if (schema.$ref !== undefined || schema.type === 'object') return 'record';
   if (schema.type === 'integer') return `${String(schema.minimum)} to ${String(schema.maximum)}`;
   if (schema.type === 'boolean') return '`true`, `false`';
-  const pattern = String(schema.pattern ?? '');
+  const pattern = typeof schema.pattern === 'string' ? schema.pattern : '';
   if (pattern.includes('(ms|s|m|h)')) return 'duration';
   if (pattern.includes('KiB')) return 'size';
   if (schema.maximum === 1) return '0 to 1, or a percentage';
@@ -154,7 +154,7 @@ function defaultText(schema: JsonSchema, required: boolean): string {
       ? `\`${schema.default.join(', ')}\``
       : '';
   }
-  return `\`${String(schema.default)}\``;
+  return `\`${JSON.stringify(schema.default).replaceAll('"', '')}\``;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

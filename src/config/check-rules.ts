@@ -59,7 +59,7 @@ function checkWhen(when: When, at: Path, protocol: Protocol, findings: Findings)
 }
 
 function patternFault(name: string, pattern: string): string | undefined {
-  if (pattern.length > 1 && pattern.startsWith('/') && pattern.endsWith('/')) {
+  if (pattern.length > 2 && pattern.startsWith('/') && pattern.endsWith('/')) {
     try {
       new RegExp(pattern.slice(1, -1));
       return undefined;
@@ -67,8 +67,8 @@ function patternFault(name: string, pattern: string): string | undefined {
       return `is not a regular expression: ${(error as Error).message}`;
     }
   }
-  if (name === 'client' && pattern.includes('/') && !isNetwork(pattern)) {
-    return `"${pattern}" is not a network: 10.1.0.0/16 would be right`;
+  if (name === 'client' && !pattern.includes('*') && !isNetwork(pattern)) {
+    return `"${pattern}" is not a network: 10.1.0.0/16, an address, or a pattern with * would be right`;
   }
   return undefined;
 }

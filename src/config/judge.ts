@@ -70,7 +70,7 @@ const KINDS: Readonly<Record<string, string>> = {
 function kindOf(input: unknown): string {
   if (input === null) return 'empty';
   if (Array.isArray(input)) return 'a list';
-  return typeof input === 'object' ? 'a record' : `"${String(input)}"`;
+  return typeof input === 'string' ? `"${input}"` : 'a record';
 }
 
 /** Of a union, the branch that was meant: the one whose kind of value (record, list, scalar) is there. */

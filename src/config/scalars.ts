@@ -198,7 +198,10 @@ export function isNetwork(written: string): boolean {
   const [address = '', prefix, ...more] = written.split('/');
   const family = isIP(address);
   if (family === 0 || more.length > 0) return false;
-  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128));
+  if (prefix === undefined) return true;
+  // An IPv4 address in IPv6 form has its prefix counted in that form too.
+  const least = /^::ffff:/i.test(address) ? 96 : 0;
+  return /^\d{1,3}$/.test(prefix) && Number(prefix) >= least && Number(prefix) <= (family === 4 ? 32 : 128);
 }
 
 /** `HOST:PORT`, `[IPV6]:PORT`, or either without a port. */
