@@ -1,6 +1,9 @@
 /** What the director answers: where this work may go, in which order, and why. */
 import type { Pool } from '../pools/pool.ts';
 import type { Server } from '../pools/server.ts';
+import type { Claim } from '../tables/table.ts';
+import type { Persistence, PersistenceKey } from './persistence.ts';
+import type { Search } from './search.ts';
 
 export interface Candidate {
   readonly server: Server;
@@ -13,11 +16,11 @@ export type Exhausted = 'none-up' | 'full' | 'all-tried';
 
 export interface ChooseOptions {
   /** Full servers are candidates too. */
-  readonly ignoreRoom?: boolean;
+  readonly ignoreRoom?: boolean | undefined;
   /** A limit of the caller's own, beside the server's. */
-  readonly hasRoom?: (server: Server) => boolean;
+  readonly hasRoom?: ((server: Server) => boolean) | undefined;
   /** The work is urgent, whatever the rule says. */
-  readonly urgent?: boolean;
+  readonly urgent?: boolean | undefined;
 }
 
 export interface Choice {
@@ -28,7 +31,7 @@ export interface Choice {
   readonly pool: Pool | undefined;
   readonly urgent: boolean;
   /** The fact by which this work comes back to its server, and its value (which may be patient data). */
-  readonly persistence: { readonly by: string; readonly key: string } | undefined;
+  readonly persistence: PersistenceKey | undefined;
   /** Why the last `next()` had nothing. It may be asked again when something got free. */
   readonly exhausted: Exhausted | undefined;
   /**
@@ -45,4 +48,147 @@ export interface Choice {
    * from when on the entry lives for its `ttl`.
    */
   hold(): () => void;
+}
+
+/** Where a choice goes, as the rules have it. */
+export interface Destination {
+  readonly rule: string;
+  readonly reject: string | undefined;
+  readonly pool: Pool | undefined;
+  readonly urgent: boolean;
+}
+
+/** A choice without persistence, or without any candidate. */
+export class PlainChoice implements Choice {
+  readonly rule: string;
+  readonly reject: string | undefined;
+  readonly pool: Pool | undefined;
+  readonly urgent: boolean;
+  readonly persistence: PersistenceKey | undefined = undefined;
+  readonly #search: Search | undefined;
+
+  constructor({ rule, reject, pool, urgent }: Destination, search: Search | undefined) {
+    this.rule = rule;
+    this.reject = reject;
+    this.pool = pool;
+    this.urgent = urgent;
+    this.#search = search;
+  }
+
+  get exhausted(): Exhausted | undefined {
+    return this.#search?.exhausted;
+  }
+
+  next(): Candidate | undefined {
+    return this.#search?.next();
+  }
+
+  settle(): void {}
+
+  abandon(): void {}
+
+  hold(): () => void {
+    return () => {};
+  }
+}
+
+/** A choice whose work comes back to its server. */
+export class PersistentChoice implements Choice {
+  readonly rule: string;
+  readonly reject = undefined;
+  readonly pool: Pool;
+  readonly urgent: boolean;
+  readonly persistence: PersistenceKey;
+  readonly #search: Search;
+  readonly #table: Persistence['table'];
+  readonly #entry: string;
+  /** The candidate that was handed out last. */
+  #server: Server | undefined;
+  #claim: Claim | undefined;
+
+  constructor(
+    { rule, urgent }: Destination,
+    pool: Pool,
+    search: Search,
+    persistence: Persistence,
+    key: PersistenceKey,
+  ) {
+    this.rule = rule;
+    this.pool = pool;
+    this.urgent = urgent;
+    this.persistence = key;
+    this.#search = search;
+    this.#table = persistence.table;
+    this.#entry = persistence.entryOf(key, pool);
+  }
+
+  get exhausted(): Exhausted | undefined {
+    return this.#search.exhausted;
+  }
+
+  next(): Candidate | undefined {
+    const { by } = this.persistence;
+    const { server, why } = placeOf(this.#table.serverOf(this.#entry), this.pool, by);
+    if (!server) return this.#claimed(this.#search.next(why), false);
+    if (!this.#search.wasTried(server)) return this.#claimed(this.#search.only(server, why), false);
+    // This choice could not have the server of the entry. It moves, unless others know better by now.
+    const beside = !this.#claim || !this.#table.mayMove(this.#claim);
+    const how = beside
+      ? `away from ${server.name}, its server by ${by}`
+      : `persistence by ${by} moved from ${server.name}`;
+    return this.#claimed(this.#search.next(`${how}, which did not take it`), beside);
+  }
+
+  settle(): void {
+    if (!this.#claim) return;
+    this.#table.confirm(this.#claim, !this.#server!.isDraining);
+    this.#claim = undefined;
+  }
+
+  abandon(): void {
+    if (this.#claim) this.#table.drop(this.#claim);
+    this.#claim = undefined;
+  }
+
+  hold(): () => void {
+    const server = this.#server;
+    let claim = server && this.#table.hold(this.#entry, server.name);
+    return () => {
+      if (claim) this.#table.confirm(claim, !server!.isDraining);
+      claim = undefined;
+    };
+  }
+
+  #claimed(candidate: Candidate | undefined, beside: boolean): Candidate | undefined {
+    if (!candidate) return undefined;
+    this.#server = candidate.server;
+    const { name } = candidate.server;
+    this.#claim = beside
+      ? this.#table.claimBeside(this.#entry, name, this.#claim)
+      : this.#table.claim(this.#entry, name, this.#claim);
+    return candidate;
+  }
+}
+
+/**
+ * What the entry of a key says: its server, or, without one that may have the work, why it is looked for anew. An entry
+ * moves only when its server is down or out, never because it is busy.
+ */
+export function placeOf(
+  name: string | undefined,
+  pool: Pool,
+  by: string,
+):
+  | { readonly server: Server; readonly why: string }
+  | { readonly server: undefined; readonly why: string | undefined } {
+  if (name === undefined) return { server: undefined, why: undefined };
+  const server = pool.server(name);
+  if (server && (server.honoursPersistence || pool.takers.includes(server))) {
+    const how = server.isDraining ? ', still honoured while it drains' : '';
+    return { server, why: `persistence by ${by}: its server${how}` };
+  }
+  return {
+    server: undefined,
+    why: `persistence by ${by} moved from ${name}, which is ${server?.state ?? 'gone'}`,
+  };
 }

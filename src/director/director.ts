@@ -1,30 +1,21 @@
 /** The director: facts in, candidate servers out. One for each VIP. */
-import type { Facts } from '../../protocols/facts.ts';
+import { type Facts, firstValue } from '../../protocols/facts.ts';
 import type { BalanceName, Pool } from '../pools/pool.ts';
-import type { Choice, ChooseOptions } from './choice.ts';
+import { type Balance, createBalance } from './balance/balance.ts';
+import {
+  type Choice,
+  type ChooseOptions,
+  type Destination,
+  PersistentChoice,
+  PlainChoice,
+  placeOf,
+} from './choice.ts';
+import type { Persistence, PersistenceKey } from './persistence.ts';
+import { compileRules, type When } from './rules.ts';
+import { Search } from './search.ts';
 
 export type { Candidate, Choice, ChooseOptions, Exhausted } from './choice.ts';
-
-export interface Explanation {
-  readonly vip: string;
-  readonly rule: string;
-  readonly persistence: { readonly by: string; readonly key: string } | undefined;
-  readonly candidates: readonly { readonly server: string; readonly reason: string }[];
-  readonly reject: string | undefined;
-}
-
-export interface Director {
-  choose(facts: Facts, options?: ChooseOptions): Choice;
-  /** What `choose` and `next` would say, without doing anything. */
-  explain(facts: Facts): Explanation;
-}
-
-/** What a rule asks of the facts: everything in one `when` holds together. Patterns are the configuration's text. */
-export interface When {
-  readonly facts: readonly { readonly name: string; readonly patterns: readonly string[] }[];
-  readonly not?: When | undefined;
-  readonly any?: readonly When[] | undefined;
-}
+export type { When } from './rules.ts';
 
 export interface Rule {
   readonly when: When;
@@ -34,4 +25,137 @@ export interface Rule {
   readonly balance?: BalanceName | undefined;
   readonly urgent?: boolean | undefined;
   readonly reject?: string | undefined;
+}
+
+export interface DirectorOptions {
+  readonly vip: string;
+  readonly rules: readonly Rule[];
+  /** When no rule matches; undefined: what no rule matches is rejected. */
+  readonly pool: Pool | undefined;
+  /** The VIP's own. */
+  readonly persistence?: Persistence | undefined;
+  /** A pool's own goes before the VIP's. */
+  readonly persistenceOf?: ((pool: Pool) => Persistence | undefined) | undefined;
+  /** Facts that rules compare without regard to case. */
+  readonly ignoreCase?: readonly string[] | undefined;
+  /** Milliseconds of the clock that the pools use too. */
+  readonly now: () => number;
+  /** From 0 up to, not including, 1. */
+  readonly random: () => number;
+}
+
+export interface Explanation {
+  readonly vip: string;
+  readonly rule: string;
+  readonly persistence: PersistenceKey | undefined;
+  readonly candidates: readonly { readonly server: string; readonly reason: string }[];
+  readonly reject: string | undefined;
+}
+
+export interface Director {
+  choose(facts: Facts, options?: ChooseOptions): Choice;
+  /** What `choose` and `next` would say, without doing anything. */
+  explain(facts: Facts, options?: ChooseOptions): Explanation;
+}
+
+/** Urgent work goes to the least busy server where these would spread it, never against an order or a hash. */
+const YIELDS_TO_URGENT: ReadonlySet<BalanceName> = new Set(['least-busy', 'round-robin', 'random-two']);
+
+/** Throws an Error with an operator's sentence when a pattern of a rule cannot be compiled. */
+export function createDirector(options: DirectorOptions): Director {
+  return new RuledDirector(options);
+}
+
+class RuledDirector implements Director {
+  readonly #options: DirectorOptions;
+  readonly #match: (facts: Facts) => number;
+  readonly #names: readonly string[];
+  readonly #balances = new Map<Pool, Map<string, Balance>>();
+
+  constructor(options: DirectorOptions) {
+    const { rules, ignoreCase } = options;
+    this.#options = options;
+    this.#match = compileRules(
+      rules.map(({ when }) => when),
+      { ignoreCase: ignoreCase ?? [] },
+    );
+    this.#names = rules.map((_, index) => `routes[${index + 1}]`);
+  }
+
+  choose(facts: Facts, options: ChooseOptions = {}): Choice {
+    const { destination, balance } = this.#route(facts, options);
+    const { pool } = destination;
+    if (!pool) return new PlainChoice(destination, undefined);
+    const persistence = this.#persistenceOf(pool);
+    const key = persistence?.keyOf(facts);
+    const search = this.#search(facts, pool, this.#balance(pool, balance), key, options);
+    if (!key) return new PlainChoice(destination, search);
+    return new PersistentChoice(destination, pool, search, persistence!, key);
+  }
+
+  explain(facts: Facts, options: ChooseOptions = {}): Explanation {
+    const { vip } = this.#options;
+    const { destination, balance } = this.#route(facts, options);
+    const { rule, reject, pool } = destination;
+    if (!pool) return { vip, rule, persistence: undefined, candidates: [], reject };
+    const persistence = this.#persistenceOf(pool);
+    const key = persistence?.keyOf(facts);
+    const search = this.#search(facts, pool, this.#balance(pool, balance).fork(), key, options);
+    const candidates: { server: string; reason: string }[] = [];
+    const name = key && persistence!.table.serverOf(persistence!.entryOf(key, pool));
+    const { server, why } = placeOf(name, pool, key?.by ?? '');
+    let next = server ? search.only(server, why) : search.next(why);
+    while (next) {
+      candidates.push({ server: next.server.name, reason: next.reason });
+      next = search.next();
+    }
+    return { vip, rule, persistence: key, candidates, reject };
+  }
+
+  #route(
+    facts: Facts,
+    { urgent = false }: ChooseOptions,
+  ): { destination: Destination; balance: BalanceName | 'urgent' } {
+    const index = this.#match(facts);
+    const matched = index === -1 ? undefined : this.#options.rules[index]!;
+    const rule = matched ? this.#names[index]! : 'default';
+    const pool = matched?.reject === undefined ? (matched?.pool ?? this.#options.pool) : undefined;
+    const isUrgent = urgent || matched?.urgent === true || facts.get('urgent') === 'true';
+    const reject = pool ? undefined : (matched?.reject ?? 'no-route');
+    const balance = matched?.balance ?? pool?.balance ?? 'first';
+    return {
+      destination: { rule, reject, pool, urgent: isUrgent },
+      balance: isUrgent && YIELDS_TO_URGENT.has(balance) ? 'urgent' : balance,
+    };
+  }
+
+  #search(
+    facts: Facts,
+    pool: Pool,
+    balance: Balance,
+    key: PersistenceKey | undefined,
+    options: ChooseOptions,
+  ): Search {
+    const { now, random } = this.#options;
+    const hashed = key ? `${key.by}=${key.key}` : (firstValue(facts.get('client')) ?? '');
+    return new Search({ ...options, pool, balance, circumstances: { now: now(), random, key: hashed } });
+  }
+
+  #persistenceOf(pool: Pool): Persistence | undefined {
+    return this.#options.persistenceOf?.(pool) ?? this.#options.persistence;
+  }
+
+  #balance(pool: Pool, name: BalanceName | 'urgent'): Balance {
+    let ofPool = this.#balances.get(pool);
+    if (!ofPool) {
+      ofPool = new Map();
+      this.#balances.set(pool, ofPool);
+    }
+    let balance = ofPool.get(name);
+    if (!balance) {
+      balance = createBalance(name);
+      ofPool.set(name, balance);
+    }
+    return balance;
+  }
 }

@@ -1,0 +1,36 @@
+/**
+ * Turns by weight, smoothly: with weights 2 and 1, A B A rather than A A B. Each time everybody gains its weight, the
+ * one with the most is picked, and pays what all gained together. Who takes part may differ from time to time.
+ */
+import type { Server } from '../../pools/server.ts';
+
+export class Turns {
+  readonly #credit: Map<Server, number>;
+
+  constructor(credit: ReadonlyMap<Server, number> = new Map()) {
+    this.#credit = new Map(credit);
+  }
+
+  /** Picks one of `servers` (at least one); `weightOf` gives numbers above 0. */
+  pick(servers: readonly Server[], weightOf: (server: Server) => number): Server {
+    let picked = servers[0]!;
+    let most = -Infinity;
+    let gained = 0;
+    for (const server of servers) {
+      const weight = weightOf(server);
+      const credit = (this.#credit.get(server) ?? 0) + weight;
+      this.#credit.set(server, credit);
+      gained += weight;
+      if (credit > most) {
+        most = credit;
+        picked = server;
+      }
+    }
+    this.#credit.set(picked, most - gained);
+    return picked;
+  }
+
+  fork(): Turns {
+    return new Turns(this.#credit);
+  }
+}

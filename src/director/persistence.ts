@@ -1,0 +1,69 @@
+/**
+ * Persistence: by what fact work comes back to its server, and in which table that is kept.
+ *
+ * A key in the table is `POOL/FACT=VALUE`. Of a table that several VIPs share it is `FACT=VALUE`, so that servers of
+ * one name are one server whichever pool they are in: a client keeps its machine over all ports.
+ */
+import { createHash } from 'node:crypto';
+import { type Facts, firstValue } from '../../protocols/facts.ts';
+import type { Pool } from '../pools/pool.ts';
+import type { Table } from '../tables/table.ts';
+import { sourceOf } from './address.ts';
+
+export interface PersistenceOptions {
+  /** `source-ip` or any fact; the first that has a value counts. Empty: no persistence. */
+  readonly by: readonly string[];
+  readonly table: Table;
+  /** For `source-ip`: leading bits that make one source. */
+  readonly netmask?: number | undefined;
+  /** The table belongs to several VIPs or pools. */
+  readonly isShared?: boolean | undefined;
+}
+
+/** By which fact one piece of work comes back, and its value. */
+export interface PersistenceKey {
+  readonly by: string;
+  readonly key: string;
+}
+
+/** Values that are longer are kept as a hash, so that no sender can make entries large. */
+const LONGEST_VALUE = 64;
+
+export class Persistence {
+  readonly table: Table;
+  readonly #by: readonly string[];
+  readonly #netmask: number | undefined;
+  readonly #isShared: boolean;
+
+  constructor({ by, table, netmask, isShared = false }: PersistenceOptions) {
+    this.table = table;
+    this.#by = by;
+    this.#netmask = netmask;
+    this.#isShared = isShared;
+  }
+
+  /** undefined: these facts have none of the values that would bring the work back. */
+  keyOf(facts: Facts): PersistenceKey | undefined {
+    for (const by of this.#by) {
+      const value = firstValue(facts.get(by === 'source-ip' ? 'client' : by));
+      if (value !== undefined)
+        return { by, key: by === 'source-ip' ? sourceOf(value, this.#netmask) : value };
+    }
+    return undefined;
+  }
+
+  /** The key in the table for work that goes to `pool`. */
+  entryOf({ by, key }: PersistenceKey, pool: Pool): string {
+    const entry = `${by}=${key.length > LONGEST_VALUE ? hashed(key) : key}`;
+    if (this.#isShared) {
+      const server = this.table.serverOf(entry);
+      // A pool that does not have the server keeps an entry of its own: taking this one would move it to and fro.
+      if (server === undefined || pool.server(server)) return entry;
+    }
+    return `${pool.name}/${entry}`;
+  }
+}
+
+function hashed(value: string): string {
+  return `sha256:${createHash('sha256').update(value).digest('base64url')}`;
+}

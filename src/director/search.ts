@@ -1,0 +1,84 @@
+/** The search through a pool: every server at most once, by the pool's balance, backups when no other is up. */
+import type { Pool } from '../pools/pool.ts';
+import type { Server } from '../pools/server.ts';
+import type { Balance, Circumstances } from './balance/balance.ts';
+import type { Candidate, ChooseOptions, Exhausted } from './choice.ts';
+
+export interface SearchOptions extends ChooseOptions {
+  readonly pool: Pool;
+  readonly balance: Balance;
+  readonly circumstances: Circumstances;
+}
+
+export class Search {
+  exhausted: Exhausted | undefined;
+  readonly #options: SearchOptions;
+  readonly #tried: Server[] = [];
+
+  constructor(options: SearchOptions) {
+    this.#options = options;
+  }
+
+  wasTried(server: Server): boolean {
+    return this.#tried.includes(server);
+  }
+
+  /** The next server by balance. `why`: what led to a search, put before the reason. */
+  next(why?: string): Candidate | undefined {
+    const { balance, circumstances } = this.#options;
+    const servers = this.#servers();
+    if (servers.length === 0) {
+      this.exhausted = this.#whyNone();
+      return undefined;
+    }
+    const server = balance.pick(servers, circumstances);
+    return this.#found(server, this.#reason(server, servers.length, why));
+  }
+
+  /** This server and no other; undefined when it is full. */
+  only(server: Server, reason: string): Candidate | undefined {
+    if (this.#hasRoom(server)) return this.#found(server, reason);
+    this.exhausted = 'full';
+    return undefined;
+  }
+
+  #found(server: Server, reason: string): Candidate {
+    this.exhausted = undefined;
+    this.#tried.push(server);
+    return { server, reason };
+  }
+
+  /**
+   * Who may be asked now: those that are no backups; else backups; else those that could not be dialled just now. A
+   * server without room stays among those before, so that no backup stands in for a busy server.
+   */
+  #servers(): readonly Server[] {
+    const { pool, circumstances } = this.#options;
+    const left = pool.takers.filter((server) => !this.#tried.includes(server));
+    if (left.length === 0) return left;
+    const answering = left.filter((server) => !server.isAskedLast(circumstances.now));
+    const regular = answering.filter(({ backup }) => !backup);
+    const first = (regular.length > 0 ? regular : answering).filter((server) => this.#hasRoom(server));
+    if (first.length > 0) return first;
+    return left.filter((server) => !answering.includes(server) && this.#hasRoom(server));
+  }
+
+  #hasRoom(server: Server): boolean {
+    const { ignoreRoom, hasRoom } = this.#options;
+    return ignoreRoom || (server.hasRoom && (!hasRoom || hasRoom(server)));
+  }
+
+  #whyNone(): Exhausted {
+    const isLeft = this.#options.pool.takers.some((server) => !this.#tried.includes(server));
+    if (isLeft) return 'full';
+    return this.#tried.length > 0 ? 'all-tried' : 'none-up';
+  }
+
+  #reason(server: Server, count: number, why: string | undefined): string {
+    const { balance, circumstances } = this.#options;
+    const among = count > 1 ? `${balance.why} of ${count}` : 'the only one to ask';
+    const last = server.isAskedLast(circumstances.now) ? ', though it did not answer just now' : '';
+    const text = `${server.backup ? 'backup, no other is up' : among}${last}`;
+    return why ? `${why}; ${text}` : text;
+  }
+}

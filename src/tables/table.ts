@@ -1,0 +1,152 @@
+/**
+ * A persistence table: which server a key belongs to. Entries rest in a store; while work is being placed, or is held,
+ * its key lives here as well, so that whoever comes at the same time is sent to the same server, and the entry can
+ * neither expire nor be evicted.
+ *
+ *     choose ──► claim(S1) ──► confirm    the entry rests in the store, renewed
+ *                   │    └───► drop       the last claim gone: as if nothing had been, S0 if that was there before
+ *                   └─ S1 cannot be had ─► claim(S2): others that could not have S1 either find S2 here
+ *
+ * Who confirms first wins: a server that took the work is a better place than one that is still being dialled.
+ */
+import type { Store } from './memory.ts';
+
+/** A server as the place of a key, for as long as somebody places or holds work there. */
+class Place {
+  readonly server: string;
+  /** What to fall back to when nobody confirms this one. */
+  readonly before: Place | undefined;
+  claims = 0;
+  /** How often work was confirmed here. */
+  confirmed = 0;
+
+  constructor(server: string, before: Place | undefined) {
+    this.server = server;
+    this.before = before;
+  }
+}
+
+/** One piece of work that is being placed. */
+export class Claim {
+  readonly key: string;
+  readonly place: Place;
+  /** How often the place had been confirmed when this claim was made. */
+  readonly confirmed: number;
+
+  constructor(key: string, place: Place) {
+    this.key = key;
+    this.place = place;
+    this.confirmed = place.confirmed;
+    place.claims++;
+  }
+}
+
+export class Table {
+  readonly #store: Store;
+  readonly #places = new Map<string, Place>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The server that `key` belongs to now, confirmed or only reserved. */
+  serverOf(key: string): string | undefined {
+    return this.#places.get(key)?.server ?? this.#store.get(key);
+  }
+
+  /** Reserves `server` for `key`, or joins those who did. The claim of an earlier try goes over to this one. */
+  claim(key: string, server: string, earlier?: Claim): Claim {
+    const current = this.#places.get(key);
+    let place = current;
+    if (current?.server !== server) {
+      place = new Place(server, current);
+      // The store has no say while a place is reserved; it still knows the server from before.
+      this.#places.set(key, place);
+    }
+    const claim = new Claim(key, place!);
+    if (earlier) this.#leave(earlier);
+    return claim;
+  }
+
+  /** A claim beside the entry, which stays as it is unless this one is confirmed first. */
+  claimBeside(key: string, server: string, earlier?: Claim): Claim {
+    const claim = new Claim(key, new Place(server, undefined));
+    if (earlier) this.#leave(earlier);
+    return claim;
+  }
+
+  /**
+   * May the holder of this claim, who could not have its server, move the entry? Not when the entry is elsewhere
+   * already, nor when somebody was taken by that server after the claim was made.
+   */
+  mayMove({ key, place, confirmed }: Claim): boolean {
+    return this.#places.get(key) === place && place.confirmed === confirmed;
+  }
+
+  /** The server took the work. `renew`: the entry lives on from now; false while the server drains. */
+  confirm(claim: Claim, renew: boolean): void {
+    const { key, place } = claim;
+    if (!this.#isElsewhere(key, place)) {
+      this.#places.set(key, place);
+      place.confirmed++;
+      if (renew) this.#store.put(key, place.server);
+    }
+    this.#leave(claim);
+  }
+
+  /** Was the entry confirmed on another server since `place` was reserved? */
+  #isElsewhere(key: string, place: Place): boolean {
+    const current = this.#places.get(key);
+    if (current) return current !== place && current.confirmed > 0;
+    const resting = this.#store.get(key);
+    return resting !== undefined && resting !== place.server;
+  }
+
+  /** Nothing came of the claim. */
+  drop(claim: Claim): void {
+    this.#leave(claim);
+  }
+
+  /**
+   * Keeps the entry alive while work is in hand, if `server` is where `key` belongs. Call `drop` or `confirm` on the
+   * claim when the work has ended.
+   */
+  hold(key: string, server: string): Claim | undefined {
+    if (this.serverOf(key) !== server) return undefined;
+    const isResting = !this.#places.has(key);
+    const claim = this.claim(key, server);
+    if (isResting) claim.place.confirmed++;
+    return claim;
+  }
+
+  /** Forgets an entry. Work in hand is not touched. */
+  delete(key: string): boolean {
+    const wasPlaced = this.#places.delete(key);
+    return this.#store.delete(key) || wasPlaced;
+  }
+
+  clear(): void {
+    this.#places.clear();
+    this.#store.clear();
+  }
+
+  /** Entries at rest. */
+  get size(): number {
+    return this.#store.size;
+  }
+
+  /** Key and server of every entry at rest, the last used first. */
+  entries(): IterableIterator<[string, string]> {
+    return this.#store.entries();
+  }
+
+  #leave({ key, place }: Claim): void {
+    place.claims--;
+    if (place.claims > 0 || this.#places.get(key) !== place) return;
+    // Nobody is left here. What was confirmed rests in the store; what was not gives way to what was there before.
+    let back: Place | undefined = place.confirmed > 0 ? undefined : place.before;
+    while (back && back.claims === 0) back = back.before;
+    if (back) this.#places.set(key, back);
+    else this.#places.delete(key);
+  }
+}
