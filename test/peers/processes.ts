@@ -1,0 +1,177 @@
+/** Real programs as peers: started, waited for, ended by their own process id. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { beforeEach, describe } from 'vitest';
+import { within } from './waiting.ts';
+
+/** Debian package → a program of it. scripts/test.js installs these. */
+const PEER_PACKAGES = {
+  dcmtk: 'storescp',
+  orthanc: 'Orthanc',
+  haproxy: 'haproxy',
+  'python3-hl7': 'mllp_send',
+  iperf3: 'iperf3',
+  tshark: 'tshark',
+} as const;
+
+export type PeerPackage = keyof typeof PEER_PACKAGES;
+
+/** Skips every test of the file (or of the `describe` it is called in) when a package is missing, and names it. */
+export function skipWithout(...packages: readonly PeerPackage[]): void {
+  const missing = missingOf(packages);
+  beforeEach((context) => context.skip(missing.length > 0, `needs the Debian package ${missing.join(', ')}`));
+}
+
+/** A `describe` that is skipped, its hooks too, when a package is missing; its name then says so. */
+export function describeWith(packages: readonly PeerPackage[], name: string, body: () => void): void {
+  const missing = missingOf(packages);
+  if (missing.length === 0) describe(name, body);
+  else describe.skip(`${name} (needs the Debian package ${missing.join(', ')})`, body);
+}
+
+/** Where a program is; undefined when it is not installed. Debian keeps some in /usr/sbin. */
+export function findProgram(name: string): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return folders.map((folder) => join(folder, name)).find(isProgram);
+}
+
+function missingOf(packages: readonly PeerPackage[]): PeerPackage[] {
+  return packages.filter((one) => findProgram(PEER_PACKAGES[one]) === undefined);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export interface RunResult {
+  /** Exit code; undefined when a signal ended it. */
+  readonly code: number | undefined;
+  /** Standard output and standard error, as they came. */
+  readonly output: string;
+}
+
+export interface PeerProcess {
+  readonly pid: number;
+  /** Standard output and standard error so far. */
+  readonly output: string;
+  readonly exited: Promise<RunResult>;
+  /** Sends a signal (SIGKILL unless said) to the process and what it forked, and waits until it is gone. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export interface ProgramOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array;
+}
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) signalAll(child, 'SIGKILL');
+});
+
+/** Starts a program. DCMTK's tools get TCP_NODELAY=1: without it each of their answers waits 40 ms. */
+export function startProgram(
+  name: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): PeerProcess {
+  const child = spawn(findProgram(name) ?? name, args, {
+    cwd: options.cwd,
+    env: { ...process.env, TCP_NODELAY: '1', ...options.env },
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    // A process group of its own, so that what it forked ends with it.
+    detached: true,
+  });
+  running.add(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk;
+    });
+  }
+  child.stdin?.end(options.input);
+  const { promise: exited, resolve } = Promise.withResolvers<RunResult>();
+  child.on('error', (error) => resolve({ code: 127, output: `${output}${error.message}` }));
+  child.on('close', (code) => {
+    running.delete(child);
+    resolve({ code: code ?? undefined, output });
+  });
+  return {
+    pid: child.pid ?? 0,
+    get output() {
+      return output;
+    },
+    exited,
+    async stop(signal = 'SIGKILL') {
+      signalAll(child, signal);
+      await within(exited, `${name} to end`);
+    },
+  };
+}
+
+function signalAll({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // Gone already.
+  }
+}
+
+/** Runs a program to its end. */
+export async function runProgram(
+  name: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<RunResult> {
+  const process = startProgram(name, args, options);
+  try {
+    return await within(process.exited, `${name} to finish`, 55_000);
+  } finally {
+    await process.stop();
+  }
+}
+
+/** A port that nothing uses right now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(0, '127.0.0.1', resolve);
+  await promise;
+  const address = server.address();
+  await new Promise((closed) => server.close(closed));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Resolves when something takes connections on the port; throws with its output when `process` ends before. */
+export async function waitForPort(port: number, process: PeerProcess): Promise<void> {
+  let over: RunResult | undefined;
+  void process.exited.then((result) => {
+    over = result;
+  });
+  const deadline = performance.now() + 30_000;
+  while (!(await takesConnections(port))) {
+    if (over) throw new Error(`ended with ${over.code} instead of listening on ${port}:\n${over.output}`);
+    if (performance.now() > deadline) throw new Error(`nothing listens on ${port}:\n${process.output}`);
+    await pause(20);
+  }
+}
+
+async function takesConnections(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect(port, '127.0.0.1');
+  socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  const answer = await promise;
+  socket.destroy();
+  return answer;
+}
