@@ -1,0 +1,53 @@
+/** HAProxy as the rival: TCP mode, one thread, everything else as shipped unless a bench says otherwise. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { output, type Running, start, untilListening } from './processes.ts';
+
+export interface HaproxyOptions {
+  readonly listen: number;
+  readonly server: number;
+  /** Lines for the `global` section. */
+  readonly global?: readonly string[];
+}
+
+export async function startHaproxy({ listen, server, global = [] }: HaproxyOptions): Promise<Running> {
+  const directory = await mkdtemp(join(tmpdir(), 'gantry-bench-'));
+  const file = join(directory, 'haproxy.cfg');
+  const configuration = [
+    'global',
+    '  nbthread 1',
+    '  maxconn 4000',
+    ...global.map((line) => `  ${line}`),
+    'defaults',
+    '  mode tcp',
+    '  timeout connect 5s',
+    '  timeout client 10m',
+    '  timeout server 10m',
+    'frontend in',
+    `  bind 127.0.0.1:${listen}`,
+    '  default_backend out',
+    'backend out',
+    `  server one 127.0.0.1:${server}`,
+    '',
+  ];
+  await writeFile(file, configuration.join('\n'));
+  const process = start('haproxy', ['-db', '-f', file]);
+  await untilListening(listen);
+  return {
+    pid: process.pid,
+    async stop() {
+      await process.stop();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+/** `2.6.12`, or undefined where it is not installed. */
+export async function haproxyVersion(): Promise<string | undefined> {
+  try {
+    return /version (\d+(?:\.\d+)+)/.exec(await output('haproxy', ['-v']))?.[1];
+  } catch {
+    return undefined;
+  }
+}

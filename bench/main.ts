@@ -1,0 +1,19 @@
+/** `npm run bench -- NAME… [--rounds 5] [--seconds 4] [--only SUBJECT,…]`; without a name, all of them. */
+import { type Bench, readOptions } from './harness/options.ts';
+
+const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
+  relay: () => import('./relay.ts'),
+};
+
+const { names, options } = readOptions(process.argv.slice(2));
+const wanted = names.length > 0 ? names : Object.keys(BENCHES);
+const unknown = wanted.filter((name) => !(name in BENCHES));
+if (unknown.length > 0) {
+  console.error(`no bench is called ${unknown.join(', ')}; there are: ${Object.keys(BENCHES).join(', ')}`);
+  process.exit(2);
+}
+for (const name of wanted) {
+  const { bench } = await BENCHES[name]!();
+  console.error(`${name}: ${bench.title}`);
+  await bench.run(options);
+}
