@@ -1,14 +1,11 @@
-/** Gantry's own version, from package.json: at the top of the checkout, or of the installed package. */
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** Gantry's own version, from the package it runs in: a checkout, or `dist/` of an installed package. */
+import { existsSync, readFileSync } from 'node:fs';
 
-export const VERSION = versionAbove(dirname(fileURLToPath(import.meta.url)));
+export const VERSION: string = readVersion();
 
-function versionAbove(folder: string): string {
-  try {
-    return (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version;
-  } catch {
-    return versionAbove(dirname(folder));
-  }
+function readVersion(): string {
+  const found = ['../package.json', '../../package.json']
+    .map((path) => new URL(path, import.meta.url))
+    .find((url) => existsSync(url));
+  return found ? (JSON.parse(readFileSync(found, 'utf8')) as { version: string }).version : 'unknown';
 }
