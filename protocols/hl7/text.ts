@@ -39,8 +39,6 @@ const ESCAPED = {
   P: 'truncationCharacter',
 } as const satisfies Record<string, keyof Delimiters>;
 
-const NOT_HEXADECIMAL = /[^0-9A-Fa-f]/;
-
 /** `bytes` with their escape sequences resolved: the same buffer when there are none. Never longer than it was. */
 export function unescapeBytes(bytes: Buffer, delimiters: Delimiters): Buffer {
   const mark = delimiters.escapeCharacter;
@@ -65,7 +63,8 @@ export function unescapeBytes(bytes: Buffer, delimiters: Delimiters): Buffer {
 function meaningOf(sequence: string, delimiters: Delimiters): Buffer | undefined {
   if (sequence[0] === 'X') {
     const digits = sequence.slice(1);
-    return digits.length % 2 > 0 || NOT_HEXADECIMAL.test(digits) ? undefined : Buffer.from(digits, 'hex');
+    const bytes = Buffer.from(digits, 'hex');
+    return digits === '' || bytes.length * 2 < digits.length ? undefined : bytes;
   }
   if (!Object.hasOwn(ESCAPED, sequence)) return undefined;
   const delimiter = delimiters[ESCAPED[sequence as keyof typeof ESCAPED]];
