@@ -15,13 +15,14 @@ export interface FrontEnd {
 
 /** One live association or connection; nothing here is patient data. */
 export interface ConnectionView {
+  /** Unique while the process lives. */
+  readonly id: string;
+  /** `host:port`. */
   readonly client: string;
   readonly facts: Readonly<Record<string, string>>;
   readonly pool: string | undefined;
   readonly server: string | undefined;
-  readonly rule: string | undefined;
   readonly reason: string | undefined;
-  readonly phase: string;
   readonly bytes: { readonly toServer: number; readonly toClient: number };
   /** Operations or messages so far. */
   readonly messages: number;

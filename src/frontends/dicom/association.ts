@@ -44,6 +44,8 @@ export interface AssociationHost {
   readonly now: () => number;
   readonly timeouts: AssociationTimeouts;
   readonly ignoreCase: boolean;
+  /** May this calling AE title come from this address? */
+  mayCall(callingAe: string, address: string): boolean;
   /** Counts the association in when the limits of the VIP and of its calling AE leave room for it. */
   admit(callingAe: string): boolean;
   /** May this server get one more association of this VIP? */
@@ -108,16 +110,15 @@ export class Association implements ChannelHandler, AttemptListener {
   }
 
   get view(): ConnectionView {
-    const { client, pool, server, rule, reason, started, request } = this.record;
+    const { id, client, pool, server, reason, started, request } = this.record;
     const counts = Object.values(this.#conversation?.counts ?? {});
     return {
-      client,
+      id,
+      client: `${client}:${this.#client.remote.port}`,
       facts: request ? { calling: request.callingAe, called: request.calledAe } : {},
       pool,
       server,
-      rule,
       reason,
-      phase: this.#phase,
       bytes: { toServer: this.#client.bytesRead, toClient: this.#client.bytesWritten },
       messages: counts.flatMap((statuses) => Object.values(statuses)).reduce((sum, count) => sum + count, 0),
       started,
@@ -191,6 +192,8 @@ export class Association implements ChannelHandler, AttemptListener {
       this.#reject(REJECTIONS['protocol-version-not-supported'], 'protocol version bit 0 is not set');
     } else if (request.applicationContext !== DICOM_APPLICATION_CONTEXT) {
       this.#reject(REJECTIONS['application-context-not-supported'], 'the application context is not DICOM');
+    } else if (!this.#host.mayCall(request.callingAe, this.#client.remote.host)) {
+      this.#reject(REJECTIONS['calling-ae-not-recognized'], 'this AE title does not come from this address');
     } else {
       const { vip, ignoreCase } = this.#host;
       const { remote, local } = this.#client;

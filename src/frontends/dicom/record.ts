@@ -2,7 +2,11 @@
 import type { Associate } from '../../../protocols/dicom/associate.ts';
 import { type AssociationEvent, events } from '../../observe/events.ts';
 
+let count = 0;
+
 export class AssociationRecord {
+  /** Unique while the process lives. */
+  readonly id = `a${++count}`;
   readonly vip: string;
   readonly client: string;
   /** Milliseconds of the clock when TCP was accepted. */

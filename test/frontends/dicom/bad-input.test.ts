@@ -90,8 +90,8 @@ test('no DICOM at all: A-ABORT 2/1', async () => {
 test('TLS on a plain port: closed at once with a sentence in the log', async () => {
   const { vip, notices } = await balance([await scp()]);
   expect(await answerTo(vip, Buffer.of(0x16, 3, 1, 2, 0, 1, 0))).toBe('end');
-  const { message } = await notices.find(({ level }) => level === 'info' || level === 'warn');
-  expect(message).toContain('TLS');
+  const { message } = await notices.find(({ message }) => message.includes('TLS'));
+  expect(message).toContain('give it the TLS port');
 });
 
 test('connect and close: costs nothing, logged at debug', async () => {

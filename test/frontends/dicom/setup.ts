@@ -1,7 +1,7 @@
 /** A DICOM VIP in front of scripted servers, for the tests of this folder; everything is stopped after each test. */
 import { afterEach } from 'vitest';
 import { accepting, type Scp, type ScpScript, startScp } from '../../peers/dicom-scp.ts';
-import { startBalancer, type TestBalancer } from '../../peers/start-balancer.ts';
+import { startTestBalancer, type TestBalancer } from '../../peers/start-balancer.ts';
 import type { Address } from '../../peers/test-connection.ts';
 
 const cleanUp: (() => Promise<void>)[] = [];
@@ -53,9 +53,9 @@ ${indent(setting.vip ?? 'pool: P', 4)}
     dicom:
 ${indent(setting.dicom ?? 'timeouts: { connect: 300ms, accept: 3s }', 6)}
 `;
-  const balancer = await startBalancer(yaml);
+  const balancer = await startTestBalancer(yaml);
   cleanUp.push(() => balancer.stop());
-  return { ...balancer, vip: balancer.address('V') };
+  return Object.assign(balancer, { vip: balancer.address('V') });
 }
 
 function indent(lines: string, by: number): string {

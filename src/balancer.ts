@@ -1,0 +1,122 @@
+/** Wires every room together: the only file that knows them all. */
+import { createAdmin } from './admin/admin.ts';
+import { type Assembly, assemble, compileClients, poolsOf } from './assemble.ts';
+import type { Configuration, DicomVip, VipConfiguration } from './config/schema.ts';
+import { createDicomFrontEnd } from './frontends/dicom/front-end.ts';
+import type { FrontEnd } from './frontends/front-end.ts';
+import { notice } from './observe/events.ts';
+import { createKeyedHash, type KeyedHash } from './observe/privacy.ts';
+import type { Endpoint } from './relay/channel.ts';
+import { createDeadlines, type Deadlines } from './relay/deadlines.ts';
+import { createReports } from './report.ts';
+
+export interface Balancer {
+  /** VIP → what it listens on; a port 0 of the configuration is the system's choice here. */
+  readonly endpoints: Readonly<Record<string, readonly Endpoint[]>>;
+  /** Where the admin API is, if there is one. */
+  readonly admin: Endpoint | undefined;
+  /** Stops: takes no more work, lets the work in hand finish (`drain`, as long as the configuration says), ends the rest. */
+  stop(options?: { readonly drain?: boolean }): Promise<void>;
+}
+
+export interface BalancerOptions {
+  /** Hides facts that are not to be seen; the log's, so that hashes of both compare. */
+  readonly hash?: KeyedHash;
+}
+
+/** Starts everything that the configuration says; rejects with GTY_LISTEN when an address cannot be had. */
+export async function startBalancer(
+  configuration: Configuration,
+  { hash = createKeyedHash() }: BalancerOptions = {},
+): Promise<Balancer> {
+  const now = () => performance.timeOrigin + performance.now();
+  const deadlines = createDeadlines();
+  const assembly = assemble(configuration, { now, random: Math.random });
+  const frontEnds = new Map<string, FrontEnd>();
+  let ready = false;
+  const reports = createReports(configuration, assembly, frontEnds, now);
+  const source = { ready: () => ready, status: reports.status, connections: reports.connections };
+  let admin: Awaited<ReturnType<typeof createAdmin>> | undefined;
+
+  async function stop({ drain = false } = {}): Promise<void> {
+    ready = false;
+    const all = [...frontEnds.values()];
+    if (drain)
+      await within(
+        configuration.drain,
+        all.map((frontEnd) => frontEnd.drain()),
+        deadlines,
+      );
+    await Promise.all(all.map((frontEnd) => frontEnd.close()));
+    await admin?.close();
+    deadlines.close();
+  }
+
+  try {
+    if (configuration.admin) {
+      const { listen, token } = configuration.admin;
+      admin = await createAdmin({ listen, token, hash, hashUids: configuration.log.hashUids, source });
+    }
+    for (const vip of configuration.vips) {
+      frontEnds.set(vip.name, await createFrontEnd(vip, assembly, deadlines, now));
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  ready = true;
+  const endpoints = Object.fromEntries([...frontEnds].map(([name, { endpoints }]) => [name, endpoints]));
+  notice('info', 'ready', {
+    vips: Object.entries(endpoints)
+      .map(([name, bound]) => `${name} ${bound.map(({ host, port }) => `${host}:${port}`).join(' ')}`)
+      .join(', '),
+    admin: admin ? `${admin.endpoint.host}:${admin.endpoint.port}` : 'off',
+  });
+  return { endpoints, admin: admin?.endpoint, stop };
+}
+
+function createFrontEnd(
+  vip: VipConfiguration,
+  assembly: Assembly,
+  deadlines: Deadlines,
+  now: () => number,
+): Promise<FrontEnd> {
+  if (vip.protocol !== 'dicom') throw new Error('not there');
+  return createDicomFrontEnd(dicomOptions(vip, assembly, deadlines, now));
+}
+
+function dicomOptions(vip: DicomVip, assembly: Assembly, deadlines: Deadlines, now: () => number) {
+  const { wait, whenUnavailable, ignoreCase, clients, timeouts } = vip.dicom;
+  return {
+    ...common(vip, assembly),
+    pool: assembly.pools.get(vip.pool ?? ''),
+    limits: vip.limits,
+    wait,
+    whenUnavailable,
+    ignoreCase,
+    mayCall: compileClients(clients, ignoreCase),
+    timeouts,
+    deadlines,
+    now,
+  };
+}
+
+function common(vip: VipConfiguration, assembly: Assembly) {
+  return {
+    vip: vip.name,
+    listen: vip.listen,
+    director: assembly.directors.get(vip.name)!,
+    pools: poolsOf(vip, assembly),
+  };
+}
+
+/** Resolves when all have, or after `ms` milliseconds. */
+async function within(ms: number, all: readonly Promise<void>[], deadlines: Deadlines): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const deadline = deadlines.after(ms, resolve);
+    void Promise.all(all).then(() => {
+      deadline.cancel();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,90 @@
+/** The balancer as the admin API shows it: what is configured, and how it stands. */
+import type {
+  ConnectionDocument,
+  PoolStatus,
+  ServerStatus,
+  StatusDocument,
+  VipStatus,
+} from './admin/documents.ts';
+import type { Assembly } from './assemble.ts';
+import type { Configuration, PersistenceConfiguration, VipConfiguration } from './config/schema.ts';
+import type { FrontEnd } from './frontends/front-end.ts';
+import type { Server } from './pools/server.ts';
+import type { Endpoint } from './relay/channel.ts';
+import { VERSION } from './version.ts';
+
+export interface Reports {
+  status(): StatusDocument;
+  connections(): readonly ConnectionDocument[];
+}
+
+/** `frontEnds`: by VIP; one that is not there yet is shown as configured. */
+export function createReports(
+  configuration: Configuration,
+  assembly: Assembly,
+  frontEnds: ReadonlyMap<string, FrontEnd>,
+  now: () => number,
+): Reports {
+  const started = now();
+  return {
+    status: () => ({
+      version: VERSION,
+      uptime: Math.floor((now() - started) / 1000),
+      vips: configuration.vips.map((vip) => vipStatus(vip, frontEnds.get(vip.name))),
+      pools: configuration.pools.map(({ name, balance, health }): PoolStatus => {
+        const servers = assembly.pools.get(name)?.servers.map(serverStatus) ?? [];
+        return { name, balance, health: health.check, servers };
+      }),
+    }),
+    connections: () =>
+      configuration.vips.flatMap((vip) => connectionsOf(vip, frontEnds.get(vip.name), now())),
+  };
+}
+
+/** `none`, `source-ip`, a fact, or a chain of them. */
+export function persistenceName(persistence: PersistenceConfiguration | undefined): string {
+  return persistence && persistence.by.length > 0 ? persistence.by.join(', ') : 'none';
+}
+
+function vipStatus(vip: VipConfiguration, frontEnd: FrontEnd | undefined): VipStatus {
+  return {
+    name: vip.name,
+    protocol: vip.protocol,
+    mode: 'proxy',
+    listen: (frontEnd?.endpoints ?? vip.listen).map(endpointText),
+    pool: vip.pool ?? null,
+    persistence: persistenceName(vip.persistence),
+    connections: [...(frontEnd?.connections() ?? [])].length,
+    totals: frontEnd?.totals ?? {},
+  };
+}
+
+function serverStatus(server: Server): ServerStatus {
+  const { name, address, state, reason, weight, active, totals } = server;
+  const since = new Date(server.since).toISOString();
+  return { name, address, state, since, reason, weight, active, totals };
+}
+
+function connectionsOf(
+  vip: VipConfiguration,
+  frontEnd: FrontEnd | undefined,
+  now: number,
+): ConnectionDocument[] {
+  return [...(frontEnd?.connections() ?? [])].map((view) => ({
+    id: view.id,
+    vip: vip.name,
+    protocol: vip.protocol,
+    client: view.client,
+    facts: view.facts,
+    pool: view.pool ?? null,
+    server: view.server ?? null,
+    bytes: view.bytes,
+    messages: view.messages,
+    age: Math.round(now - view.started),
+    reason: view.reason ?? null,
+  }));
+}
+
+function endpointText({ host, port }: Endpoint): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
