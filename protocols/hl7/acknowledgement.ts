@@ -7,7 +7,8 @@
  *          before:    ERR-1 where and what                                     HL7 v2.3.1 chapter 2
  */
 import { type Message, type MessageProblem, openMessage } from './cursor.ts';
-import { type FieldPath, fieldPath, segmentCode } from './field-path.ts';
+import { type FieldPath, fieldPath } from './field-path.ts';
+import { segmentCode } from './segments.ts';
 import { type Delimiters, escapeText, USUAL_DELIMITERS } from './text.ts';
 
 /** HL7 table 0008: application accept, error, reject; commit accept, error, reject. */

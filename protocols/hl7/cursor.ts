@@ -211,7 +211,7 @@ export class Message implements Delimiters {
     return next < bytes.length ? next : -1;
   }
 
-  /** The name of the segment at `at` as a number (`segmentCode` in `field-path.ts`). */
+  /** The name of the segment at `at` as a number (`segmentCode` in `segments.ts`). */
   segmentCode(at: number): number {
     return codeAt(this.bytes, at);
   }

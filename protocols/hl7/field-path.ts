@@ -10,6 +10,8 @@
  * Numbers count from 1, as the standard's tables do; MSH-1 is the field separator, MSH-2 the encoding characters.
  */
 
+import { segmentCode } from './segments.ts';
+
 export interface FieldPath {
   /** Three letters or digits, `PID`. */
   readonly segment: string;
@@ -57,9 +59,4 @@ export function fieldPath(text: string): FieldPath {
   const path = parseFieldPath(text);
   if (typeof path === 'string') throw new TypeError(`"${text}" ${path}`);
   return path;
-}
-
-/** A segment's name as a number, its three bytes, for comparing without making strings. */
-export function segmentCode(name: string): number {
-  return (name.charCodeAt(0) << 16) | (name.charCodeAt(1) << 8) | name.charCodeAt(2);
 }

@@ -11,9 +11,8 @@
  * are patient data.
  */
 import type { Message } from './cursor.ts';
-import { segmentCode } from './field-path.ts';
 import { latin1, partStart, seek } from './parts.ts';
-import { BHS, FHS, MSH } from './segments.ts';
+import { BHS, FHS, MSH, segmentCode } from './segments.ts';
 
 /** Which repetition of PID-3 names the patient. */
 export interface PatientRule {

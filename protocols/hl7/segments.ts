@@ -1,7 +1,5 @@
 /** Names of segments, and how a message begins (HL7 v2.5.1 chapter 2, message construction). */
 
-import { segmentCode } from './field-path.ts';
-
 export const CR = 0x0d;
 export const LF = 0x0a;
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
@@ -10,6 +8,11 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 export const MSH = segmentCode('MSH');
 export const FHS = segmentCode('FHS');
 export const BHS = segmentCode('BHS');
+
+/** A segment's name as a number, its three bytes, for comparing without making strings. */
+export function segmentCode(name: string): number {
+  return (name.charCodeAt(0) << 16) | (name.charCodeAt(1) << 8) | name.charCodeAt(2);
+}
 
 /** The name at `at` as a number, to compare with `segmentCode`. */
 export function codeAt(bytes: Buffer, at: number): number {
