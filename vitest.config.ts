@@ -1,4 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { countingReporter } from './scripts/test-reporter.ts';
+
+/** Where scripts/test.js wants the counts. */
+const counts = process.env.GANTRY_TEST_COUNTS;
 
 export default defineConfig({
   test: {
@@ -7,5 +11,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    reporters: counts === undefined ? ['default'] : ['default', countingReporter(counts)],
   },
 });
