@@ -1,0 +1,408 @@
+/**
+ * What becomes of a message: read, put in order, given to a server, and what its sender is told. The rules that
+ * everything here serves (HL7 v2.5.1 2.9.2 and 2.9.3, and the contract):
+ *
+ *     nothing of it was sent                    another server may get it
+ *     all was sent, the connection broke        it may have arrived: `onAmbiguous` decides
+ *     all was sent, no answer in time           the same; it is sent again only when a whole answer time is left
+ *     all was sent, the answer names another    the same, once
+ *     any answer                                the sender gets it, byte for byte; no other server ever gets the message
+ *     given up                                  `whenUnavailable`: the sender's connection is closed, or it gets a nack
+ */
+import {
+  type Acknowledgement,
+  type Answer,
+  acknowledgementMode,
+  buildAcknowledgement,
+  isSent,
+} from '../../../protocols/hl7/acknowledgement.ts';
+import { Message } from '../../../protocols/hl7/cursor.ts';
+import { messageFacts } from '../../../protocols/hl7/facts.ts';
+import { orderingOf } from '../../../protocols/hl7/patient.ts';
+import { segmentCode } from '../../../protocols/hl7/segments.ts';
+import type { ChooseOptions, Director } from '../../director/director.ts';
+import { notice } from '../../observe/events.ts';
+import type { Server } from '../../pools/server.ts';
+import { Delivery, type Outcome } from './delivery.ts';
+import type { InboundConnection } from './inbound.ts';
+import { Lanes, WHOLE_VIP } from './lanes.ts';
+import type { Loss, OutboundOptions } from './outbound.ts';
+import { overlong, rejectionCode, undeliverable, unreadable, unroutable } from './refusal.ts';
+import { type Ambiguity, ackTimeoutOf, type Hl7Settings, senderTimeoutOf } from './settings.ts';
+import { Target, type TargetListener } from './target.ts';
+
+export interface CourierOptions {
+  readonly vip: string;
+  readonly director: Director;
+  readonly settings: Hl7Settings;
+  /** By rule (`routes[1]`), where it differs from the VIP's. */
+  readonly onAmbiguousByRule: Readonly<Record<string, Ambiguity>>;
+  /** Connections to each server, by pool. */
+  readonly connections: (pool: string) => number;
+  readonly outbound: OutboundOptions;
+  readonly now: () => number;
+  /** Milliseconds since 1970, for MSH-7. */
+  readonly wallClock: () => number;
+  /** No message is in hand any more. */
+  readonly whenEmpty: () => void;
+}
+
+/** A kept connection takes one message after another: its server's room is the connections' business. */
+const CHOOSE: ChooseOptions = { ignoreRoom: true };
+/** An answer that does not fit its message is believed to be a mistake once. */
+const MOST_MISMATCHES = 1;
+
+const MSA = segmentCode('MSA');
+const SFT = segmentCode('SFT');
+const UAC = segmentCode('UAC');
+
+export class Courier implements TargetListener {
+  readonly vip: string;
+  readonly totals = { messages: 0, delivered: 0, unconfirmed: 0, rejected: 0, unavailable: 0, failed: 0 };
+  readonly #options: CourierOptions;
+  readonly #lanes = new Lanes<Target>();
+  readonly #targets = new Map<Server, Map<number, Target>>();
+  /** Messages whose servers are all full. */
+  readonly #roomless = new Set<Delivery>();
+  /** One for all: a message is read while it arrives, or when its turn comes. */
+  readonly #message = new Message();
+  #inHand = 0;
+
+  constructor(options: CourierOptions) {
+    this.#options = options;
+    this.vip = options.vip;
+  }
+
+  /** Messages that are not decided. */
+  get inHand(): number {
+    return this.#inHand;
+  }
+
+  /** A message came; `content` is valid during the call. */
+  receive(sender: InboundConnection, content: Buffer): void {
+    const message = this.#message.open(content);
+    const delivery = this.#admit(sender, message);
+    if (!delivery) return;
+    if (message.problem !== undefined) {
+      delivery.detail = `unreadable: ${message.problem}`;
+      this.#reply(delivery, unreadable(message.problem), message);
+      this.#finish(delivery, 'rejected');
+    } else if (this.#enterLanes(delivery, message)) {
+      this.#dispatch(delivery, message, content);
+    } else {
+      delivery.keep(content, this.#options.outbound.blocks);
+    }
+  }
+
+  /** A message came that is longer than allowed: it is answered when its header can be read, then its sender must go. */
+  receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number): void {
+    const message = this.#message.open(beginning);
+    const delivery = this.#admit(sender, message);
+    if (!delivery) {
+      sender.drain();
+      return;
+    }
+    delivery.detail = `too long: ${byteCount} bytes or more`;
+    const code = message.problem === undefined ? rejectionCode(delivery.mode) : undefined;
+    if (code) this.#reply(delivery, overlong(code, this.#options.settings.maxFrame), message);
+    this.#finish(delivery, 'rejected');
+    sender.drain();
+  }
+
+  /** Its turn in the lanes came. */
+  turnOf(delivery: Delivery): void {
+    if (delivery.finished) {
+      this.#lanes.leave(delivery);
+      return;
+    }
+    const { content } = delivery;
+    this.#dispatch(delivery, this.#message.open(content), undefined);
+  }
+
+  /** All of its time is over. */
+  expire(delivery: Delivery): void {
+    if (delivery.connection) {
+      delivery.connection.giveUp();
+      return;
+    }
+    delivery.detail ??= 'no server took it in time';
+    this.#giveUp(delivery, delivery.ambiguous ? 'failed' : 'unavailable');
+  }
+
+  /** Nobody waits for its answer: dropped if nothing was sent, else finished for the record. */
+  abandon(delivery: Delivery, why: string): void {
+    if (delivery.connection) return;
+    delivery.detail = delivery.ambiguous ? `${delivery.detail}; ${why}` : `dropped unsent: ${why}`;
+    this.#finish(delivery, delivery.ambiguous ? 'failed' : 'unavailable');
+  }
+
+  /** A server's state or room changed. */
+  serverChanged(server: Server): void {
+    const targets = this.#targets.get(server);
+    if (targets) for (const target of targets.values()) target.tidy();
+    if (this.#roomless.size === 0) return;
+    const waiting = [...this.#roomless];
+    this.#roomless.clear();
+    for (const delivery of waiting) if (!delivery.finished) this.turnOf(delivery);
+  }
+
+  /** Ends every connection to a server. */
+  close(): void {
+    for (const targets of this.#targets.values()) for (const target of targets.values()) target.close();
+    this.#targets.clear();
+  }
+
+  // What targets tell.
+
+  timeFor(delivery: Delivery, now: number): number {
+    const { settings } = this.#options;
+    const time = ackTimeoutOf(settings, delivery.senderTimeout, this.#onAmbiguous(delivery));
+    return Math.max(Math.min(time, delivery.expires - now), 0);
+  }
+
+  answered(delivery: Delivery, answer: Acknowledgement | undefined, bytes: Buffer): void {
+    delivery.acknowledgement = answer?.code;
+    delivery.choice?.settle();
+    delivery.finished = true;
+    if (answer?.code === 'CA' && isSent(delivery.mode.application, true)) {
+      delivery.isPromised = true;
+      delivery.sender.promise();
+    }
+    delivery.sender.answer(delivery, bytes);
+    this.#finish(delivery, delivery.ambiguous ? 'maybe twice' : 'delivered');
+  }
+
+  unconfirmed(delivery: Delivery): void {
+    delivery.choice?.settle();
+    delivery.finished = true;
+    delivery.sender.answer(delivery, undefined);
+    this.#finish(delivery, 'unconfirmed');
+  }
+
+  /** The answer of the application, after CA; or one that nobody asked for. */
+  answeredLater(delivery: Delivery, answer: Acknowledgement, bytes: Buffer): void {
+    const { sender } = delivery;
+    if (sender.isListening) sender.answerLater(bytes);
+    else {
+      const { controlId } = delivery;
+      notice('info', 'an answer came for a sender that has left', {
+        vip: this.vip,
+        controlId,
+        code: answer.code,
+      });
+    }
+    this.#promiseEnded(delivery);
+  }
+
+  notAnsweredLater(delivery: Delivery): void {
+    if (!this.#promiseEnded(delivery)) return;
+    const { controlId } = delivery;
+    const server = delivery.target?.server.name;
+    notice('warn', 'a server accepted a message and its application never answered', {
+      vip: this.vip,
+      server,
+      controlId,
+    });
+  }
+
+  refused(delivery: Delivery, detail: string): void {
+    delivery.attempts++;
+    delivery.detail = detail;
+    this.#next(delivery, undefined);
+  }
+
+  lost(delivery: Delivery, loss: Loss): void {
+    delivery.detail = loss.detail;
+    if (!loss.whole && !delivery.ambiguous) {
+      if (delivery.sender.isListening) this.#next(delivery, undefined);
+      else this.#finish(delivery, 'unavailable');
+      return;
+    }
+    delivery.ambiguous = true;
+    if (loss.cause === 'mismatch') delivery.mismatches++;
+    const onAmbiguous = this.#onAmbiguous(delivery);
+    if (onAmbiguous === 'fail') this.#hangUp(delivery, 'failed');
+    else if (!this.#maySendAgain(delivery, loss)) this.#giveUp(delivery, 'failed');
+    else if (onAmbiguous === 'any') this.#next(delivery, undefined);
+    else delivery.target!.hold(delivery);
+  }
+
+  // The way of a message.
+
+  /** Takes a message into its sender's row. Undefined for an answer, which is never answered. */
+  #admit(sender: InboundConnection, message: Message): Delivery | undefined {
+    const { settings, now } = this.#options;
+    if (isAnswer(message)) {
+      notice('warn', 'a sender sent an acknowledgement; it was dropped', {
+        vip: this.vip,
+        client: sender.client,
+      });
+      return undefined;
+    }
+    const time = senderTimeoutOf(settings, message.header(3, 1));
+    const delivery = new Delivery(this, sender, message, acknowledgementMode(message), time, now());
+    this.totals.messages++;
+    this.#inHand++;
+    sender.enlist(delivery);
+    return delivery;
+  }
+
+  /** Puts the message in order. True: it may go at once. */
+  #enterLanes(delivery: Delivery, message: Message): boolean {
+    const { order } = this.#options.settings;
+    if (order === 'patient') {
+      const { keys, wholeVip } = orderingOf(message);
+      delivery.keys = wholeVip ? WHOLE_VIP : keys.length === 1 ? keys[0]! : keys;
+    } else if (order === 'sender') {
+      delivery.keys = `${delivery.application}^${delivery.facility}`;
+    }
+    return this.#lanes.enter(delivery);
+  }
+
+  /** `message` is the delivery's; `content` too, when it has no copy of its own. */
+  #dispatch(delivery: Delivery, message: Message, content: Buffer | undefined): void {
+    delivery.went = true;
+    const choice = this.#options.director.choose(messageFacts(message, delivery.sender.facts), CHOOSE);
+    delivery.choice = choice;
+    if (choice.reject !== undefined) {
+      delivery.detail = choice.reject === 'no-route' ? 'no rule takes it' : `rejected: ${choice.reject}`;
+      const code = rejectionCode(delivery.mode);
+      if (code) this.#reply(delivery, unroutable(code, choice.reject), message);
+      this.#finish(delivery, 'rejected');
+      return;
+    }
+    const place = delivery.lane?.place;
+    if (place && place.server.pool === choice.pool?.name && place.server.eligible) {
+      delivery.reason = 'messages of the same patient are there';
+      if (this.#offer(delivery, place, content)) return;
+    }
+    this.#next(delivery, content);
+  }
+
+  /** Tries one candidate after the other. */
+  #next(delivery: Delivery, content: Buffer | undefined): void {
+    const choice = delivery.choice!;
+    const failed = delivery.target;
+    if (failed && this.#options.now() >= delivery.expires) {
+      this.#giveUp(delivery, delivery.ambiguous ? 'failed' : 'unavailable');
+      return;
+    }
+    let full = false;
+    for (let candidate = choice.next(); candidate; candidate = choice.next()) {
+      const target = this.#targetOf(candidate.server, delivery.sender.port);
+      // It was asked a moment ago, because messages of the same patient had gone there.
+      if (target === failed) continue;
+      delivery.reason = candidate.reason;
+      if (this.#offer(delivery, target, content)) return;
+      full = true;
+    }
+    if (content) delivery.keep(content, this.#options.outbound.blocks);
+    if (full && !delivery.ambiguous) {
+      this.#roomless.add(delivery);
+      return;
+    }
+    delivery.detail ??= choice.exhausted === 'none-up' ? 'no server is up' : 'no server could be had';
+    this.#giveUp(delivery, delivery.ambiguous ? 'failed' : 'unavailable');
+  }
+
+  #offer(delivery: Delivery, target: Target, content: Buffer | undefined): boolean {
+    delivery.target = target;
+    if (delivery.lane) delivery.lane.place = target;
+    if (delivery.moreLanes) for (const lane of delivery.moreLanes) lane.place = target;
+    return target.offer(delivery, content);
+  }
+
+  #targetOf(server: Server, portOfSender: number): Target {
+    const port = server.port ?? portOfSender;
+    let targets = this.#targets.get(server);
+    if (!targets) {
+      targets = new Map();
+      this.#targets.set(server, targets);
+    }
+    let target = targets.get(port);
+    if (!target) {
+      const { connections, outbound } = this.#options;
+      target = new Target(server, { host: server.host, port }, connections(server.pool), this, outbound);
+      targets.set(port, target);
+    }
+    return target;
+  }
+
+  #onAmbiguous(delivery: Delivery): Ambiguity {
+    const { settings, onAmbiguousByRule } = this.#options;
+    return onAmbiguousByRule[delivery.choice!.rule] ?? settings.onAmbiguous;
+  }
+
+  /** Would sending it once more help, and find somebody who waits for the answer? */
+  #maySendAgain(delivery: Delivery, { cause }: Loss): boolean {
+    if (!delivery.sender.isListening || delivery.mismatches > MOST_MISMATCHES) return false;
+    const now = this.#options.now();
+    const left = delivery.expires - now;
+    // A server that was silent this long will be so again: only if it gets as long once more.
+    return cause === 'timeout' ? left >= now - delivery.sentAt : left > 0;
+  }
+
+  // How it ends.
+
+  /** It cannot be delivered, and its sender is told, or sent away. */
+  #giveUp(delivery: Delivery, outcome: Outcome): void {
+    const { whenUnavailable } = this.#options.settings;
+    if (whenUnavailable === 'close') {
+      this.#hangUp(delivery, outcome);
+      return;
+    }
+    if (!delivery.wantsNoAnswer) {
+      this.#reply(delivery, undeliverable(whenUnavailable), this.#message.open(delivery.content));
+    }
+    this.#finish(delivery, outcome);
+  }
+
+  #hangUp(delivery: Delivery, outcome: Outcome): void {
+    delivery.finished = true;
+    delivery.sender.hangUp(delivery);
+    this.#finish(delivery, outcome);
+  }
+
+  /** Our own answer to `message`, the delivery's. */
+  #reply(delivery: Delivery, answer: Answer, message: Message): void {
+    delivery.acknowledgement = answer.code;
+    delivery.finished = true;
+    delivery.sender.answer(delivery, buildAcknowledgement(message, answer, this.#options.wallClock));
+  }
+
+  /** The message is decided: whoever waits behind it goes on. */
+  #finish(delivery: Delivery, outcome: Outcome): void {
+    if (!delivery.finished) {
+      delivery.finished = true;
+      delivery.sender.answer(delivery, undefined);
+    }
+    const { now, whenEmpty } = this.#options;
+    delivery.frame = undefined;
+    if (outcome !== 'delivered' && outcome !== 'maybe twice' && outcome !== 'unconfirmed')
+      delivery.choice?.abandon();
+    this.totals[outcome === 'maybe twice' ? 'delivered' : outcome]++;
+    this.#roomless.delete(delivery);
+    delivery.publish(outcome, now());
+    this.#inHand--;
+    if (delivery.went) this.#lanes.leave(delivery);
+    if (this.#inHand === 0) whenEmpty();
+  }
+
+  /** True when an answer had been promised to the sender. */
+  #promiseEnded(delivery: Delivery): boolean {
+    if (!delivery.isPromised) return false;
+    delivery.isPromised = false;
+    delivery.sender.promiseEnded();
+    return true;
+  }
+}
+
+/** Is it an answer itself? MSA follows MSH, behind SFT and UAC (HL7 v2.5.1 2.14.1). */
+function isAnswer(message: Message): boolean {
+  if (message.problem !== undefined || message.batch) return false;
+  let at = message.nextSegment(message.firstSegment);
+  while (at >= 0 && (message.segmentCode(at) === SFT || message.segmentCode(at) === UAC)) {
+    at = message.nextSegment(at);
+  }
+  return (at >= 0 && message.segmentCode(at) === MSA) || message.header(9, 1) === 'ACK';
+}

@@ -1,0 +1,145 @@
+/** One message on its way: from its sender to a server, and the answer back. */
+import type { AcknowledgementMode } from '../../../protocols/hl7/acknowledgement.ts';
+import type { Message } from '../../../protocols/hl7/cursor.ts';
+import { encodeFrame, type MllpBlocks } from '../../../protocols/hl7/mllp.ts';
+import type { Choice } from '../../director/director.ts';
+import { events } from '../../observe/events.ts';
+import type { Courier } from './courier.ts';
+import type { InboundConnection } from './inbound.ts';
+import type { Lane, OrderKeys, Turn } from './lanes.ts';
+import type { OutboundConnection } from './outbound.ts';
+import type { Target } from './target.ts';
+
+/**
+ * How it ended (contract, "Log lines"): `delivered` - a server answered; `maybe twice` - so too, and an attempt before
+ * was not answered; `unconfirmed` - sent, and no answer was asked for or came; `rejected` - by us: no rule takes it, or
+ * it cannot be read; `unavailable` - never sent; `failed` - sent, and never answered.
+ */
+export type Outcome = 'delivered' | 'maybe twice' | 'unconfirmed' | 'rejected' | 'unavailable' | 'failed';
+
+export class Delivery implements Turn<Target> {
+  readonly courier: Courier;
+  readonly sender: InboundConnection;
+  readonly arrived: number;
+  readonly length: number;
+  /** Clock time by which everything is decided. */
+  readonly expires: number;
+  readonly senderTimeout: number;
+
+  readonly type: string;
+  readonly event: string;
+  /** MSH-10, blanks around it removed; in a batch the batch's own. */
+  readonly controlId: string;
+  readonly application: string;
+  readonly facility: string;
+  readonly batch: boolean;
+  readonly mode: AcknowledgementMode;
+
+  keys: OrderKeys = [];
+  lane: Lane<Target> | undefined;
+  moreLanes: readonly Lane<Target>[] | undefined;
+  behind = 0;
+  /** Its turn came. */
+  went = false;
+
+  /** The message of the same sender that came after this one, while this one is not answered. */
+  next: Delivery | undefined;
+  /** Decided: nothing more happens to it, but that its answer may wait for those before it. */
+  finished = false;
+  /** The answer for the sender, while those before it are not answered. */
+  answer: Buffer | undefined;
+  /** The sender gets no answer: its connection is closed when those before it are answered. */
+  hangUp = false;
+
+  /** The message in its frame, when it had to wait; otherwise the outbound connection has it. */
+  frame: Buffer | undefined;
+  choice: Choice | undefined;
+  target: Target | undefined;
+  connection: OutboundConnection | undefined;
+  sentAt = 0;
+  /** It may have arrived at its target: only that one gets it again, unless told otherwise. */
+  ambiguous = false;
+  /** Its silence was counted against a server already. */
+  marked = false;
+  /** Answers that named another message. */
+  mismatches = 0;
+  attempts = 0;
+  /** CA came, and the sender waits for its application's answer. */
+  isPromised = false;
+  reason: string | undefined;
+  acknowledgement: string | undefined;
+  detail: string | undefined;
+
+  constructor(
+    courier: Courier,
+    sender: InboundConnection,
+    message: Message,
+    mode: AcknowledgementMode,
+    senderTimeout: number,
+    now: number,
+  ) {
+    this.courier = courier;
+    this.sender = sender;
+    this.arrived = now;
+    this.length = message.bytes.length;
+    this.senderTimeout = senderTimeout;
+    this.expires = now + senderTimeout;
+    this.batch = message.batch;
+    this.type = message.header(9, 1);
+    this.event = message.header(9, 2);
+    // FHS-11 and BHS-11, the batch control id (HL7 v2.5.1 2.14.2, 2.14.4).
+    this.controlId = message.header(message.batch ? 11 : 10).trim();
+    this.application = message.header(3);
+    this.facility = message.header(4);
+    this.mode = mode;
+  }
+
+  go(): void {
+    this.courier.turnOf(this);
+  }
+
+  /** Takes a copy of the message: it has to wait. */
+  keep(content: Buffer, blocks: MllpBlocks): void {
+    this.frame ??= encodeFrame(content, blocks);
+  }
+
+  /** The message as it came; empty when it was delivered. */
+  get content(): Buffer {
+    return this.frame ? this.frame.subarray(1, this.frame.length - 2) : Buffer.alloc(0);
+  }
+
+  /** The sender does not want to hear of success, and may not want to hear at all: silence is no fault. */
+  get silenceIsSuccess(): boolean {
+    const { enhanced, accept, application } = this.mode;
+    return enhanced && (accept === 'NE' || accept === 'ER') && (application === 'NE' || application === 'ER');
+  }
+
+  /** No answer will ever come. */
+  get wantsNoAnswer(): boolean {
+    const { enhanced, accept, application } = this.mode;
+    return enhanced && accept === 'NE' && application === 'NE';
+  }
+
+  publish(outcome: Outcome, now: number): void {
+    if (!events.message.hasSubscribers) return;
+    const { choice, target } = this;
+    events.message.publish({
+      vip: this.courier.vip,
+      client: this.sender.client,
+      type: this.type,
+      event: this.event,
+      controlId: this.controlId,
+      sender: `${this.application}^${this.facility}`,
+      pool: choice?.pool?.name,
+      server: target?.server.name,
+      rule: choice?.rule,
+      reason: this.reason,
+      attempts: this.attempts,
+      acknowledgement: this.acknowledgement,
+      outcome,
+      detail: this.detail,
+      bytes: this.length,
+      ms: Math.round((now - this.arrived) * 10) / 10,
+    });
+  }
+}

@@ -1,0 +1,393 @@
+/**
+ * One sender's connection. Messages come in, each gets one answer at most, in the order in which they came - also from
+ * a sender that does not wait for one answer before it sends the next message.
+ */
+
+import type { FactValue } from '../../../protocols/facts.ts';
+import type { MllpBlocks } from '../../../protocols/hl7/mllp.ts';
+import { type DropReason, MllpDecoder, type MllpSink } from '../../../protocols/hl7/mllp-decoder.ts';
+import type { GantryError } from '../../errors.ts';
+import { notice } from '../../observe/events.ts';
+import type { Channel, ChannelHandler } from '../../relay/channel.ts';
+import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
+import { dismiss } from '../../relay/dismiss.ts';
+import type { ConnectionView } from '../front-end.ts';
+import type { Delivery } from './delivery.ts';
+import type { FlushQueue } from './flush-queue.ts';
+import { Outbox } from './outbox.ts';
+
+/** What a sender's connection asks of its front-end. */
+export interface InboundHost {
+  readonly vip: string;
+  readonly blocks: MllpBlocks;
+  readonly maxFrame: number;
+  readonly stallTimeout: number;
+  readonly idleTimeout: number | undefined;
+  readonly deadlines: Deadlines;
+  readonly queue: FlushQueue;
+  readonly now: () => number;
+  /** A message came; `content` is valid during the call. */
+  receive(sender: InboundConnection, content: Buffer): void;
+  /** A message came that is longer than allowed; its beginning is valid during the call. */
+  receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number): void;
+  /** The time of this message is over. */
+  expire(delivery: Delivery): void;
+  /** Nobody waits for the answer to this message any more. */
+  abandon(delivery: Delivery, why: string): void;
+  /** The connection is gone. */
+  over(sender: InboundConnection): void;
+}
+
+/** Messages and bytes of one sender that are not answered, above which nothing more is read from it. */
+const MOST_MESSAGES = 256;
+const MOST_BYTES = 4 * 1024 * 1024;
+/** Bytes of answers that a sender has not taken, above which nothing more is read from it. */
+const MOST_UNREAD = 256 * 1024;
+/** Milliseconds after which an end block with nothing behind it ends a frame. */
+const END_BLOCK_ALONE_MS = 200;
+/** Milliseconds that a sender may take to close its side when we closed ours. */
+const LINGER_MS = 2000;
+
+export class InboundConnection implements ChannelHandler, MllpSink {
+  readonly id: string;
+  readonly client: string;
+  readonly started: number;
+  /** What the connection says about its messages. */
+  readonly facts: Readonly<Record<string, FactValue>>;
+  readonly #host: InboundHost;
+  readonly #channel: Channel;
+  readonly #decoder: MllpDecoder;
+  readonly #outbox: Outbox;
+  /** Not answered, in the order in which they came; linked by `next`. */
+  #first: Delivery | undefined;
+  #last: Delivery | undefined;
+  #unanswered = 0;
+  #unansweredBytes = 0;
+  #latest: Delivery | undefined;
+  #messages = 0;
+  /** Answers of applications that were promised by CA. */
+  #owed = 0;
+  #paused = false;
+  /** The sender sent FIN. */
+  #ended = false;
+  #draining = false;
+  /** No frame is read and nothing is answered any more. */
+  #left = false;
+  #gone = false;
+  #expiry: Deadline | undefined;
+  #expiryAt = Infinity;
+  #silence: Deadline | undefined;
+  #endBlock: Deadline | undefined;
+
+  /** `id`: unique while the process lives. */
+  constructor(channel: Channel, host: InboundHost, id: string) {
+    this.id = id;
+    this.#host = host;
+    this.#channel = channel;
+    this.started = host.now();
+    this.client = channel.remote.host;
+    this.facts = { client: this.client, port: String(channel.local.port), vip: host.vip };
+    this.#decoder = new MllpDecoder(this, { ...host.blocks, maxFrame: host.maxFrame });
+    this.#outbox = new Outbox(channel, host.queue, host.blocks, () => this.#regulate());
+    channel.handler = this;
+    this.#watchSilence();
+  }
+
+  /** The port the sender came to. */
+  get port(): number {
+    return this.#channel.local.port;
+  }
+
+  /** Somebody is there to hear answers. */
+  get isListening(): boolean {
+    return !this.#left;
+  }
+
+  get view(): ConnectionView {
+    const latest = this.#latest;
+    const { host, port } = this.#channel.remote;
+    return {
+      id: this.id,
+      client: `${host}:${port}`,
+      facts: latest
+        ? { sendingApp: latest.application, sendingFacility: latest.facility, type: latest.type }
+        : {},
+      pool: latest?.choice?.pool?.name,
+      server: latest?.target?.server.name,
+      reason: latest?.reason,
+      bytes: { toServer: this.#channel.bytesRead, toClient: this.#channel.bytesWritten },
+      messages: this.#messages,
+      started: this.started,
+    };
+  }
+
+  /** Takes its place among the messages that are answered in order. */
+  enlist(delivery: Delivery): void {
+    if (this.#last) this.#last.next = delivery;
+    else this.#first = delivery;
+    this.#last = delivery;
+    this.#latest = delivery;
+    this.#messages++;
+    this.#unanswered++;
+    this.#unansweredBytes += delivery.length;
+    if (delivery.expires < this.#expiryAt) this.#watchExpiry(delivery.expires);
+  }
+
+  /** The answer to a message that is finished: `bytes`, valid during the call, or none. */
+  answer(delivery: Delivery, bytes: Buffer | undefined): void {
+    if (this.#left) return;
+    if (delivery !== this.#first) {
+      if (bytes) delivery.answer = Buffer.from(bytes);
+      return;
+    }
+    if (bytes) this.#outbox.add(bytes);
+    this.#advance();
+  }
+
+  /** An answer that comes after the one that counted: the application's, after CA. */
+  answerLater(bytes: Buffer): void {
+    if (!this.#left) this.#outbox.add(bytes);
+  }
+
+  /** An application's answer was promised to this sender. */
+  promise(): void {
+    this.#owed++;
+  }
+
+  /** A promised answer came, or never will. */
+  promiseEnded(): void {
+    this.#owed--;
+    if (this.#owed === 0) this.#leaveWhenDone();
+  }
+
+  /**
+   * A message that is finished gets no answer: the connection is closed when those before it are answered. What came
+   * behind it and was not sent is dropped, so that the sender keeps its queue in order.
+   */
+  hangUp(delivery: Delivery): void {
+    delivery.hangUp = true;
+    if (this.#left) return;
+    this.#draining = true;
+    const why = 'a message before it could not be delivered';
+    for (let behind = delivery.next; behind; behind = behind.next) {
+      if (!behind.finished && !behind.connection) this.#host.abandon(behind, why);
+    }
+    if (delivery === this.#first) this.#leave();
+    else this.#regulate();
+  }
+
+  /** Takes no more messages; closes when those that came are answered. */
+  drain(): void {
+    this.#draining = true;
+    this.#leaveWhenDone();
+  }
+
+  /** Closes at once. */
+  close(): void {
+    this.#leave();
+    this.#channel.reset();
+  }
+
+  read(bytes: Buffer): void {
+    this.#decoder.push(bytes);
+    if (this.#left) return;
+    this.#regulate();
+    this.#watchSilence();
+    if (this.#draining) this.#leaveWhenDone();
+  }
+
+  ended(): void {
+    this.#ended = true;
+    this.#decoder.end();
+    this.#watchSilence();
+    this.#leaveWhenDone();
+  }
+
+  closed(error: GantryError | undefined): void {
+    this.#release(error ? 'its sender was lost' : 'its sender closed the connection');
+  }
+
+  frame(content: Buffer): void {
+    // After a message that could not be delivered, those behind it would overtake it.
+    if (this.#left || (this.#draining && this.#hangsUp())) return;
+    this.#host.receive(this, content);
+  }
+
+  dropped(reason: DropReason, byteCount: number): void {
+    notice('warn', 'a broken frame was dropped', {
+      vip: this.#host.vip,
+      client: this.client,
+      reason,
+      bytes: byteCount,
+    });
+  }
+
+  garbage(byteCount: number): void {
+    // A line end between frames is habit with some senders.
+    if (byteCount <= 2) return;
+    notice('debug', 'bytes between frames were skipped', {
+      vip: this.#host.vip,
+      client: this.client,
+      bytes: byteCount,
+    });
+  }
+
+  overlong(byteCount: number, what: 'frame' | 'garbage', beginning?: Buffer): void {
+    const { vip } = this.#host;
+    const fields = { vip, client: this.client, bytes: byteCount };
+    if (what === 'garbage') {
+      notice('warn', 'too many bytes that are no MLLP frame: the connection was closed', fields);
+      this.drain();
+    } else {
+      notice('warn', 'a message was longer than hl7.maxFrame allows', fields);
+      this.#host.receiveOverlong(this, beginning ?? Buffer.alloc(0), byteCount);
+    }
+  }
+
+  #hangsUp(): boolean {
+    for (let one = this.#first; one; one = one.next) if (one.hangUp) return true;
+    return false;
+  }
+
+  /** The first is answered; and so, by now, may be those behind it. */
+  #advance(): void {
+    let first = this.#first!;
+    for (;;) {
+      this.#unanswered--;
+      this.#unansweredBytes -= first.length;
+      const { next } = first;
+      first.next = undefined;
+      this.#first = next;
+      if (!next) {
+        this.#last = undefined;
+        break;
+      }
+      if (!next.finished) break;
+      if (next.hangUp) {
+        this.#leave();
+        return;
+      }
+      if (next.answer) this.#outbox.add(next.answer);
+      first = next;
+    }
+    if (this.#paused) this.#regulate();
+    if (this.#ended || this.#draining) this.#leaveWhenDone();
+  }
+
+  /** Back-pressure: reads while the sender's messages are being answered and it takes the answers. */
+  #regulate(): void {
+    if (this.#left || this.#ended) return;
+    const full =
+      this.#unanswered >= MOST_MESSAGES ||
+      this.#unansweredBytes >= MOST_BYTES ||
+      this.#outbox.pending >= MOST_UNREAD ||
+      (this.#draining && !this.#decoder.inFrame);
+    if (full === this.#paused) return;
+    this.#paused = full;
+    if (full) this.#channel.pause();
+    else this.#channel.resume();
+  }
+
+  #leaveWhenDone(): void {
+    if (this.#left || this.#first) {
+      if (this.#draining) this.#regulate();
+      return;
+    }
+    if (this.#draining && !this.#ended && this.#decoder.inFrame) return;
+    if (!this.#ended && !this.#draining) return;
+    if (this.#owed > 0) this.#watchSilence();
+    else this.#leave();
+  }
+
+  /** The stall timer inside a frame, the idle timer between messages, and patience for answers that are owed. */
+  #watchSilence(): void {
+    const { stallTimeout, idleTimeout, deadlines } = this.#host;
+    if (this.#decoder.pendingEnd) {
+      this.#endBlock ??= deadlines.after(END_BLOCK_ALONE_MS, () => this.#endBlockAlone());
+      this.#endBlock.restart();
+    }
+    const stalls = this.#decoder.inFrame || (this.#ended && this.#owed > 0);
+    const ms = stalls ? stallTimeout : idleTimeout;
+    if (ms === undefined) this.#silence?.cancel();
+    else if (this.#silence) this.#silence.restart(ms);
+    else this.#silence = deadlines.after(ms, () => this.#silent());
+  }
+
+  #endBlockAlone(): void {
+    this.#decoder.flushPendingEnd();
+    this.#regulate();
+    this.#watchSilence();
+    if (this.#draining) this.#leaveWhenDone();
+  }
+
+  #silent(): void {
+    if (this.#unanswered > 0 && !this.#decoder.inFrame) {
+      this.#watchSilence();
+      return;
+    }
+    const { vip } = this.#host;
+    const level = this.#decoder.inFrame ? 'warn' : 'info';
+    const detail = this.#decoder.inFrame
+      ? 'a sender stopped inside a frame'
+      : 'a sender was silent for too long';
+    notice(level, detail, { vip, client: this.client });
+    this.#leave();
+  }
+
+  #watchExpiry(at: number): void {
+    this.#expiryAt = at;
+    const ms = Math.max(at - this.#host.now(), 0);
+    if (this.#expiry) this.#expiry.restart(ms);
+    else this.#expiry = this.#host.deadlines.after(ms, () => this.#lookForExpired());
+  }
+
+  /** Runs while there are messages; not stopped and started for each. */
+  #lookForExpired(): void {
+    this.#expiryAt = Infinity;
+    const now = this.#host.now();
+    const expired: Delivery[] = [];
+    let earliest = Infinity;
+    for (let one = this.#first; one; one = one.next) {
+      if (one.finished) continue;
+      if (one.expires <= now) expired.push(one);
+      else earliest = Math.min(earliest, one.expires);
+    }
+    if (earliest < Infinity) this.#watchExpiry(earliest);
+    for (const one of expired) if (!one.finished) this.#host.expire(one);
+  }
+
+  /** Sends what is answered, then closes; who comes later is not heard. */
+  #leave(): void {
+    if (this.#left) return;
+    this.#outbox.finish();
+    const { deadlines } = this.#host;
+    this.#release('its sender was sent away');
+    dismiss(this.#channel, deadlines, LINGER_MS, undefined, () => this.#over());
+  }
+
+  /** Nobody hears answers any more. */
+  #release(why: string): void {
+    if (!this.#left) {
+      this.#left = true;
+      this.#decoder.stop();
+      this.#expiry?.cancel();
+      this.#silence?.cancel();
+      this.#endBlock?.cancel();
+      for (let one = this.#first; one; ) {
+        const { next } = one;
+        one.next = undefined;
+        if (!one.finished) this.#host.abandon(one, why);
+        one = next;
+      }
+      this.#first = undefined;
+      this.#last = undefined;
+    }
+    if (!this.#channel.open) this.#over();
+  }
+
+  #over(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#host.over(this);
+  }
+}

@@ -1,0 +1,52 @@
+/** How one HL7 VIP behaves: `vips.NAME.hl7` of the configuration, with every default filled in. */
+import type { AcknowledgementCode, AcknowledgementMatch } from '../../../protocols/hl7/acknowledgement.ts';
+
+/** What is done with a message that was sent whole and not answered: it may have arrived. */
+export type Ambiguity = 'hold' | 'any' | 'fail';
+
+export interface Hl7Settings {
+  readonly order: 'patient' | 'sender' | 'none';
+  /** Milliseconds for everything that happens to one message, by sending application (MSH-3). */
+  readonly senderTimeout: {
+    readonly default: number;
+    readonly byApplication: Readonly<Record<string, number>>;
+  };
+  /** Milliseconds a server has to answer; undefined: follows from `senderTimeout`. */
+  readonly ackTimeout: number | undefined;
+  readonly ackMatch: AcknowledgementMatch;
+  readonly onAmbiguous: Ambiguity;
+  /** `close` the sender's connection without an answer, or the code of the answer it gets. */
+  readonly whenUnavailable: 'close' | Extract<AcknowledgementCode, 'AE' | 'AR' | 'CE' | 'CR'>;
+  /** Bytes. */
+  readonly maxFrame: number;
+  readonly startBlock: number;
+  readonly endBlock: number;
+  readonly timeouts: {
+    /** Milliseconds until a server must have taken the connection. */
+    readonly connect: number;
+    /** Milliseconds without a byte inside a frame. */
+    readonly stall: number;
+    /** Milliseconds a sender may be silent between messages; undefined: for ever. */
+    readonly idle: number | undefined;
+  };
+}
+
+/** All the time that one message of this sending application (MSH-3.1) has, in milliseconds. */
+export function senderTimeoutOf({ senderTimeout }: Hl7Settings, sendingApplication: string): number {
+  const { byApplication } = senderTimeout;
+  return Object.hasOwn(byApplication, sendingApplication)
+    ? byApplication[sendingApplication]!
+    : senderTimeout.default;
+}
+
+/**
+ * How long a server has to answer, in milliseconds. Unless set, it ends a tenth (200 ms to 1 s) before the sender's
+ * patience, so that what is decided then still finds the sender; where another server may be asked, that one gets as
+ * long again.
+ */
+export function ackTimeoutOf(settings: Hl7Settings, senderTimeout: number, onAmbiguous: Ambiguity): number {
+  if (settings.ackTimeout !== undefined) return settings.ackTimeout;
+  const margin = Math.min(Math.max(senderTimeout / 10, 200), 1000);
+  const time = Math.max(senderTimeout - margin, senderTimeout / 2);
+  return onAmbiguous === 'any' ? time / 2 : time;
+}

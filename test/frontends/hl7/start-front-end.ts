@@ -1,0 +1,112 @@
+/** An HL7 front-end in the test's own process, its pools and director real, its events collected. */
+import { createDirector, type Rule } from '../../../src/director/director.ts';
+import type { FrontEnd } from '../../../src/frontends/front-end.ts';
+import { createHl7FrontEnd, type Hl7FrontEndOptions } from '../../../src/frontends/hl7/front-end.ts';
+import type { Hl7Settings } from '../../../src/frontends/hl7/settings.ts';
+import { type MessageEvent, type NoticeEvent, onEvent } from '../../../src/observe/events.ts';
+import { type BalanceName, Pool } from '../../../src/pools/pool.ts';
+import { createDeadlines } from '../../../src/relay/deadlines.ts';
+import type { Address } from '../../peers/test-connection.ts';
+import { Journal } from '../../peers/waiting.ts';
+
+export interface PoolSketch {
+  readonly servers: readonly (Address & { readonly maxConnections?: number })[];
+  readonly balance?: BalanceName;
+  readonly connections?: number;
+}
+
+export interface Sketch {
+  /** The VIP's pool is `main`; servers are named `main-1`, `main-2`, … */
+  readonly pools?: Readonly<Record<string, PoolSketch>>;
+  readonly rules?: (pools: Readonly<Record<string, Pool>>) => readonly Rule[];
+  readonly hl7?: Partial<Hl7Settings>;
+  readonly more?: Partial<Hl7FrontEndOptions>;
+}
+
+export interface TestFrontEnd extends AsyncDisposable {
+  readonly frontEnd: FrontEnd;
+  readonly address: Address;
+  readonly pools: Readonly<Record<string, Pool>>;
+  readonly messages: Journal<MessageEvent>;
+  readonly notices: Journal<NoticeEvent>;
+}
+
+const SETTINGS: Hl7Settings = {
+  order: 'patient',
+  senderTimeout: { default: 20_000, byApplication: {} },
+  ackTimeout: undefined,
+  ackMatch: 'strict',
+  onAmbiguous: 'hold',
+  whenUnavailable: 'close',
+  maxFrame: 64 * 1024 * 1024,
+  startBlock: 0x0b,
+  endBlock: 0x1c,
+  timeouts: { connect: 2000, stall: 60_000, idle: undefined },
+};
+
+export async function startHl7(sketch: Sketch): Promise<TestFrontEnd> {
+  const now = () => performance.timeOrigin + performance.now();
+  const pools = Object.fromEntries(
+    Object.entries(sketch.pools ?? {}).map(([name, { servers, balance = 'round-robin' }]) => [
+      name,
+      new Pool({
+        name,
+        balance,
+        servers: servers.map(({ host, port, maxConnections }, index) => ({
+          name: `${name}-${index + 1}`,
+          host,
+          port,
+          ae: undefined,
+          weight: 1,
+          maxConnections,
+          backup: false,
+        })),
+        health: { isChecked: false, rise: 2, fall: 3, startDown: false },
+        now,
+      }),
+    ]),
+  );
+  const messages = new Journal<MessageEvent>('message events');
+  const notices = new Journal<NoticeEvent>('notices');
+  const undo = [
+    onEvent('message', (event) => messages.add(event)),
+    onEvent('notice', (event) => notices.add(event)),
+  ];
+  const deadlines = createDeadlines({ tickMs: 10 });
+  const vip = 'RIS';
+  const director = createDirector({
+    vip,
+    rules: sketch.rules?.(pools) ?? [],
+    pool: pools.main,
+    now,
+    random: Math.random,
+  });
+  const connections = Object.fromEntries(
+    Object.entries(sketch.pools ?? {}).flatMap(([name, pool]) =>
+      pool.connections === undefined ? [] : [[name, pool.connections]],
+    ),
+  );
+  const frontEnd = await createHl7FrontEnd({
+    vip,
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    director,
+    pools: Object.values(pools),
+    hl7: { ...SETTINGS, ...sketch.hl7 },
+    connections,
+    deadlines,
+    now,
+    ...sketch.more,
+  });
+  return {
+    frontEnd,
+    address: frontEnd.endpoints[0]!,
+    pools,
+    messages,
+    notices,
+    async [Symbol.asyncDispose]() {
+      await frontEnd.close();
+      deadlines.close();
+      for (const unsubscribe of undo) unsubscribe();
+    },
+  };
+}
