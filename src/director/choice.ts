@@ -37,8 +37,9 @@ export interface Choice {
   /**
    * The next server to try. Its persistence entry is reserved before this returns; the reservation of the candidate
    * before it is given up. With nothing left to try, the candidate before stays the one that `settle` is about.
+   * `after` tells why it is asked again: a server that is only `busy` keeps the entry that it has.
    */
-  next(): Candidate | undefined;
+  next(after?: 'busy'): Candidate | undefined;
   /** The last candidate took the work: its entry is confirmed and lives on from now. */
   settle(): void;
   /** Nothing was had: what this choice reserved is dropped, what it moved is put back. */
@@ -126,13 +127,15 @@ export class PersistentChoice implements Choice {
     return this.#search.exhausted;
   }
 
-  next(): Candidate | undefined {
+  next(after?: 'busy'): Candidate | undefined {
     const { by } = this.persistence;
     const { server, why } = placeOf(this.#table.serverOf(this.#entry), this.pool, by);
     if (!server) return this.#claimed(this.#search.next(why), false);
     if (!this.#search.wasTried(server)) return this.#claimed(this.#search.only(server, why), false);
     // This choice could not have the server of the entry. It moves, unless others know better by now.
-    const beside = !this.#claim || !this.#table.mayMove(this.#claim);
+    const claim = this.#claim;
+    const stays = after === 'busy' && claim !== undefined && this.#table.isConfirmed(claim);
+    const beside = stays || !claim || !this.#table.mayMove(claim);
     const how = beside
       ? `away from ${server.name}, its server by ${by}`
       : `persistence by ${by} moved from ${server.name}`;

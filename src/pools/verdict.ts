@@ -44,13 +44,14 @@ export class Verdict {
   result(good: boolean): boolean {
     const first = !this.#decided;
     this.#decided = true;
-    if (good === (this.#state === 'up')) {
+    const said = good ? 'up' : 'down';
+    if (said === this.#state) {
       this.#against = 0;
       return false;
     }
     this.#against++;
     if (!first && this.#against < (good ? this.#rise : this.fall)) return false;
-    this.#state = good ? 'up' : 'down';
+    this.#state = said;
     this.#against = 0;
     return good && !first;
   }

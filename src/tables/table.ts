@@ -83,6 +83,11 @@ export class Table {
     return this.#places.get(key) === place && place.confirmed === confirmed;
   }
 
+  /** Was work with this key ever taken by the server of the claim? */
+  isConfirmed({ key, place }: Claim): boolean {
+    return place.confirmed > 0 || this.#store.get(key) === place.server;
+  }
+
   /** The server took the work. `renew`: the entry lives on from now; false while the server drains. */
   confirm(claim: Claim, renew: boolean): void {
     const { key, place } = claim;
