@@ -19,7 +19,7 @@ export function formatFault({ file, line, column, path, message }: Fault): strin
 
 /** The name among `known` that `written` was probably meant to be. */
 export function suggestion(written: string, known: Iterable<string>): string | undefined {
-  const limit = Math.max(1, Math.floor(written.length / 3));
+  const limit = written.length < 3 ? 0 : Math.floor(written.length / 3);
   let best: { name: string; distance: number } | undefined;
   for (const name of known) {
     const distance =

@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isAeTitle } from '../../protocols/dicom/associate-write.ts';
 
 /** What a kind's parser returns when the text is wrong: what is wrong and what would be right. */
 class Wrong {
@@ -125,7 +126,7 @@ export const flag = scalar(
 /** A DICOM AE title (PS3.5 6.2, VR AE): 1 to 16 characters, no backslash, no control characters, not all spaces. */
 export const aeTitle = scalar(
   (written) =>
-    /^(?=.*\S)[ -[\]-~]{1,16}$/.test(written)
+    isAeTitle(written)
       ? written.trim()
       : new Wrong(`"${written}" is not an AE title: 1 to 16 characters of ASCII without "\\" would be right`),
   { type: ANY_SCALAR, minLength: 1, maxLength: 16 },

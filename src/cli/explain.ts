@@ -1,0 +1,82 @@
+/** `gantry explain -c FILE --vip NAME [--FACT VALUE]…`: what the balancer would do, and why. */
+import type { Command } from 'commander';
+import type { Configuration, VipConfiguration } from '../config/schema.ts';
+import type { Explanation } from '../director/director.ts';
+import { usageFailure } from './failure.ts';
+
+interface ExplainOptions {
+  readonly config: string;
+  readonly vip?: string;
+  readonly hl7?: string;
+  readonly dicom?: string;
+  readonly json?: true;
+  readonly live?: true;
+}
+
+export function addExplain(program: Command): void {
+  program
+    .command('explain')
+    .description('tell which rule, persistence key and server a connection or message would get, and why')
+    .usage('-c FILE --vip NAME [--FACT VALUE]… [--hl7 FILE | --dicom FILE] [--json]')
+    .requiredOption('-c, --config <file>', 'the configuration')
+    .option('--vip <name>', 'where it comes to; not needed when there is one VIP only')
+    .option('--hl7 <file>', 'take the facts from the first message of a file')
+    .option('--dicom <file>', 'take the facts from a DICOM file, or from a captured A-ASSOCIATE-RQ')
+    .option('--json', '{ vip, rule, persistence, candidates: [{ server, reason }], reject }')
+    .option('--live', 'ask the running balancer (not built yet)')
+    .allowUnknownOption()
+    .argument('[facts...]', 'facts by name, each with its value: --called X --PID-3.4 Y')
+    .addHelpText(
+      'after',
+      `
+Works without a running balancer: every server counts as up and idle.
+
+Examples:
+  gantry explain -c gantry.yaml --vip ARCHIVE --called STAT1 --calling CT1 --modality CT --client 10.1.2.3
+  gantry explain -c gantry.yaml --vip RIS --hl7 admission.hl7`,
+    )
+    .action(async (words: string[], options: ExplainOptions) => {
+      if (options.live) throw usageFailure('--live is not built yet');
+      if (options.hl7 !== undefined && options.dicom !== undefined) {
+        throw usageFailure('--hl7 and --dicom exclude each other');
+      }
+      const { needConfiguration } = await import('./configuration.ts');
+      const configuration = await needConfiguration(options.config);
+      const vip = await findVip(configuration, options.vip);
+      const { givenFacts, parseFacts } = await import('./given-facts.ts');
+      const facts = givenFacts(vip, parseFacts(words, vip), options);
+      const { assemble } = await import('../assemble.ts');
+      // No clock and no chance: the same question has the same answer.
+      const assembly = assemble(configuration, { now: () => 0, random: () => 0.5 });
+      const explanation = assembly.directors.get(vip.name)!.explain(facts);
+      process.stdout.write(options.json ? explanationJson(explanation) : explanationText(explanation));
+    });
+}
+
+async function findVip({ vips }: Configuration, name: string | undefined): Promise<VipConfiguration> {
+  const names = vips.map((vip) => vip.name);
+  const found = name === undefined && vips.length === 1 ? vips[0] : vips.find((vip) => vip.name === name);
+  if (found) return found;
+  if (name === undefined) throw usageFailure(`--vip is needed: there are ${names.join(', ')}`);
+  const { advice } = await import('../config/fault.ts');
+  throw usageFailure(`there is no VIP "${name}": ${advice(name, names)}`);
+}
+
+function explanationJson({ vip, rule, persistence, candidates, reject }: Explanation): string {
+  const document = { vip, rule, persistence: persistence ?? null, candidates, reject: reject ?? null };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function explanationText({ vip, rule, persistence, candidates, reject }: Explanation): string {
+  const lines = [
+    `vip          ${vip}`,
+    `rule         ${rule}`,
+    `persistence  ${persistence ? `${persistence.by} = ${persistence.key}` : 'none'}`,
+    ...(reject === undefined ? [] : [`reject       ${reject}`]),
+    ...candidates.map(
+      ({ server, reason }, index) =>
+        `${index === 0 ? 'candidates   ' : '             '}${index + 1}. ${server}: ${reason}`,
+    ),
+  ];
+  return `${lines.join('\n')}\n`;
+}

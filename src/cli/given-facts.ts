@@ -1,0 +1,75 @@
+/** The facts that `gantry explain` is asked about: from the command line, from a message, from a DICOM file. */
+import { indexAssociate } from '../../protocols/dicom/associate.ts';
+import { associationFacts } from '../../protocols/dicom/facts.ts';
+import { modalityOf } from '../../protocols/dicom/modality.ts';
+import { type Facts, type FactValue, factsFrom } from '../../protocols/facts.ts';
+import { openMessage } from '../../protocols/hl7/cursor.ts';
+import { messageFacts } from '../../protocols/hl7/facts.ts';
+import { fieldPath } from '../../protocols/hl7/field-path.ts';
+import { factFault } from '../config/fact-names.ts';
+import type { VipConfiguration } from '../config/schema.ts';
+import { usageFailure } from './failure.ts';
+import { readInput } from './input.ts';
+import { messagesIn } from './mllp-client.ts';
+import { isPart10, sopClassOf } from './part10.ts';
+
+/** `--called X --PID-3.4=Y …` as a record; a fact that is there several times has several values. */
+export function parseFacts(words: readonly string[], vip: VipConfiguration): Record<string, FactValue> {
+  const given = new Map<string, string[]>();
+  for (let index = 0; index < words.length; index++) {
+    const match = /^--([^=]+)(?:=(.*))?$/s.exec(words[index]!);
+    if (!match) throw usageFailure(`"${words[index]}" is not --FACT VALUE`);
+    const [, name = '', attached] = match;
+    const fault = factFault(name, vip.protocol);
+    if (fault !== undefined) throw usageFailure(`--${name} ${fault}`);
+    const value = attached ?? words[++index];
+    if (value === undefined) throw usageFailure(`--${name} has no value`);
+    given.set(name, [...(given.get(name) ?? []), value]);
+  }
+  return Object.fromEntries(
+    [...given].map(([name, values]) => [name, values.length === 1 ? values[0] : values]),
+  );
+}
+
+/** The facts of a connection to `vip`, from what was `given` and, behind it, from the bytes of a file. */
+export function givenFacts(
+  vip: VipConfiguration,
+  given: Readonly<Record<string, FactValue>>,
+  files: { readonly hl7?: string; readonly dicom?: string },
+): Facts {
+  const known = { vip: vip.name, port: String(vip.listen[0]?.port), ...given };
+  const [file, wanted] = files.hl7 !== undefined ? [files.hl7, 'hl7'] : [files.dicom, 'dicom'];
+  if (file === undefined) return factsFrom(known);
+  if (vip.protocol !== wanted) {
+    throw usageFailure(`--${wanted} is for a VIP of protocol ${wanted}; ${vip.name} speaks ${vip.protocol}`);
+  }
+  const bytes = readInput(file);
+  const read = vip.protocol === 'hl7' ? factsOfMessage(bytes, file, vip) : factsOfDicom(bytes, file);
+  return { get: (name) => (Object.hasOwn(known, name) ? known[name as keyof typeof known] : read.get(name)) };
+}
+
+function factsOfMessage(bytes: Buffer, file: string, vip: VipConfiguration & { protocol: 'hl7' }): Facts {
+  const [first] = messagesIn(bytes);
+  if (!first) throw usageFailure(`${file} has no HL7 message: none begins with MSH`);
+  const message = openMessage(first);
+  if (message.problem !== undefined)
+    throw usageFailure(`${file} has no readable HL7 message: ${message.problem}`);
+  return messageFacts(message, {}, { patient: vip.hl7.patient, accession: vip.hl7.accession.map(fieldPath) });
+}
+
+/** Of a file: as an association that brings it would be. Of an A-ASSOCIATE-RQ (01 00 …): its own. */
+function factsOfDicom(bytes: Buffer, file: string): Facts {
+  if (isPart10(bytes)) {
+    const sopClass = sopClassOf(bytes);
+    if (sopClass === undefined) throw usageFailure(`${file} does not tell its SOP class (0002,0002)`);
+    return factsFrom({ sopClass, modality: modalityOf([sopClass]) });
+  }
+  if (bytes[0] !== 1 || bytes[1] !== 0) {
+    throw usageFailure(`${file} is neither a DICOM file nor a captured A-ASSOCIATE-RQ`);
+  }
+  try {
+    return associationFacts(indexAssociate(bytes));
+  } catch (error) {
+    throw usageFailure(`${file} is not a whole A-ASSOCIATE-RQ: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,37 @@
+/** The balancer as a process: its log, its signals, its end. */
+import { startBalancer } from '../balancer.ts';
+import type { Configuration } from '../config/schema.ts';
+import { notice } from '../observe/events.ts';
+import { startLog } from '../observe/log.ts';
+import { createKeyedHash } from '../observe/privacy.ts';
+
+/** Runs until SIGTERM or SIGINT, then lets the work in hand finish; a second signal ends the process at once. */
+export async function runBalancer(configuration: Configuration): Promise<void> {
+  const hash = createKeyedHash();
+  const log = startLog({ ...configuration.log, hash });
+  const asked = stopAsked();
+  process.on('SIGHUP', () => notice('warn', 'reload is not built yet: the configuration stays as it is'));
+  try {
+    const balancer = await startBalancer(configuration, { hash });
+    const signal = await asked;
+    notice('info', 'draining', { signal });
+    await balancer.stop({ drain: true });
+    notice('info', 'stopped');
+  } finally {
+    await log.close();
+  }
+}
+
+/** Resolves with the first signal that asks the process to end. */
+function stopAsked(): Promise<string> {
+  return new Promise((resolve) => {
+    let isAsked = false;
+    for (const signal of ['SIGTERM', 'SIGINT']) {
+      process.on(signal, () => {
+        if (isAsked) process.exit(0);
+        isAsked = true;
+        resolve(signal);
+      });
+    }
+  });
+}
