@@ -3,6 +3,8 @@ import { type Bench, readOptions } from './harness/options.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   relay: () => import('./relay.ts'),
+  store: () => import('./store.ts'),
+  associate: () => import('./associate.ts'),
 };
 
 const { names, options } = readOptions(process.argv.slice(2));

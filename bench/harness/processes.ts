@@ -13,14 +13,19 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Starts a program whose output nobody wants unless it fails. */
-export function start(command: string, args: readonly string[], env: Record<string, string> = {}): Running {
+/** Starts a program; its output is dropped, or goes to the open file `stdout`, and is shown when it fails. */
+export function start(
+  command: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  stdout: number | 'ignore' = 'ignore',
+): Running {
   const child = spawn(command, args, {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', stdout, 'pipe'],
     env: { ...process.env, ...env },
   });
   let complaint = '';
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr!.on('data', (chunk: Buffer) => {
     complaint = (complaint + chunk.toString()).slice(-2000);
   });
   let wanted = true;

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, release } from 'node:os';
 import { haproxyVersion } from './haproxy.ts';
 import { output } from './processes.ts';
-import { figure, type Results, ratio, type Spread } from './rounds.ts';
+import { difference, figure, type Results, ratio, type Spread } from './rounds.ts';
 
 /** A column: which figure, what the reader calls it, how many decimals. */
 export interface Column {
@@ -12,13 +12,14 @@ export interface Column {
   readonly decimals: number;
 }
 
-/** A goal of quality.md: subject ÷ rival, at least or at most so much. */
+/** A goal of quality.md: subject ÷ rival at least or at most so much, or subject − rival at most so much. */
 export interface Goal {
   readonly subject: string;
   readonly rival: string;
   readonly figure: string;
   readonly atLeast?: number;
   readonly atMost?: number;
+  readonly addsAtMost?: number;
 }
 
 export interface Report {
@@ -46,9 +47,10 @@ function table(rows: readonly (readonly string[])[]): string {
 
 function judge(report: Report): { goal: Goal; measured: Spread; met: boolean }[] {
   return report.goals.map((goal) => {
-    const measured = ratio(report.results, goal.subject, goal.rival, goal.figure);
-    const met =
-      measured.median >= (goal.atLeast ?? -Infinity) && measured.median <= (goal.atMost ?? Infinity);
+    const compare = goal.addsAtMost === undefined ? ratio : difference;
+    const measured = compare(report.results, goal.subject, goal.rival, goal.figure);
+    const most = goal.atMost ?? goal.addsAtMost ?? Infinity;
+    const met = measured.median >= (goal.atLeast ?? -Infinity) && measured.median <= most;
     return { goal, measured, met };
   });
 }
@@ -69,9 +71,11 @@ export async function publish(report: Report): Promise<void> {
   );
   console.log('');
   for (const { goal, measured, met } of verdicts) {
-    const wanted = goal.atLeast === undefined ? `at most ${goal.atMost}` : `at least ${goal.atLeast}`;
+    const wanted =
+      goal.atLeast === undefined ? `at most ${goal.atMost ?? goal.addsAtMost}` : `at least ${goal.atLeast}`;
+    const sign = goal.addsAtMost === undefined ? '÷' : '−';
     console.log(
-      `${goal.subject} ÷ ${goal.rival}, ${goal.figure}: ${show(measured, 2)}, wanted ${wanted}: ${met ? 'reached' : 'NOT reached'}`,
+      `${goal.subject} ${sign} ${goal.rival}, ${goal.figure}: ${show(measured, 2)}, wanted ${wanted}: ${met ? 'reached' : 'NOT reached'}`,
     );
   }
   const directory = new URL('../results/', import.meta.url);

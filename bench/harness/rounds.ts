@@ -49,3 +49,9 @@ export function ratio(results: Results, subject: string, rival: string, name: st
   const theirs = results.get(rival)!;
   return spread(results.get(subject)!.map((sample, round) => sample[name]! / theirs[round]![name]!));
 }
+
+/** `subject` minus `rival`, within each round. */
+export function difference(results: Results, subject: string, rival: string, name: string): Spread {
+  const theirs = results.get(rival)!;
+  return spread(results.get(subject)!.map((sample, round) => sample[name]! - theirs[round]![name]!));
+}
