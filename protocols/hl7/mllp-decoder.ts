@@ -27,8 +27,11 @@ export interface MllpSink {
   dropped(reason: DropReason, byteCount: number): void;
   /** `byteCount` bytes between frames were skipped. */
   garbage(byteCount: number): void;
-  /** A frame, or the bytes between two frames, went over its cap. The decoder has stopped: close the connection. */
-  overlong(byteCount: number, what: 'frame' | 'garbage'): void;
+  /**
+   * A frame, or the bytes between two frames, went over its cap. The decoder has stopped: close the connection.
+   * `beginning` is how the frame begins, 16 KiB of it at most, so that it can be answered; valid until this returns.
+   */
+  overlong(byteCount: number, what: 'frame' | 'garbage', beginning: Buffer): void;
 }
 
 export interface MllpDecoderOptions extends MllpBlocks {
@@ -44,6 +47,8 @@ const SMALLEST_GATHERING = 4096;
 const UNDECIDED_AT_MOST = 3;
 /** A gathering buffer larger than this is given back after its frame. */
 const LARGEST_GATHERING_KEPT = 65_536;
+/** How much of an over-long frame is shown. */
+const BEGINNING = 16_384;
 /** Segments a frame may begin with, each behind its start block. */
 const FIRST_SEGMENTS = ['MSH', 'FHS', 'BHS'].map((name) => Buffer.from(name));
 
@@ -101,7 +106,7 @@ export class MllpDecoder {
       if (start < at) start = next(chunk, this.#startBlock, at);
       if (!this.#inFrame) {
         if (start > at) this.#skip(chunk, at, start);
-        if (start === length) return;
+        if (start === length || this.#stopped) return;
         this.#inFrame = true;
         from = at = start + 1;
         continue;
@@ -110,6 +115,10 @@ export class MllpDecoder {
       if (start < end) {
         const letters = lettersOfFirstSegment(chunk, start + 1);
         if (letters === 3) {
+          if (this.#gatheredLength + start - from > this.#maxFrame) {
+            this.#overlong(chunk, from, start);
+            return;
+          }
           this.#drop('start block inside a frame', start - from);
           from = start + 1;
         } else if (letters >= 0) {
@@ -195,7 +204,10 @@ export class MllpDecoder {
     this.#garbage += byteCount;
     if (unframed) this.#sink.dropped('no start block', byteCount);
     else this.#sink.garbage(byteCount);
-    if (this.#garbage > this.#maxGarbage) this.#overlong(this.#garbage, 'garbage');
+    if (this.#garbage > this.#maxGarbage) {
+      this.stop();
+      this.#sink.overlong(this.#garbage, 'garbage', EMPTY);
+    }
   }
 
   /** The frame in hand ends with `chunk` up to `to`. */
@@ -206,7 +218,7 @@ export class MllpDecoder {
       content = this.#gathered.subarray(0, this.#gatheredLength);
     } else {
       if (to - from > this.#maxFrame) {
-        this.#overlong(to - from, 'frame');
+        this.#overlong(chunk, from, to);
         return;
       }
       content = chunk.subarray(from, to);
@@ -221,10 +233,6 @@ export class MllpDecoder {
   /** The frame in hand, and `more` bytes that were not gathered, are thrown away. */
   #drop(reason: DropReason, more: number): void {
     const byteCount = this.#gatheredLength + more;
-    if (byteCount - this.#undecided > this.#maxFrame) {
-      this.#overlong(byteCount, 'frame');
-      return;
-    }
     this.#release();
     this.#sink.dropped(reason, byteCount);
   }
@@ -238,7 +246,7 @@ export class MllpDecoder {
   #gather(chunk: Buffer, from: number, to: number, undecided: number): boolean {
     const size = this.#gatheredLength + to - from;
     if (size - undecided > this.#maxFrame) {
-      this.#overlong(size - undecided, 'frame');
+      this.#overlong(chunk, from, to - undecided);
       return false;
     }
     if (size > this.#gathered.length) {
@@ -253,9 +261,13 @@ export class MllpDecoder {
     return true;
   }
 
-  #overlong(byteCount: number, what: 'frame' | 'garbage'): void {
+  /** What is gathered and the bytes from `from` to `to` are more than a frame may have. */
+  #overlong(chunk: Buffer, from: number, to: number): void {
+    const gathered = this.#gathered.subarray(0, Math.min(this.#gatheredLength, BEGINNING));
+    const rest = chunk.subarray(from, Math.min(to, from + BEGINNING - gathered.length));
+    const byteCount = this.#gatheredLength + to - from;
     this.stop();
-    this.#sink.overlong(byteCount, what);
+    this.#sink.overlong(byteCount, 'frame', gathered.length > 0 ? Buffer.concat([gathered, rest]) : rest);
   }
 }
 

@@ -268,6 +268,24 @@ describe('over-long frames', () => {
     expect(seen.decoder).toMatchObject({ bytesHeld: 0, inFrame: false });
   });
 
+  test('over-long frame: its beginning is shown, so that it can be answered', () => {
+    const frame = framed(`${MESSAGE}${'x'.repeat(40_000)}`);
+    for (const chunks of [[frame], cutAt(frame, [3]), cutAt(frame, [3, 500, 17_000]), oneByOne(frame)]) {
+      const shown: Buffer[] = [];
+      const decoder = new MllpDecoder(
+        {
+          frame() {},
+          dropped() {},
+          garbage() {},
+          overlong: (_count, _what, beginning) => shown.push(Buffer.from(beginning)),
+        },
+        { maxFrame: 20_000 },
+      );
+      for (const chunk of chunks) decoder.push(chunk);
+      expect(shown).toEqual([frame.subarray(1, 16_385)]);
+    }
+  });
+
   test('a large gathering buffer is given back after its frame, a small one is kept', () => {
     const seen = decoderWith();
     for (const size of [1000, 1_000_000]) {
@@ -400,6 +418,16 @@ describe('against the reference decoder', () => {
     fc.assert(
       fc.property(bytes, cuts, (input, places) => {
         expect(decoderReports(cutAt(input, places))).toEqual(referenceReports(input));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('any bytes, cut anywhere, with a small cap on garbage', () => {
+    fc.assert(
+      fc.property(bytes, cuts, fc.integer({ min: 1, max: 10 }), (input, places, maxGarbage) => {
+        const expected = referenceReports(input, Infinity, maxGarbage);
+        expect(decoderReports(cutAt(input, places), { maxGarbage })).toEqual(expected);
       }),
       { numRuns: 2000 },
     );

@@ -7,13 +7,14 @@ import { MllpDecoder, type MllpDecoderOptions } from '../../../protocols/hl7/mll
 /** `frame …` in hexadecimal, `skipped` and `dropped` with a byte count, `overlong`. */
 export type Report = string[];
 
-export function referenceReports(bytes: Buffer, maxFrame = Number.POSITIVE_INFINITY): Report {
+export function referenceReports(bytes: Buffer, maxFrame = Infinity, maxGarbage = Infinity): Report {
   const reports: Report = [];
   /** From here on a start block may still come of what the bytes end with. */
   const tail = bytes.toString('latin1', Math.max(0, bytes.lastIndexOf(0x0b)));
   const decided = bytes.length - (/^.(MS?|FH?|BH?)?$/s.test(tail) ? tail.length : 0);
   let content: number[] | undefined;
   let skipped = 0;
+  let garbage = 0;
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i]!;
     const after = bytes[i + 1];
@@ -21,6 +22,7 @@ export function referenceReports(bytes: Buffer, maxFrame = Number.POSITIVE_INFIN
     if (!content) {
       if (byte === 0x0b) content = [];
       else skipped++;
+      if (!content && ++garbage > maxGarbage) return [...reports, 'overlong'];
       if (content && skipped > 0) reports.push(`skipped ${skipped}`);
       if (content) skipped = 0;
     } else if (startsMessage) {
@@ -29,6 +31,7 @@ export function referenceReports(bytes: Buffer, maxFrame = Number.POSITIVE_INFIN
     } else if (byte === 0x1c && (after === 0x0d || after === 0x0b || after === undefined)) {
       reports.push(`frame ${Buffer.from(content).toString('hex')}`);
       content = undefined;
+      garbage = 0;
       if (after === 0x0d) i++;
     } else {
       content.push(byte);
@@ -62,7 +65,11 @@ export function decoderReports(chunks: Iterable<Buffer>, options?: MllpDecoderOp
       dropped: (reason, byteCount) =>
         reason === 'no start block' ? skip(byteCount) : report(`dropped ${byteCount}`),
       garbage: skip,
-      overlong: () => report('overlong'),
+      overlong(_byteCount, what) {
+        // How much was skipped until then depends on the cuts.
+        if (what === 'garbage') skipped = 0;
+        report('overlong');
+      },
     },
     options,
   );
