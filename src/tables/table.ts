@@ -14,8 +14,8 @@ import type { Store } from './memory.ts';
 /** A server as the place of a key, for as long as somebody places or holds work there. */
 class Place {
   readonly server: string;
-  /** What to fall back to when nobody confirms this one. */
-  readonly before: Place | undefined;
+  /** What to fall back to while nobody has confirmed this one. */
+  before: Place | undefined;
   claims = 0;
   /** How often work was confirmed here. */
   confirmed = 0;
@@ -94,6 +94,7 @@ export class Table {
     if (!this.#isElsewhere(key, place)) {
       this.#places.set(key, place);
       place.confirmed++;
+      place.before = undefined;
       if (renew) this.#store.put(key, place.server);
     }
     this.#leave(claim);
@@ -149,7 +150,7 @@ export class Table {
     place.claims--;
     if (place.claims > 0 || this.#places.get(key) !== place) return;
     // Nobody is left here. What was confirmed rests in the store; what was not gives way to what was there before.
-    let back: Place | undefined = place.confirmed > 0 ? undefined : place.before;
+    let back = place.before;
     while (back && back.claims === 0) back = back.before;
     if (back) this.#places.set(key, back);
     else this.#places.delete(key);

@@ -46,6 +46,12 @@ describe('table', () => {
     expect(table.serverOf('k')).toBe('a');
   });
 
+  test('a reservation moved in vain is dropped when nobody tries the first server any more', () => {
+    const { table } = makeTable();
+    table.drop(table.claim('k', 'b', table.claim('k', 'a')));
+    expect(table.serverOf('k')).toBeUndefined();
+  });
+
   test('who confirms first wins: the server left behind took the work after all', () => {
     const { table } = makeTable();
     const one = table.claim('k', 'a');
