@@ -3,6 +3,7 @@ import { type Bench, readOptions } from './harness/options.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   relay: () => import('./relay.ts'),
+  connections: () => import('./connections.ts'),
   store: () => import('./store.ts'),
   associate: () => import('./associate.ts'),
 };

@@ -1,6 +1,6 @@
 /**
  * The buffers that sockets read into. A connection starts with a small one; one that fills it gets a large one, of
- * which there is a limited number: 256 KiB is where bulk throughput stops growing, and thousands of idle associations
+ * which there is a limited number: 512 KiB is where bulk throughput stops growing, and thousands of idle associations
  * must not hold that much each.
  *
  * They come from `allocUnsafeSlow`: their own memory, and pages never touched cost nothing.
@@ -8,14 +8,14 @@
 import { Buffer } from 'node:buffer';
 
 export const SMALL_BUFFER = 16 * 1024;
-export const LARGE_BUFFER = 256 * 1024;
+export const LARGE_BUFFER = 512 * 1024;
 
 /** Small buffers kept for the next connection (16 MiB). */
 const SMALL_KEPT = 1024;
 /** Large buffers in use at once (64 MiB); beyond that connections stay with their small ones. */
-const LARGE_LIMIT = 256;
+const LARGE_LIMIT = 128;
 /** Large buffers kept for the next connection that wants one (8 MiB). */
-const LARGE_KEPT = 32;
+const LARGE_KEPT = 16;
 
 const small: Buffer[] = [];
 const large: Buffer[] = [];
