@@ -19,6 +19,8 @@ export interface Assembly {
   readonly pools: ReadonlyMap<string, Pool>;
   /** By VIP. */
   readonly directors: ReadonlyMap<string, Director>;
+  /** Outbound HL7 connections that are kept to each server, by pool. */
+  readonly hl7Connections: Readonly<Record<string, number>>;
 }
 
 export interface Surroundings {
@@ -56,7 +58,8 @@ export function assemble(configuration: Configuration, { now, random }: Surround
       random,
     }),
   ]);
-  return { pools, directors: new Map(directors) };
+  const hl7Connections = configuration.pools.map(({ name, hl7 }) => [name, hl7.connections]);
+  return { pools, directors: new Map(directors), hl7Connections: Object.fromEntries(hl7Connections) };
 }
 
 /** Every pool that work of this VIP may reach. */

@@ -1,9 +1,10 @@
 /** Wires every room together: the only file that knows them all. */
 import { createAdmin } from './admin/admin.ts';
 import { type Assembly, assemble, compileClients, poolsOf } from './assemble.ts';
-import type { Configuration, DicomVip, VipConfiguration } from './config/schema.ts';
+import type { Configuration, DicomVip, Hl7Vip, VipConfiguration } from './config/schema.ts';
 import { createDicomFrontEnd } from './frontends/dicom/front-end.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
+import { createHl7FrontEnd } from './frontends/hl7/front-end.ts';
 import { notice } from './observe/events.ts';
 import { createKeyedHash, type KeyedHash } from './observe/privacy.ts';
 import type { Endpoint } from './relay/channel.ts';
@@ -81,8 +82,9 @@ function createFrontEnd(
   deadlines: Deadlines,
   now: () => number,
 ): Promise<FrontEnd> {
-  if (vip.protocol !== 'dicom') throw new Error('not there');
-  return createDicomFrontEnd(dicomOptions(vip, assembly, deadlines, now));
+  return vip.protocol === 'dicom'
+    ? createDicomFrontEnd(dicomOptions(vip, assembly, deadlines, now))
+    : createHl7FrontEnd(hl7Options(vip, assembly, deadlines, now));
 }
 
 function dicomOptions(vip: DicomVip, assembly: Assembly, deadlines: Deadlines, now: () => number) {
@@ -96,6 +98,20 @@ function dicomOptions(vip: DicomVip, assembly: Assembly, deadlines: Deadlines, n
     ignoreCase,
     mayCall: compileClients(clients, ignoreCase),
     timeouts,
+    deadlines,
+    now,
+  };
+}
+
+function hl7Options(vip: Hl7Vip, assembly: Assembly, deadlines: Deadlines, now: () => number) {
+  const ofRules = vip.routes.flatMap(({ onAmbiguous }, index) =>
+    onAmbiguous === undefined ? [] : [[`routes[${index + 1}]`, onAmbiguous] as const],
+  );
+  return {
+    ...common(vip, assembly),
+    hl7: vip.hl7,
+    onAmbiguousByRule: Object.fromEntries(ofRules),
+    connections: assembly.hl7Connections,
     deadlines,
     now,
   };
