@@ -65,7 +65,13 @@ class Collector implements PduCollector {
   push(bytes: Buffer): Collected | undefined {
     if (bytes.length === 0) return undefined;
     const collected = this.#collected;
-    if (collected.length === 0) this.#checkType(bytes[0]!);
+    if (collected.length === 0) {
+      this.#checkType(bytes[0]!);
+      if (bytes.length >= PDU_HEADER_LENGTH) {
+        const total = this.#checkedTotal(bytes);
+        if (bytes.length >= total) return cut(bytes, total);
+      }
+    }
 
     let at = 0;
     if (collected.length < PDU_HEADER_LENGTH) {
@@ -100,4 +106,9 @@ class Collector implements PduCollector {
     if (length > cap) throw invalid(`${pduName(type)} announces ${length} bytes, more than ${cap}`);
     return PDU_HEADER_LENGTH + length;
   }
+}
+
+/** The usual case: the whole PDU is in one chunk. */
+function cut(bytes: Buffer, total: number): Collected {
+  return { type: bytes[0]!, pdu: Buffer.from(bytes.subarray(0, total)), rest: bytes.subarray(total) };
 }
