@@ -41,7 +41,7 @@ function checkDestination(vip: FileVip, index: number, protocol: Protocol, findi
 
 function checkWhen(when: When, at: Path, protocol: Protocol, findings: Findings): void {
   const empty = when.facts.length === 0 && !when.not && !when.any;
-  if (empty && findings.keys(at).length === 0) {
+  if (empty && findings.has(at) && findings.keys(at).length === 0) {
     findings.fault(at, 'asks for nothing: name a fact, or leave the rule out and use the VIP\'s "pool"');
   }
   for (const { name, patterns } of when.facts) {

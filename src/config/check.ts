@@ -2,9 +2,9 @@
 import { checkPersistence, checkRules } from './check-rules.ts';
 import type { Protocol } from './fact-names.ts';
 import { advice, type Fault } from './fault.ts';
-import { find } from './judge.ts';
+import { find, missingPath } from './judge.ts';
 import type { File, ListenAddress } from './schema.ts';
-import type { Place, Plain, Source } from './source.ts';
+import type { Plain, Source } from './source.ts';
 
 export type FileVip = File['vips'][number];
 export type FilePool = File['pools'][number];
@@ -47,8 +47,9 @@ export class Findings {
   }
 
   #at(path: Path, message: string, atKey: boolean): Fault {
-    const place: Place = find(this.#source.place, path).place;
-    return this.#source.fault(place, message, atKey);
+    const { place, found } = find(this.#source.place, path);
+    if (found) return this.#source.fault(place, message, atKey);
+    return { ...this.#source.fault(place, message, true), path: missingPath(place, path) };
   }
 }
 
@@ -67,7 +68,7 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
   const at = ['vips', vip.name];
   if (vip.protocol === undefined) {
     if (!findings.has([...at, 'protocol']) && !findings.faulty([...at, 'mode'])) {
-      findings.fault(at, '"protocol" is missing: dicom or hl7 would be right', true);
+      findings.fault([...at, 'protocol'], 'is missing: dicom or hl7 would be right');
     }
   } else {
     checkProtocolKeys(vip, vip.protocol, findings);
@@ -120,7 +121,7 @@ function checkProtocolKeys(vip: FileVip, protocol: Protocol, findings: Findings)
       'has both "types" and "repetition": one of them would be right',
     );
   }
-  if (hl7.startBlock === hl7.endBlock) {
+  if (hl7.startBlock === hl7.endBlock && !findings.faulty(['vips', vip.name, 'hl7', 'startBlock'])) {
     findings.fault(['vips', vip.name, 'hl7', 'endBlock'], 'is the same as `startBlock`: they must differ');
   }
 }

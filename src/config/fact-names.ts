@@ -42,7 +42,7 @@ export function factFault(name: string, protocol: Protocol): string | undefined 
   if (OF_HTTP.test(name)) return 'is a fact of protocol http, which is not built yet';
   if (protocol === 'hl7' && isFieldPath(name)) {
     const path = parseFieldPath(name);
-    return typeof path === 'string' ? path.replace(`"${name}" `, '') : undefined;
+    return typeof path === 'string' ? path : undefined;
   }
   const other: Protocol = protocol === 'dicom' ? 'hl7' : 'dicom';
   if (FACTS[other].includes(name) || (other === 'hl7' && isFieldPath(name)))

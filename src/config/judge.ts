@@ -21,12 +21,13 @@ export function judge(source: Source): { file: File | undefined; faults: Fault[]
     if (result.success) return { file: result.data, faults };
     const issues = result.error.issues.flatMap(mostFitting);
     for (const issue of issues) {
-      // What is missing in a later round was taken out in an earlier one.
-      if (round === 0 || !isMissing(issue)) faults.push(...faultsOf(issue, source));
+      // What is missing or empty in a later round was taken out in an earlier one.
+      if (round === 0 || !(isMissing(issue) || issue.code === 'too_small'))
+        faults.push(...faultsOf(issue, source));
     }
     if (!isRecord(value)) break;
-    for (const path of issues.flatMap(faultyParts).sort(byDepthAndIndex))
-      value = without(value, path, source.place);
+    const faulty = issues.flatMap((issue) => (putStandIn(issue, value) ? [] : faultyParts(issue)));
+    for (const path of faulty.sort(byDepthAndIndex)) value = without(value, path, source.place);
     if (value === null) break;
   }
   return { file: undefined, faults };
@@ -103,8 +104,13 @@ function faultsOf(issue: Issue, source: Source): Fault[] {
     return [source.fault(place, issue.issues[0]?.message ?? issue.message, true)];
   }
   if (found) return [source.fault(place, issue.message)];
-  const path = place.path === '' ? String(issue.path.at(-1)) : `${place.path}.${String(issue.path.at(-1))}`;
-  return [{ ...source.fault(place, issue.message, true), path }];
+  return [{ ...source.fault(place, issue.message, true), path: missingPath(place, issue.path as Key[]) }];
+}
+
+/** How the path of a key is written that is not there, in the record at `place`. */
+export function missingPath(place: Place, path: readonly Key[]): string {
+  const key = String(path.at(-1));
+  return place.path === '' ? key : `${place.path}.${key}`;
 }
 
 /** The place at `path`, or the last one on the way to it. */
@@ -133,11 +139,9 @@ function byDepthAndIndex(a: readonly Key[], b: readonly Key[]): number {
 }
 
 function without(root: Plain, path: readonly Key[], rootPlace: Place): Plain {
-  if (path.length === 0) return null;
-  let value: Plain | undefined = root;
-  for (const key of path.slice(0, -1))
-    value = isRecord(value) || Array.isArray(value) ? (value as never)[key] : undefined;
-  const last = path.at(-1)!;
+  const last = path.at(-1);
+  if (last === undefined) return null;
+  const value = at(root, path.slice(0, -1));
   if (Array.isArray(value)) {
     value.splice(Number(last), 1);
     find(rootPlace, path.slice(0, -1)).place.list.splice(Number(last), 1);
@@ -145,6 +149,32 @@ function without(root: Plain, path: readonly Key[], rootPlace: Place): Plain {
     delete value[last];
   }
   return root;
+}
+
+/** What stands in for a key that is missing, so that its neighbours are not taken out with it. */
+const STAND_INS: Readonly<Record<string, () => Plain>> = {
+  listen: () => '0.0.0.0:0',
+  when: () => ({}),
+  pools: () => ({}),
+  vips: () => ({}),
+};
+
+function putStandIn(issue: Issue, root: Plain): boolean {
+  const path = issue.path as Key[];
+  const standIn = isMissing(issue) ? STAND_INS[String(path.at(-1))] : undefined;
+  const record = at(root, path.slice(0, -1));
+  if (standIn === undefined || !isRecord(record)) return false;
+  record[String(path.at(-1))] = standIn();
+  return true;
+}
+
+function at(root: Plain, path: readonly Key[]): Plain | undefined {
+  let value: Plain | undefined = root;
+  for (const key of path) {
+    if (Array.isArray(value)) value = value[Number(key)];
+    else value = isRecord(value) ? value[key] : undefined;
+  }
+  return value;
 }
 
 function isRecord(value: Plain | undefined): value is { [key: string]: Plain } {

@@ -138,7 +138,7 @@ const blockByte = text.transform((written, context) => {
 const fieldPath = text.transform((written, context) => {
   const path = parseFieldPath(written);
   if (typeof path !== 'string') return written;
-  context.issues.push({ code: 'custom', message: path, input: written });
+  context.issues.push({ code: 'custom', message: `"${written}" ${path}`, input: written });
   return z.NEVER;
 });
 

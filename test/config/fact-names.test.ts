@@ -1,0 +1,62 @@
+import { expect, it } from 'vitest';
+import { factFault, REJECT_NAMES } from '../../src/config/fact-names.ts';
+import { isNetwork } from '../../src/config/scalars.ts';
+import { compilePattern } from '../../src/director/patterns.ts';
+import { REJECTIONS } from '../../src/frontends/dicom/rejections.ts';
+
+it('the rejections that rules may name are those of the DICOM front-end', () => {
+  expect([...REJECT_NAMES.dicom].sort()).toEqual(Object.keys(REJECTIONS).sort());
+});
+
+it('what is a network to the configuration is one to the director', () => {
+  const texts = [
+    '10.0.0.0/8',
+    '10.0.0.0/33',
+    '10.0.0.1',
+    'fd00::/8',
+    '::/129',
+    '::ffff:10.0.0.0/104',
+    '::ffff:10.0.0.0/8',
+    'pc1',
+    '10.0.0',
+  ];
+  const compiles = (text: string): boolean => {
+    try {
+      compilePattern('client', text);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  expect(texts.filter(isNetwork)).toHaveLength(4);
+  expect(texts.filter(isNetwork).every(compiles)).toBe(true);
+});
+
+it.each(['client', 'port', 'vip', 'called', 'calling', 'modality', 'sopClass', 'user'])(
+  '%s is a fact of DICOM',
+  (name) => {
+    expect(factFault(name, 'dicom')).toBeUndefined();
+  },
+);
+
+it.each([
+  'client',
+  'type',
+  'event',
+  'sendingApp',
+  'patient',
+  'orderPriority',
+  'PID-3.4',
+  'PID-3[2].1',
+  'ZPI-1',
+  'MSH-9',
+])('%s is a fact of HL7', (name) => expect(factFault(name, 'hl7')).toBeUndefined());
+
+it.each([
+  ['study', 'dicom', 'needs `route: study`, which is not built yet'],
+  ['(0010,0020)', 'dicom', 'needs `route: study`, which is not built yet'],
+  ['sni', 'hl7', 'needs tls, which is not built yet'],
+  ['header.Host', 'dicom', 'is a fact of protocol http, which is not built yet'],
+  ['PID-3', 'dicom', 'is a fact of protocol hl7'],
+  ['callling', 'dicom', 'is not a fact of protocol dicom: did you mean "calling"?'],
+] as const)('%s is no fact of %s', (name, protocol, fault) => expect(factFault(name, protocol)).toBe(fault));
