@@ -7,7 +7,7 @@
  * Writes need no callback each: the socket's high-water mark is 0, so that `write` says true exactly when the kernel
  * took everything, and `drain` comes exactly when it has taken the rest.
  */
-import type { OnReadOpts, Socket } from 'node:net';
+import { isIP, type OnReadOpts, type Socket } from 'node:net';
 import type { GantryError } from '../errors.ts';
 import type { Channel, ChannelHandler, Endpoint } from './channel.ts';
 import { brokenError, connectError } from './connection-error.ts';
@@ -47,7 +47,10 @@ export class TcpChannel implements Channel {
   #remote: Endpoint | undefined;
   #local: Endpoint | undefined;
   #connected = false;
+  /** `end` was called. */
   #ended = false;
+  /** The peer's FIN came. */
+  #peerEnded = false;
   #reset = false;
   #closed = false;
   #error: unknown;
@@ -158,8 +161,7 @@ export class TcpChannel implements Channel {
   end(): void {
     if (this.#ended || this.#reset || this.#closed) return;
     this.#ended = true;
-    // Otherwise once everything is written: a socket that is ending no longer tells when it has drained.
-    if (this.#connected && this.#socket.writableLength === 0) this.#socket.end();
+    this.#finish();
   }
 
   reset(): void {
@@ -178,7 +180,10 @@ export class TcpChannel implements Channel {
     if (this.#reset) return;
     const socket = this.#socket;
     this.#connected = true;
-    this.#remote = endpointOf(socket.remoteAddress, socket.remotePort) ?? this.#remote;
+    // A name has become an address.
+    if (isIP(this.remote.host) === 0) {
+      this.#remote = endpointOf(socket.remoteAddress, socket.remotePort) ?? this.#remote;
+    }
     if (this.#paused) socket.pause();
     const count = this.#unfinished.length;
     const taken = this.#sendEarly();
@@ -201,7 +206,15 @@ export class TcpChannel implements Channel {
       releaseMemory(this.#unfinished.shift()!);
       this.#done.shift()?.();
     }
-    if (this.#ended && !this.#reset && this.#socket.writableLength === 0) this.#socket.end();
+    if (this.#ended && !this.#reset) this.#finish();
+  }
+
+  /** Sends FIN once everything is written: a socket that is ending no longer tells when it has drained. */
+  #finish(): void {
+    if (!this.#connected || this.#socket.writableLength > 0) return;
+    // With the peer's FIN here already, closing says the same and spares a shutdown.
+    if (this.#peerEnded) this.#socket.destroy();
+    else this.#socket.end();
   }
 
   #readDirect(length: number): boolean {
@@ -254,6 +267,7 @@ export class TcpChannel implements Channel {
   }
 
   #end(): void {
+    this.#peerEnded = true;
     if (!this.#reset) this.handler.ended();
   }
 

@@ -121,7 +121,7 @@ describe.each(MODES)('a channel that reads %s', (reads) => {
       kept = bytes;
       channel.pause();
     };
-    client.write(pattern(4 * 1024 * 1024));
+    client.write(pattern(12 * 1024 * 1024));
     for (let n = 0; n < 12; n += 1) {
       const before = witness.length;
       await witness.received(before + 1);
