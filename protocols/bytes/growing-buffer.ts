@@ -42,7 +42,8 @@ export class GrowingBuffer {
   }
 
   #grow(needed: number): void {
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2, FIRST_CAPACITY));
+    // Not from the shared pool: what is taken may live long, and would hold a whole slab of it.
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2, FIRST_CAPACITY));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
   }

@@ -39,7 +39,7 @@ export const CONTEXT_RESULT = {
 export interface PresentationContext {
   /** Odd, 1 to 255. */
   readonly id: number;
-  /** One of CONTEXT_RESULT; without meaning in a request. */
+  /** One of CONTEXT_RESULT; 0 in a request, where the byte is reserved. */
   readonly result: number;
   /** UID; empty in an accept. */
   readonly abstractSyntax: string;
@@ -135,12 +135,12 @@ class IndexedContext implements PresentationContext {
     if (subItems > end) throw invalid('a presentation context item is too short for its fields');
     this.#pdu = pdu;
     this.id = pdu[item.offset + 4]!;
-    this.result = pdu[item.offset + 6]!;
+    this.result = inRequest ? 0 : pdu[item.offset + 6]!;
     this.offset = item.offset;
     this.length = item.length;
     if (this.id % 2 === 0) throw invalid('a presentation context ID is even');
     // What follows a refusal is "not significant" (Table 9-18), so it need not be well-formed either.
-    const significant = inRequest || this.result === CONTEXT_RESULT.ACCEPTANCE;
+    const significant = this.result === CONTEXT_RESULT.ACCEPTANCE;
     this.#subItems = significant ? indexItems(pdu, subItems, end) : [];
     if (inRequest && this.#of(ITEM.ABSTRACT_SYNTAX).length !== 1) {
       throw invalid('a presentation context does not propose exactly one abstract syntax');

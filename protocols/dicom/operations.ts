@@ -22,7 +22,7 @@ export interface OperationsOptions {
 export interface Operations {
   /** Takes a command that passed in `direction`. */
   command(command: Command, direction: Direction): void;
-  /** Takes the end of a data set that passed in `direction`; times are then counted from the end of the request. */
+  /** Takes the end of a data set that passed in `direction`: from here on a server's time is counted. */
   dataEnd(direction: Direction): void;
   /** Forgets what is open, for the association is over: `ended` is not called for it. */
   abandon(): void;
@@ -101,6 +101,8 @@ class OpenOperations implements Operations {
   abandon(): void {
     this.#open.toServer.clear();
     this.#open.toClient.clear();
+    this.#dataUnderWay.toServer = false;
+    this.#dataUnderWay.toClient = false;
   }
 
   #ask(command: Command, direction: Direction): void {

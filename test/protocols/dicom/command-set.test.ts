@@ -1,0 +1,206 @@
+import dimse from 'dcmjs-dimse';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  COMMAND,
+  type Command,
+  commandName,
+  decodeCommand,
+  encodeCommand,
+  isResponse,
+  operationName,
+  PRIORITY,
+} from '../../../protocols/dicom/command-set.ts';
+import { faultIfAny, faultOf, fixture, patched } from './fixture.ts';
+
+/** The command set of a fixture: what is behind the PDU and PDV headers. */
+function commandOf(name: string): Buffer {
+  return fixture(name).subarray(12);
+}
+
+/** Only what a command says, without what it leaves out. */
+function said(command: Command): Partial<Command> {
+  return Object.fromEntries(Object.entries(command).filter(([, value]) => value !== undefined));
+}
+
+describe('command sets of DCMTK', () => {
+  test('C-ECHO-RQ', () => {
+    expect(decodeCommand(commandOf('c-echo-rq'))).toMatchObject({
+      commandField: COMMAND.C_ECHO,
+      messageId: 1,
+      affectedSopClass: '1.2.840.10008.1.1',
+      status: undefined,
+      hasDataSet: false,
+    });
+  });
+
+  test('C-STORE-RQ', () => {
+    expect(decodeCommand(commandOf('c-store-rq'))).toMatchObject({
+      commandField: COMMAND.C_STORE,
+      messageId: 1,
+      affectedSopClass: '1.2.840.10008.5.1.4.1.1.2',
+      affectedSopInstance: '2.25.1001',
+      priority: PRIORITY.MEDIUM,
+      hasDataSet: true,
+    });
+  });
+
+  test('C-STORE-RSP', () => {
+    expect(decodeCommand(commandOf('c-store-rsp'))).toMatchObject({
+      commandField: 0x8001,
+      messageIdRespondedTo: 1,
+      status: 0,
+      hasDataSet: false,
+    });
+  });
+
+  test.each(['c-echo-rq', 'c-echo-rsp', 'c-store-rq', 'c-store-rsp'])(
+    '%s is written as DCMTK writes it',
+    (name) => {
+      expect(encodeCommand(decodeCommand(commandOf(name)))).toEqual(commandOf(name));
+    },
+  );
+});
+
+const uint16 = fc.nat({ max: 0xffff });
+const uid = fc.stringMatching(/^[0-9.]{1,64}$/);
+const ae = fc.stringMatching(/^[A-Z0-9_]{1,16}$/);
+const command = fc.record(
+  {
+    commandField: uint16,
+    messageId: uint16,
+    messageIdRespondedTo: uint16,
+    affectedSopClass: uid,
+    requestedSopClass: uid,
+    affectedSopInstance: uid,
+    requestedSopInstance: uid,
+    priority: uint16,
+    status: uint16,
+    moveDestination: ae,
+    moveOriginatorAe: ae,
+    moveOriginatorMessageId: uint16,
+    eventTypeId: uint16,
+    actionTypeId: uint16,
+    remainingSubOperations: uint16,
+    completedSubOperations: uint16,
+    failedSubOperations: uint16,
+    warningSubOperations: uint16,
+    hasDataSet: fc.boolean(),
+  },
+  { requiredKeys: ['commandField', 'hasDataSet'] },
+);
+
+describe('any command set', () => {
+  test('written and read again', () => {
+    fc.assert(
+      fc.property(command, (values) => {
+        const { dataSetType: _, ...read } = said(decodeCommand(encodeCommand(values))) as Command & {
+          dataSetType?: number;
+        };
+        expect(read).toEqual(values);
+      }),
+    );
+  });
+
+  test('elements are in ascending order and of even length, the group length is right', () => {
+    fc.assert(
+      fc.property(command, (values) => {
+        const bytes = encodeCommand(values);
+        expect(bytes.readUInt32LE(8)).toBe(bytes.length - 12);
+        let last = -1;
+        for (let at = 0; at < bytes.length; at += 8 + bytes.readUInt32LE(at + 4)) {
+          expect(bytes.readUInt16LE(at + 2)).toBeGreaterThan(last);
+          expect(bytes.readUInt32LE(at + 4) % 2).toBe(0);
+          last = bytes.readUInt16LE(at + 2);
+        }
+      }),
+    );
+  });
+});
+
+describe('tolerated', () => {
+  const element = (number: number, value: Buffer) => {
+    const header = Buffer.alloc(8);
+    header.writeUInt16LE(number, 2);
+    header.writeUInt32LE(value.length, 4);
+    return Buffer.concat([header, value]);
+  };
+  const field = element(0x0100, Buffer.from([0x30, 0x80]));
+
+  test('unknown elements, those of other groups, empty values', () => {
+    const other = Buffer.concat([Buffer.from([8, 0]), element(0x0110, Buffer.from([9, 0])).subarray(2)]);
+    const bytes = Buffer.concat([
+      field,
+      element(0x0110, Buffer.alloc(0)),
+      element(0x5555, Buffer.alloc(300)),
+      other,
+    ]);
+    expect(decodeCommand(bytes)).toMatchObject({ commandField: 0x8030, messageId: undefined });
+  });
+
+  test('a UID padded with a space, a data set type that is not there', () => {
+    const bytes = Buffer.concat([element(0x0002, Buffer.from('1.2.3 ')), field]);
+    expect(decodeCommand(bytes)).toMatchObject({ affectedSopClass: '1.2.3', hasDataSet: false });
+  });
+
+  test('an error comment is not read: it may carry patient data', () => {
+    const bytes = Buffer.concat([field, element(0x0902, Buffer.from('INVENTED^NAME'))]);
+    expect(JSON.stringify(decodeCommand(bytes))).not.toContain('INVENTED');
+  });
+});
+
+describe('malformed', () => {
+  test.each(['c-store-rq', 'c-store-rsp'])('every prefix of %s is a fault or a command set', (name) => {
+    const bytes = commandOf(name);
+    for (let length = 0; length < bytes.length; length++) {
+      const fault = faultIfAny(() => decodeCommand(bytes.subarray(0, length)));
+      if (length < 56) expect(fault).toBeDefined();
+    }
+  });
+
+  test.each(['c-store-rq', 'c-store-rsp'])('every single-byte corruption of %s', (name) => {
+    const bytes = commandOf(name);
+    for (let offset = 0; offset < bytes.length; offset++) {
+      for (let value = 0; value < 256; value++)
+        faultIfAny(() => decodeCommand(patched(bytes, { [offset]: value })));
+    }
+  });
+
+  test('empty, an undefined length, a length beyond the end', () => {
+    expect(faultOf(() => decodeCommand(Buffer.alloc(0))).abortReason).toBe(6);
+    expect(
+      faultOf(() => decodeCommand(Buffer.from('0000000100000000', 'hex').fill(0xff, 4))).abortReason,
+    ).toBe(6);
+    expect(faultOf(() => decodeCommand(Buffer.from('00000001030000003080', 'hex'))).abortReason).toBe(6);
+  });
+});
+
+describe('names', () => {
+  test('of requests and responses', () => {
+    expect(commandName(0x0001)).toBe('C-STORE-RQ');
+    expect(commandName(0x8100)).toBe('N-EVENT-REPORT-RSP');
+    expect(commandName(0x0fff)).toBe('C-CANCEL-RQ');
+    expect(operationName(0x8020)).toBe('C-FIND');
+    expect(commandName(0x00aa)).toBe('command 00AAH');
+    expect(operationName(0x00aa)).toBeUndefined();
+    expect([isResponse(0x8001), isResponse(0x0fff)]).toEqual([true, false]);
+  });
+
+  test('command fields and priorities are those of dcmjs-dimse', () => {
+    // Its type declarations leave the command fields out.
+    const { CommandFieldType, Priority } = dimse.constants as typeof dimse.constants & {
+      readonly CommandFieldType: Readonly<Record<string, number>>;
+    };
+    const theirs = Object.fromEntries(
+      Object.entries(CommandFieldType).filter(([name]) => name.endsWith('Request')),
+    );
+    const ours = Object.fromEntries(
+      Object.entries(COMMAND).map(([name, value]) => [
+        `${name.toLowerCase().replaceAll(/(?:^|_)([a-z])/g, (_, letter) => letter.toUpperCase())}Request`,
+        value,
+      ]),
+    );
+    expect(ours).toEqual(theirs);
+    expect(PRIORITY).toEqual({ LOW: Priority.Low, MEDIUM: Priority.Medium, HIGH: Priority.High });
+  });
+});
