@@ -100,13 +100,15 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   #written: 'not yet' | 'in part' | 'whole' = 'not yet';
   /** Clock time by which the answer must be there. */
   #due = Infinity;
-  #timerRuns = true;
+  /** When the timer comes round; Infinity when it stands still. */
+  #timerAt: number;
 
   constructor(remote: Endpoint, listener: OutboundListener, options: OutboundOptions) {
     this.#listener = listener;
     this.#options = options;
     this.#decoder = new MllpDecoder(this, { ...options.blocks, maxFrame: options.maxFrame });
     this.#due = options.now() + options.connectTimeout;
+    this.#timerAt = this.#due;
     this.#timer = options.deadlines.after(options.connectTimeout, () => this.#look());
     this.#channel = dial(remote, this);
   }
@@ -141,10 +143,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
     }
     this.#written = 'not yet';
     this.#due = now + ms;
-    if (!this.#timerRuns) {
-      this.#timerRuns = true;
-      this.#timer.restart(ms);
-    }
+    if (this.#due < this.#timerAt) this.#startTimer(ms);
     this.#options.queue.add(this);
   }
 
@@ -278,14 +277,18 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
     this.#due = Infinity;
   }
 
+  #startTimer(ms: number): void {
+    this.#timerAt = this.#due;
+    this.#timer.restart(ms);
+  }
+
   /** The timer came round: is something overdue? It is not stopped and started for each message. */
   #look(): void {
-    this.#timerRuns = false;
+    this.#timerAt = Infinity;
     if (this.#gone || this.#due === Infinity) return;
     const left = this.#due - this.#options.now();
     if (left > 0) {
-      this.#timerRuns = true;
-      this.#timer.restart(left);
+      this.#startTimer(left);
     } else if (!this.#connected) {
       this.#leave(new GantryError('GTY_CONNECT_TIMEOUT', 'the server does not take connections in time'));
     } else if (this.#delivery) {

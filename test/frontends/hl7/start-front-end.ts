@@ -1,5 +1,5 @@
 /** An HL7 front-end in the test's own process, its pools and director real, its events collected. */
-import { createDirector, type Rule } from '../../../src/director/director.ts';
+import { createDirector, type Director, type Rule } from '../../../src/director/director.ts';
 import type { FrontEnd } from '../../../src/frontends/front-end.ts';
 import { createHl7FrontEnd, type Hl7FrontEndOptions } from '../../../src/frontends/hl7/front-end.ts';
 import type { Hl7Settings } from '../../../src/frontends/hl7/settings.ts';
@@ -25,6 +25,7 @@ export interface Sketch {
 
 export interface TestFrontEnd extends AsyncDisposable {
   readonly frontEnd: FrontEnd;
+  readonly director: Director;
   readonly address: Address;
   readonly pools: Readonly<Record<string, Pool>>;
   readonly messages: Journal<MessageEvent>;
@@ -99,6 +100,7 @@ export async function startHl7(sketch: Sketch): Promise<TestFrontEnd> {
   });
   return {
     frontEnd,
+    director,
     address: frontEnd.endpoints[0]!,
     pools,
     messages,
