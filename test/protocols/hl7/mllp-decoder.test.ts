@@ -226,10 +226,12 @@ describe('between frames', () => {
 
   test('garbage without end: the decoder stops at its cap', () => {
     const seen = decoderWith({ maxGarbage: 100 });
-    for (let i = 0; i < 50; i++) seen.decoder.push(latin1('GET / HTTP/1.1\r\n'));
+    for (let i = 0; i < 6; i++) seen.decoder.push(latin1('GET / HTTP/1.1\r\n'));
+    seen.decoder.push(latin1('GET / HTTP/1.1\r\n\x0bMSH|'));
     seen.decoder.push(framed(MESSAGE));
     expect(seen.overlong).toEqual([[112, 'garbage']]);
     expect(seen.frames).toEqual([]);
+    expect(seen.decoder.inFrame).toBe(false);
   });
 
   test('the cap on garbage counts anew after each frame', () => {
