@@ -1,6 +1,7 @@
 /** Wires every room together: the only file that knows them all. */
 import { createAdmin } from './admin/admin.ts';
 import { type Assembly, assemble, compileClients, poolsOf } from './assemble.ts';
+import { startChecks } from './checks.ts';
 import type { Configuration, DicomVip, Hl7Vip, VipConfiguration } from './config/schema.ts';
 import { createDicomFrontEnd } from './frontends/dicom/front-end.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
@@ -34,6 +35,7 @@ export async function startBalancer(
   const deadlines = createDeadlines();
   const assembly = assemble(configuration, { now, random: Math.random });
   const frontEnds = new Map<string, FrontEnd>();
+  const checks = startChecks(configuration, assembly, deadlines, { now, random: Math.random });
   let ready = false;
   const reports = createReports(configuration, assembly, frontEnds, now);
   const source = { ready: () => ready, status: reports.status, connections: reports.connections };
@@ -49,6 +51,7 @@ export async function startBalancer(
         deadlines,
       );
     await Promise.all(all.map((frontEnd) => frontEnd.close()));
+    checks.close();
     await admin?.close();
     deadlines.close();
   }
