@@ -62,6 +62,17 @@ export function storedDataSets(folder: string): Map<string, string> {
   return stored;
 }
 
+/** `SOP-INSTANCE-UID SHA-256` of the data set of every file in a folder, sorted: what came twice is there twice. */
+export function listDataSets(folder: string): string[] {
+  const all = readdirSync(folder).map((name) => splitFile(readFileSync(join(folder, name))));
+  return listed(all);
+}
+
+/** The same of instances as they were made. */
+export function listed(instances: readonly Pick<SampleInstance, 'sopInstance' | 'dataSet'>[]): string[] {
+  return instances.map(({ sopInstance, dataSet }) => `${sopInstance} ${sha256(dataSet)}`).sort();
+}
+
 /** SOP Instance UID → SHA-256 of the data set, as they were made. */
 export function expectedDataSets(instances: readonly SampleInstance[]): Map<string, string> {
   return new Map(instances.map(({ sopInstance, dataSet }) => [sopInstance, sha256(dataSet)]));
