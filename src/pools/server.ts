@@ -206,11 +206,11 @@ export class Server {
   /** A check has a result. The first one alone decides; after that `rise` and `fall` count. */
   checked(outcome: CheckOutcome, reason: string): void {
     const before = this.#verdict.state;
+    const wasBusy = this.#isBusy;
     this.#isBusy = outcome === 'busy';
     if (this.#verdict.result(outcome === 'up' || outcome === 'busy')) this.#cameUp = this.#home.now();
-    if (this.#verdict.state === before) return;
-    this.#failedDials = 0;
-    this.#healthTurned(reason);
+    if (this.#verdict.state !== before) this.#failedDials = 0;
+    if (this.#verdict.state !== before || this.#isBusy !== wasBusy) this.#healthTurned(reason);
   }
 
   /** A connection for work could not be had, or nothing answered on it in time. Counts before the next check does. */
