@@ -1,29 +1,35 @@
 /** `gantry demo`: what `npm start` runs. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { usageFailure } from './failure.ts';
 
-interface Options {
-  readonly dicomPort: number;
-  readonly hl7Port: number;
-  readonly adminPort: number;
+interface PortOptions {
+  readonly dicomPort: string;
+  readonly hl7Port: string;
+  readonly adminPort: string;
 }
 
 export function addDemo(program: Command): void {
   program
     .command('demo')
     .description('run a balancer in front of embedded servers, to try it out')
-    .option('--dicom-port <port>', 'listen for DICOM here', port, 11112)
-    .option('--hl7-port <port>', 'listen for HL7 here', port, 2310)
-    .option('--admin-port <port>', 'listen for the API and the dashboard here', port, 9090)
-    .addHelpText('after', '\nEverything listens on 127.0.0.1. Ctrl-C ends it.')
-    .action(async (options: Options) => {
+    .option('--dicom-port <port>', 'the DICOM port on 127.0.0.1', '11112')
+    .option('--hl7-port <port>', 'the HL7 port', '2310')
+    .option('--admin-port <port>', 'the port of the admin API', '9090')
+    .addHelpText('after', '\nExample:\n  gantry demo --dicom-port 11113')
+    .action(async ({ dicomPort, hl7Port, adminPort }: PortOptions) => {
+      const ports = {
+        dicomPort: portOf('--dicom-port', dicomPort),
+        hl7Port: portOf('--hl7-port', hl7Port),
+        adminPort: portOf('--admin-port', adminPort),
+      };
       const { runDemo } = await import('../demo/demo.ts');
-      await runDemo(options);
+      await runDemo(ports);
     });
 }
 
-function port(text: string): number {
-  const number = Number(text);
-  if (!/^\d+$/.test(text) || number < 1 || number > 65_535)
-    throw new InvalidArgumentError('A port is 1 to 65535.');
-  return number;
+/** Port 0 is chosen by the system. */
+function portOf(option: string, written: string): number {
+  const port = Number(written);
+  if (/^\d{1,5}$/.test(written) && port <= 65_535) return port;
+  throw usageFailure(`${option} "${written}" is not a port: 0 to 65535 would be right`);
 }

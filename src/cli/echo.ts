@@ -1,5 +1,12 @@
 /** `gantry echo HOST:PORT`: does a DICOM server answer, to these AE titles? */
 import type { Command } from 'commander';
+import { runFailure } from './failure.ts';
+
+interface EchoOptions {
+  readonly called: string;
+  readonly calling: string;
+  readonly timeout: string;
+}
 
 export function addEcho(program: Command): void {
   program
@@ -17,8 +24,17 @@ The exit code is 1 when the server does not answer with success.
 Example:
   gantry echo 127.0.0.1:11112 --called DEMO --calling TEST`,
     )
-    .action(async (target: string, options: { called: string; calling: string; timeout: string }) => {
-      const { echo } = await import('./echo-client.ts');
-      process.stdout.write(`${await echo(target, options)}\n`);
+    .action(async (target: string, { called, calling, timeout }: EchoOptions) => {
+      const { checkAeTitle, parseEndpoint, parseSeconds } = await import('./endpoint.ts');
+      const options = {
+        ...parseEndpoint(target),
+        called: checkAeTitle('--called', called),
+        calling: checkAeTitle('--calling', calling),
+        timeout: parseSeconds(timeout),
+      };
+      const { echo } = await import('../pools/health/dicom-echo.ts');
+      const { outcome, reason, ms } = await echo(options);
+      if (outcome !== 'up') throw runFailure(reason.startsWith(target) ? reason : `${target} ${reason}`);
+      process.stdout.write(`${target} ${reason} (${Math.round(ms)} ms)\n`);
     });
 }
