@@ -34,7 +34,11 @@ try {
 async function runChecks() {
   const checks = [
     { name: 'types (tsc)', program: 'tsc', options: [] },
-    { name: 'format and lint (biome)', program: 'biome', options: ['ci', '--error-on-warnings'] },
+    {
+      name: 'format and lint (biome)',
+      program: 'biome',
+      options: ['ci', '--colors=off', '--error-on-warnings'],
+    },
     { name: 'promises (oxlint)', program: 'oxlint', options: ['--type-aware', '--deny-warnings'] },
   ];
   const failed = [];

@@ -51,10 +51,12 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
   { room: 'src/config/', may: ['protocols/', 'src/errors.ts'] },
   { room: 'src/profiles/', may: ['src/errors.ts'] },
   // The wiring, and those who run it.
-  ...['src/balancer.ts', 'src/assemble.ts', 'src/report.ts', 'src/cli/', 'src/demo/'].map((room) => ({
-    room,
-    may: 'everything' as const,
-  })),
+  ...['src/balancer.ts', 'src/assemble.ts', 'src/checks.ts', 'src/report.ts', 'src/cli/', 'src/demo/'].map(
+    (room) => ({
+      room,
+      may: 'everything' as const,
+    }),
+  ),
 ];
 
 /** npm package → where its one job is done. */
