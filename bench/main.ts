@@ -4,8 +4,10 @@ import { type Bench, readOptions } from './harness/options.ts';
 const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   relay: () => import('./relay.ts'),
   connections: () => import('./connections.ts'),
+  association: () => import('./association.ts'),
   store: () => import('./store.ts'),
   associate: () => import('./associate.ts'),
+  hl7: () => import('./hl7.ts'),
 };
 
 const { names, options } = readOptions(process.argv.slice(2));
