@@ -281,7 +281,10 @@ export class TcpChannel implements Channel {
     if (this.#buffer !== undefined) giveBuffer(this.#buffer, this.#held);
     this.#buffer = undefined;
     this.#view = undefined;
-    this.handler.closed(this.#reset ? undefined : this.#failure());
+    const { handler } = this;
+    // The system lets go of a handle late; nothing that the handle leads to shall live as long.
+    this.handler = NOBODY;
+    handler.closed(this.#reset ? undefined : this.#failure());
   }
 
   #failure(): GantryError | undefined {
