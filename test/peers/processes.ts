@@ -140,17 +140,29 @@ export async function runProgram(
   }
 }
 
-/** A port that nothing uses right now. */
+/** Below the ports that systems choose by themselves: nobody is given one of these between here and its use. */
+const FIRST_PORT = 20_000;
+const PORTS = 10_000;
+/** Other test processes begin elsewhere. */
+let nextPort = (process.pid * 97) % PORTS;
+
+/** A port that nothing uses, for programs that must be told one. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + nextPort;
+    nextPort = (nextPort + 1) % PORTS;
+    if (await canListen(port)) return port;
+  }
+}
+
+async function canListen(port: number): Promise<boolean> {
   const server = createServer();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address = server.address();
-  await new Promise((closed) => server.close(closed));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  server.once('error', () => resolve(false));
+  server.listen(port, '127.0.0.1', () => resolve(true));
+  const could = await promise;
+  if (could) await new Promise((closed) => server.close(closed));
+  return could;
 }
 
 /** Resolves when something takes connections on the port; throws with its output when `process` ends before. */
