@@ -8,6 +8,7 @@
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, Socket } from 'node:net';
+import { notice } from '../observe/events.ts';
 import { SOCKET_OPTIONS, TcpChannel } from './tcp-channel.ts';
 
 export type ReadMode = 'direct' | 'copying';
@@ -51,7 +52,7 @@ export function acceptDirect(
   ) {
     return false;
   }
-  // Accepted connections inherit these, which saves five system calls each.
+  // Accepted connections inherit these on Linux, which saves five system calls each.
   listening.setNoDelay(true);
   listening.setKeepAlive(true, keepAliveMs / 1000);
   listening.onconnection = function (status, accepted) {
@@ -72,7 +73,12 @@ let trial: Promise<boolean> | undefined;
 
 /** Whether accepted connections can be read directly: tried once, with one connection to ourselves. */
 export function directAcceptWorks(): Promise<boolean> {
-  trial ??= tryDirectAccept().catch(() => false);
+  trial ??= tryDirectAccept()
+    .catch(() => false)
+    .then((works) => {
+      if (!works) notice('warn', 'accepted connections are read by copying', { node: process.version });
+      return works;
+    });
   return trial;
 }
 
