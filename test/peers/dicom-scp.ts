@@ -225,7 +225,7 @@ export interface Scp {
   restart(): Promise<void>;
 }
 
-/** Starts a scripted server on a port of the system's choosing. */
+/** Starts a scripted server on a free port. */
 export async function startScp(script: ScpScript = accepting()): Promise<Scp> {
   const associations = new Journal<ScpAssociation>('associations');
   const listener = new TestListener((connection) => {

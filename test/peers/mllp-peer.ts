@@ -147,7 +147,7 @@ export interface Receiver {
   restart(): Promise<void>;
 }
 
-/** Starts a scripted receiver on a port of the system's choosing. */
+/** Starts a scripted receiver on a free port. */
 export async function startReceiver(script: ReceiverScript = answering()): Promise<Receiver> {
   const messages = new Journal<ReceivedMessage>('messages');
   const connections = new Journal<MllpConnection>('connections');

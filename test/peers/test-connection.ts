@@ -1,5 +1,6 @@
 /** One TCP connection in a test's hands: reads are awaited; how it ends is the test's own choice. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort } from './processes.ts';
 import { within } from './waiting.ts';
 
 export interface Address {
@@ -183,8 +184,9 @@ export class TestListener {
     return this.#open.size;
   }
 
-  /** Listens: on a port of the system's choosing the first time, on the same one afterwards. */
+  /** Listens: on any free port the first time, on the same one afterwards. */
   async start(): Promise<void> {
+    this.#port ||= await freePort();
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#open.add(socket);
       socket.on('close', () => this.#open.delete(socket));
@@ -196,8 +198,6 @@ export class TestListener {
     server.once('error', reject);
     server.listen(this.#port, '127.0.0.1', resolve);
     await within(promise, 'a listening port');
-    const address = server.address();
-    if (address !== null && typeof address === 'object') this.#port = address.port;
     this.#server = server;
   }
 
@@ -218,10 +218,7 @@ export class TestListener {
   }
 }
 
-/** An address that refuses connections: nothing has listened there since the system chose it. */
+/** An address that refuses connections. */
 export async function refusingAddress(): Promise<Address> {
-  const listener = new TestListener(() => {});
-  await listener.start();
-  await listener.stop();
-  return listener.address;
+  return { host: '127.0.0.1', port: await freePort() };
 }
