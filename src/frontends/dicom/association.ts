@@ -340,7 +340,7 @@ export class Association implements ChannelHandler, AttemptListener {
     if (!isTransient(reject)) this.#refusedBy.push(server.name);
     const kept = this.#rejection;
     if (!kept || isTransient(reject) || !isTransient(kept.reject)) this.#rejection = { pdu, reject };
-    this.#tryNext(this.#choice!.next());
+    this.#tryNext(this.#choice!.next(isTransient(reject) ? 'busy' : undefined));
   }
 
   failed(error: GantryError): void {
