@@ -1,4 +1,5 @@
 /** C-STORE from the command line. The library is for small tools like this one, not for the data path. */
+import { createRequire } from 'node:module';
 import dimse from 'dcmjs-dimse';
 import type { Endpoint } from './endpoint.ts';
 import { runFailure, usageFailure } from './failure.ts';
@@ -32,8 +33,7 @@ export async function store(
   { called, calling, timeout }: StoreOptions,
   stored: (result: StoreResult) => void,
 ): Promise<void> {
-  // The library logs to the console: what matters is told by us.
-  log.setLevel('silent');
+  silence();
   const client = new Client();
   for (const file of files) {
     const request = new requests.CStoreRequest(readInstance(file));
@@ -53,6 +53,20 @@ export async function store(
       pduTimeout: timeout,
     });
   });
+}
+
+/** The library and the one below it log to the console, values of data sets among it: what matters is told by us. */
+function silence(): void {
+  log.setLevel('silent');
+  const require = createRequire(import.meta.url);
+  const dcmjs = createRequire(require.resolve('dcmjs-dimse'))('dcmjs') as { log: RootLogger };
+  for (const logger of [dcmjs.log, ...Object.values(dcmjs.log.getLoggers())]) logger.setLevel('silent');
+}
+
+/** Of the loglevel package, as much as is used here. */
+interface RootLogger {
+  setLevel(level: 'silent'): void;
+  getLoggers(): Record<string, RootLogger>;
 }
 
 function readInstance(file: string): InstanceType<typeof Dataset> {

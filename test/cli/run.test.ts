@@ -1,0 +1,118 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { accepting, startScp } from '../peers/dicom-scp.ts';
+import { associate } from '../peers/dicom-scu.ts';
+import { TestListener } from '../peers/test-connection.ts';
+import { FIXTURES, type RunningCli, runCli, runHere, startCli } from './run-cli.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'gantry-run-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const file = join(folder, 'gantry.yaml');
+
+interface Ready {
+  readonly vips: string;
+  readonly admin: string;
+}
+
+let running: RunningCli | undefined;
+afterEach(() => running?.process.kill('SIGKILL'));
+
+async function start(text: string): Promise<Ready> {
+  writeFileSync(file, text);
+  running = startCli(['run', '-c', file]);
+  return JSON.parse(await running.line((line) => line.includes('"msg":"ready"'))) as Ready;
+}
+
+const configuration = (server: string): string => `
+admin: { listen: 127.0.0.1:0 }
+pools: { archive: { servers: [${server}] } }
+vips: { ARCHIVE: { protocol: dicom, listen: 127.0.0.1:0, pool: archive } }
+`;
+
+describe('gantry run', () => {
+  it('logs "ready" when every listener is bound; gantry status asks it; SIGTERM ends it with 0', async () => {
+    const { admin } = await start(configuration('127.0.0.1:9'));
+    const table = await runCli(['status', '--admin', `http://${admin}`]);
+    expect({ code: table.code, stderr: table.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(table.stdout).toMatch(
+      /^Gantry \d+\.\d+\.\d+, up for \d+s\n\nVIP .*\nARCHIVE {2}dicom {5}proxy {2}127\.0\.0\.1:\d+ {2}archive/,
+    );
+    expect(table.stdout).toContain('127.0.0.1:9');
+    const json = await runCli(['status', '--admin', `http://${admin}`, '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      vips: [{ name: 'ARCHIVE' }],
+      pools: [{ name: 'archive' }],
+    });
+    running!.process.kill('SIGTERM');
+    expect((await running!.ended).code).toBe(0);
+  });
+
+  it('SIGTERM lets an open association finish; a second SIGTERM ends at once', async () => {
+    const scp = await startScp(accepting());
+    const ready = await start(configuration(scp.endpoint));
+    const port = Number(/:(\d+)$/.exec(ready.vips)?.[1]);
+    const association = await associate({ host: '127.0.0.1', port });
+    running!.process.kill('SIGTERM');
+    await running!.line((line) => line.includes('"msg":"draining"'));
+    expect(running!.process.exitCode).toBeNull();
+    running!.process.kill('SIGTERM');
+    expect((await running!.ended).code).toBe(0);
+    association.connection.reset();
+    await scp.stop();
+  });
+
+  it('SIGHUP says that reload is not built yet, and changes nothing', async () => {
+    await start(configuration('127.0.0.1:9'));
+    running!.process.kill('SIGHUP');
+    await running!.line((line) => line.includes('reload is not built yet'));
+    running!.process.kill('SIGTERM');
+    expect((await running!.ended).code).toBe(0);
+  });
+
+  it('a bad file: every fault on standard error, nothing on standard output, exit 2', async () => {
+    const { code, stdout, stderr } = await runCli([
+      'run',
+      '-c',
+      join(FIXTURES, 'invalid', 'unknown-key.yaml'),
+    ]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('unknown-key.yaml:2:1: logg: is not a key here: did you mean "log"?');
+  });
+
+  it('a port that is taken: a sentence that names it, exit 1', async () => {
+    const taken = new TestListener(() => {});
+    await taken.start();
+    const { port } = taken.address;
+    writeFileSync(
+      file,
+      configuration('127.0.0.1:9').replace('listen: 127.0.0.1:0, pool', `listen: 127.0.0.1:${port}, pool`),
+    );
+    const { code, stderr } = await runCli(['run', '-c', file]);
+    await taken.stop();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^gantry: .*\n$/);
+    expect(stderr).toContain(`127.0.0.1:${port}`);
+  });
+});
+
+describe('gantry status', () => {
+  it('no balancer: a sentence, exit 1', async () => {
+    const { code, stdout, stderr } = await runHere(['status', '--admin', 'http://127.0.0.1:9']);
+    expect({ code, stdout, stderr }).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'gantry: no balancer answers at http://127.0.0.1:9 (ECONNREFUSED): is it running, and is --admin right?\n',
+    });
+  });
+
+  it('not a URL: exit 2', async () => {
+    const { code, stderr } = await runHere(['status', '--admin', 'localhost:9090']);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: 'gantry: --admin "localhost:9090" is not a URL, such as http://127.0.0.1:9090\n',
+    });
+  });
+});

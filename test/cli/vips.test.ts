@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { vipRows } from '../../src/cli/vips.ts';
+import { readConfiguration } from '../../src/config/load.ts';
+import { FIXTURES, runHere } from './run-cli.ts';
+
+const text = `
+pools:
+  own: { servers: [10.0.0.1], persistence: none, health: { check: none } }
+  routed: { servers: [10.0.0.2], health: { check: dicom-echo } }
+  both: { servers: [10.0.0.3] }
+  chained: { servers: [10.0.0.4], persistence: { by: [calling, source-ip] } }
+vips:
+  A:
+    protocol: dicom
+    listen: ["10.0.0.4:104", "10.0.0.4:11112", "10.0.0.5:104"]
+    routes:
+      - { when: { called: X }, pool: routed }
+      - { when: { called: Y }, pool: both }
+      - { when: { called: Z }, pool: routed }
+      - { when: { called: W }, pool: chained }
+    pool: own
+    persistence: { by: source-ip }
+  B: { protocol: dicom, listen: 10.0.0.6:104, pool: both }
+  C: { protocol: hl7, listen: 10.0.0.6:2310, routes: [{ when: { type: ADT }, pool: own }] }
+`;
+
+it('a row per VIP, and after it per pool that only its routes reach', () => {
+  const { configuration } = readConfiguration(text, { file: 'f.yaml', environment: {} });
+  expect(vipRows(configuration!)).toEqual([
+    { name: 'A', mode: 'proxy', protocol: 'dicom', ports: [104, 11112], persistence: 'none', health: 'none' },
+    {
+      name: 'routed',
+      mode: 'backend',
+      protocol: 'dicom',
+      ports: [],
+      persistence: 'source-ip',
+      health: 'dicom-echo',
+    },
+    {
+      name: 'chained',
+      mode: 'backend',
+      protocol: 'dicom',
+      ports: [],
+      persistence: 'calling, source-ip',
+      health: 'connect',
+    },
+    { name: 'B', mode: 'proxy', protocol: 'dicom', ports: [104], persistence: 'none', health: 'connect' },
+    { name: 'C', mode: 'proxy', protocol: 'hl7', ports: [2310], persistence: 'none', health: 'none' },
+  ]);
+});
+
+it('gantry vips: a table; with --json an array', async () => {
+  const path = join(FIXTURES, 'valid', 'smallest.yaml');
+  const table = await runHere(['vips', '-c', path]);
+  expect(table.stdout).toBe(
+    'NAME     MODE   PROTOCOL  PORTS  PERSISTENCE  HEALTH\nARCHIVE  proxy  dicom     11112  none         connect\n',
+  );
+  const json = await runHere(['vips', '-c', path, '--json']);
+  expect(JSON.parse(json.stdout)).toEqual([
+    {
+      name: 'ARCHIVE',
+      mode: 'proxy',
+      protocol: 'dicom',
+      ports: [11112],
+      persistence: 'none',
+      health: 'connect',
+    },
+  ]);
+});
+
+it('gantry vips: the faults of a bad file on standard error, exit 2', async () => {
+  const path = join(FIXTURES, 'invalid', 'missing-pool.yaml');
+  const { code, stdout, stderr } = await runHere(['vips', '-c', path]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain(`${path}:9:40: vips.ARCHIVE.routes[1].pool: there is no pool "archve"`);
+});
