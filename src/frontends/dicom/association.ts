@@ -7,25 +7,25 @@ import {
   DICOM_APPLICATION_CONTEXT,
   indexAssociate,
 } from '../../../protocols/dicom/associate.ts';
-import { restoreAes, withCalledAe } from '../../../protocols/dicom/associate-write.ts';
+import { restoreAes } from '../../../protocols/dicom/associate-write.ts';
 import { associationFacts } from '../../../protocols/dicom/facts.ts';
 import { PDU } from '../../../protocols/dicom/pdu.ts';
 import { createPduCollector } from '../../../protocols/dicom/pdu-collector.ts';
 import { PduFault } from '../../../protocols/dicom/pdu-fault.ts';
-import { isTransient, type Reject, writeAbort, writeReject } from '../../../protocols/dicom/small-pdus.ts';
+import { type Reject, writeAbort, writeReject } from '../../../protocols/dicom/small-pdus.ts';
 import type { Facts } from '../../../protocols/facts.ts';
-import type { Candidate, Choice, Director } from '../../director/director.ts';
+import type { Choice, Director } from '../../director/director.ts';
 import type { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Channel, ChannelHandler } from '../../relay/channel.ts';
-import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
+import type { Deadline } from '../../relay/deadlines.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 import type { ConnectionView } from '../front-end.ts';
 import { Conversation, type ConversationTimeouts } from './conversation.ts';
 import { AssociationRecord } from './record.ts';
 import { REJECTIONS, rejectionNamed, tripleOf } from './rejections.ts';
-import { type AttemptListener, ServerAttempt } from './server-attempt.ts';
+import { type SearchHost, type SearchListener, type ServerRejection, ServerSearch } from './server-search.ts';
 
 export interface AssociationTimeouts extends ConversationTimeouts {
   /** Milliseconds from TCP accept to a whole A-ASSOCIATE-RQ (ARTIM). */
@@ -37,11 +37,9 @@ export interface AssociationTimeouts extends ConversationTimeouts {
 }
 
 /** What the front-end is to its associations. */
-export interface AssociationHost {
+export interface AssociationHost extends SearchHost {
   readonly vip: string;
   readonly director: Director;
-  readonly deadlines: Deadlines;
-  readonly now: () => number;
   readonly timeouts: AssociationTimeouts;
   readonly ignoreCase: boolean;
   /** May this calling AE title come from this address? */
@@ -50,9 +48,6 @@ export interface AssociationHost {
   admit(callingAe: string): boolean;
   /** May this server get one more association of this VIP? */
   hasRoom(server: Server): boolean;
-  /** Takes a slot of the server, and gives it back. */
-  take(server: Server): void;
-  free(server: Server): void;
   /** Puts the association in the wait queue: `tryAgain` is called when something got free. False: no queue. */
   wait(association: Association): boolean;
   /** The association is over, both connections are gone. Called once. */
@@ -64,28 +59,19 @@ const TLS_ON_PLAIN_PORT =
 
 type Phase = 'request' | 'waiting' | 'trying' | 'open' | 'over';
 
-export class Association implements ChannelHandler, AttemptListener {
+export class Association implements ChannelHandler, SearchListener {
   readonly record: AssociationRecord;
   readonly #host: AssociationHost;
   readonly #client: Channel;
   readonly #collector = createPduCollector();
   readonly #timer: Deadline;
-  #tryTimer: Deadline | undefined;
   #phase: Phase = 'request';
   #facts: Facts | undefined;
   #choice: Choice | undefined;
-  #candidate: Candidate | undefined;
-  #attempt: ServerAttempt | undefined;
-  #server: Channel | undefined;
+  #search: ServerSearch | undefined;
   #conversation: Conversation | undefined;
-  /** The rejection to relay when nobody accepts: the last, but a transient one goes before a permanent one. */
-  #rejection: { readonly pdu: Buffer; readonly reject: Reject } | undefined;
-  /** Servers that rejected for ever: drift, when another one accepts. */
-  #refusedBy: string[] = [];
-  /** A server could not be had at all, so a permanent rejection by another is not the last word. */
-  #someFailed = false;
-  /** Ends the hold on the persistence entry. */
-  #letGo: (() => void) | undefined;
+  /** While it is open: where it is, and what ends the hold on its persistence entry. */
+  #open: { readonly target: Server; readonly server: Channel; readonly letGo: () => void } | undefined;
   #admitted = false;
   #urgent = false;
 
@@ -94,7 +80,9 @@ export class Association implements ChannelHandler, AttemptListener {
     this.#host = host;
     this.record = new AssociationRecord(host.vip, client.remote.host, host.now());
     client.handler = this;
-    this.#timer = host.deadlines.after(host.timeouts.request, () => this.#timeUp());
+    this.#timer = host.deadlines.after(host.timeouts.request, () =>
+      this.#drop('no A-ASSOCIATE-RQ came in time'),
+    );
   }
 
   get isUrgent(): boolean {
@@ -220,7 +208,8 @@ export class Association implements ChannelHandler, AttemptListener {
       this.#wait('a limit of associations is reached');
     } else {
       this.#phase = 'trying';
-      this.#tryNext(choice.next());
+      this.#search = new ServerSearch(choice, this.record, this.#client.local.port, host, this);
+      this.#search.begin();
     }
   }
 
@@ -229,151 +218,38 @@ export class Association implements ChannelHandler, AttemptListener {
     if (!this.#host.wait(this)) this.#reject(REJECTIONS['local-limit-exceeded'], why);
   }
 
-  #tryNext(candidate: Candidate | undefined): void {
-    const { deadlines, timeouts } = this.#host;
-    if (!candidate) {
-      this.#noCandidate();
-      return;
-    }
-    const first = this.#candidate === undefined && this.record.attempts === 0;
-    if (first) this.#timer.restart(timeouts.accept);
-    this.#candidate = candidate;
-    this.#host.take(candidate.server);
-    this.record.attempts++;
-    this.record.server = candidate.server.name;
-    this.record.reason = candidate.reason;
-    const { server } = candidate;
-    const request = this.record.request!;
-    const bytes = server.ae === undefined ? request.bytes : withCalledAe(request.bytes, server.ae);
-    const target = { host: server.host, port: server.port ?? this.#client.local.port };
-    if (this.#tryTimer) this.#tryTimer.restart();
-    else this.#tryTimer = deadlines.after(timeouts.connect, () => this.#tryIsSlow());
-    this.#attempt = new ServerAttempt(target, bytes, this, deadlines, timeouts.release);
+  full(): void {
+    this.#search = undefined;
+    this.#wait('every server has as many associations as it may');
   }
 
-  /** The try has used its time. It goes on while there is nobody else to ask. */
-  #tryIsSlow(): void {
-    if (this.#phase !== 'trying') return;
-    const next = this.#choice!.next();
-    if (!next) return;
-    this.#giveUpAttempt();
-    this.#tryNext(next);
+  nobody(rejection: ServerRejection | undefined, detail: string): void {
+    this.#search = undefined;
+    if (!rejection) this.#reject(REJECTIONS['temporary-congestion'], detail);
+    else this.#leave('reject', tripleOf(rejection.reject), 'rejected by the server', rejection.pdu);
   }
 
-  #giveUpAttempt(): void {
-    const { server } = this.#candidate!;
-    const reason = this.#attempt!.isConnected
-      ? 'accepts connections but does not answer'
-      : 'does not connect';
-    this.#attempt!.giveUp();
-    this.#attempt = undefined;
-    this.#someFailed = true;
-    server.dialFailed(reason, this.#host.now());
-    this.#host.free(server);
-    this.#candidate = undefined;
-  }
-
-  #noCandidate(): void {
-    const choice = this.#choice!;
-    const why = choice.exhausted;
-    choice.abandon();
-    if (why === 'full' && this.record.attempts === 0) {
-      this.#wait('every server has as many associations as it may');
-    } else if (this.#rejection && (isTransient(this.#rejection.reject) || !this.#someFailed)) {
-      this.#relayRejection();
-    } else {
-      const detail = this.record.attempts > 0 ? 'no server could be had' : 'no server is up';
-      this.#reject(REJECTIONS['temporary-congestion'], detail);
-    }
-  }
-
-  accepted(server: Channel, accept: Associate, rest: Buffer): void {
-    const { timeouts, deadlines, now } = this.#host;
-    const candidate = this.#candidate!;
-    const target = candidate.server;
+  found(target: Server, server: Channel, accept: Associate, rest: Buffer): void {
     const client = this.#client;
-    this.#timer.cancel();
-    this.#tryTimer?.cancel();
-    this.#attempt = undefined;
+    this.#search = undefined;
     this.#phase = 'open';
-    this.#server = server;
-    target.dialAnswered(now());
-    this.#choice!.settle();
-    this.#letGo = this.#choice!.hold();
-    for (const name of this.#refusedBy) {
-      notice(
-        'warn',
-        'a server rejects for ever what another accepts: are their AE titles configured alike?',
-        {
-          pool: this.record.pool,
-          server: name,
-          acceptedBy: target.name,
-        },
-      );
-    }
+    this.#open = { target, server, letGo: this.#choice!.hold() };
     this.record.acceptedContexts = accept.presentationContexts.filter(({ result }) => result === 0).length;
     const ac = target.ae === undefined ? accept.bytes : restoreAes(accept.bytes, this.record.request!.bytes);
     client.write(ac);
     const behind = rest.length > 0 ? Buffer.from(rest) : undefined;
     if (behind) client.write(behind);
-    this.#conversation = new Conversation(
-      {
-        client,
-        server,
-        target,
-        record: this.record,
-        timeouts,
-        deadlines,
-        now,
-        over: () => this.#over(),
-      },
-      behind,
-    );
-  }
-
-  rejected(pdu: Buffer, reject: Reject): void {
-    const { server } = this.#candidate!;
-    server.dialAnswered(this.#host.now());
-    this.#host.free(server);
-    this.#candidate = undefined;
-    this.#attempt = undefined;
-    if (!isTransient(reject)) this.#refusedBy.push(server.name);
-    const kept = this.#rejection;
-    if (!kept || isTransient(reject) || !isTransient(kept.reject)) this.#rejection = { pdu, reject };
-    this.#tryNext(this.#choice!.next(isTransient(reject) ? 'busy' : undefined));
-  }
-
-  failed(error: GantryError): void {
-    const { server } = this.#candidate!;
-    server.dialFailed(error.message, this.#host.now());
-    this.#host.free(server);
-    this.#candidate = undefined;
-    this.#attempt = undefined;
-    this.#someFailed = true;
-    this.#tryNext(this.#choice!.next());
+    const { timeouts, deadlines, now } = this.#host;
+    const over = () => this.#over();
+    const options = { client, server, target, record: this.record, timeouts, deadlines, now, over };
+    this.#conversation = new Conversation(options, behind);
   }
 
   // Endings without a conversation.
 
-  #timeUp(): void {
-    if (this.#phase === 'request') {
-      this.#drop('no A-ASSOCIATE-RQ came in time');
-    } else if (this.#phase === 'trying') {
-      this.#giveUpAttempt();
-      this.#choice!.abandon();
-      if (this.#rejection && isTransient(this.#rejection.reject)) this.#relayRejection();
-      else this.#reject(REJECTIONS['temporary-congestion'], 'no server answered in time');
-    }
-  }
-
   #reject(rejection: Reject, detail: string): void {
     const { result, source, reason } = rejection;
     this.#leave('reject', tripleOf(rejection), detail, writeReject(result, source, reason));
-  }
-
-  #relayRejection(): void {
-    const { pdu, reject } = this.#rejection!;
-    this.#leave('reject', tripleOf(reject), 'rejected by the server', pdu);
   }
 
   #abort(source: number, reason: number, detail: string): void {
@@ -401,14 +277,8 @@ export class Association implements ChannelHandler, AttemptListener {
     const { deadlines, timeouts } = this.#host;
     this.#phase = 'over';
     this.#timer.cancel();
-    this.#tryTimer?.cancel();
-    if (this.#attempt) {
-      this.#attempt.giveUp();
-      this.#attempt = undefined;
-      this.#choice?.abandon();
-    }
-    if (this.#candidate) this.#host.free(this.#candidate.server);
-    this.#candidate = undefined;
+    this.#search?.stop();
+    this.#search = undefined;
     dismiss(this.#client, deadlines, timeouts.release, lastWords);
     if (publish) this.#publish();
     this.#host.over(this);
@@ -417,11 +287,11 @@ export class Association implements ChannelHandler, AttemptListener {
   /** The conversation ended and both connections are gone. */
   #over(): void {
     this.#phase = 'over';
-    this.record.bytesToServer = this.#server!.bytesWritten;
+    const { target, server, letGo } = this.#open!;
+    this.record.bytesToServer = server.bytesWritten;
     this.record.bytesToClient = this.#client.bytesWritten;
-    this.#letGo?.();
-    this.#host.free(this.#candidate!.server);
-    this.#candidate = undefined;
+    letGo();
+    this.#host.free(target);
     this.#publish();
     this.#host.over(this);
   }

@@ -31,6 +31,13 @@ export class AssociationRecord {
     this.started = started;
   }
 
+  /** One more server is asked. */
+  tries(server: string, reason: string): void {
+    this.attempts++;
+    this.server = server;
+    this.reason = reason;
+  }
+
   /** How it ended; the first word counts. */
   ends(end: AssociationEvent['end'], code: string | undefined, detail?: string): void {
     if (this.end) return;

@@ -1,0 +1,185 @@
+/**
+ * The search for a server that takes one request: the candidates of a choice, one after the other, until one accepts or
+ * the time is over. The client sees nothing of it. Each try but the last has its own time; a refused connection, a
+ * reset, silence or a rejection leads to the next candidate.
+ */
+import type { Associate } from '../../../protocols/dicom/associate.ts';
+import { withCalledAe } from '../../../protocols/dicom/associate-write.ts';
+import { isTransient, type Reject } from '../../../protocols/dicom/small-pdus.ts';
+import type { Candidate, Choice } from '../../director/director.ts';
+import type { GantryError } from '../../errors.ts';
+import { notice } from '../../observe/events.ts';
+import type { Server } from '../../pools/server.ts';
+import type { Channel } from '../../relay/channel.ts';
+import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
+import type { AssociationRecord } from './record.ts';
+import { type AttemptListener, ServerAttempt } from './server-attempt.ts';
+
+/** A server's A-ASSOCIATE-RJ, as it came and as it reads. */
+export interface ServerRejection {
+  readonly pdu: Buffer;
+  readonly reject: Reject;
+}
+
+export interface SearchListener {
+  /** A server accepted. Its slot is taken and the choice settled; `rest` is valid during the call. */
+  found(target: Server, server: Channel, accept: Associate, rest: Buffer): void;
+  /** Somebody is up, but nobody has room. Nothing was tried. */
+  full(): void;
+  /** Nobody takes it. `rejection`: what to relay, when a server's own words are the right answer. */
+  nobody(rejection: ServerRejection | undefined, detail: string): void;
+}
+
+export interface SearchHost {
+  readonly deadlines: Deadlines;
+  readonly now: () => number;
+  readonly timeouts: { readonly connect: number; readonly accept: number; readonly release: number };
+  /** Takes a slot of the server, and gives it back. */
+  take(server: Server): void;
+  free(server: Server): void;
+}
+
+export class ServerSearch implements AttemptListener {
+  readonly #choice: Choice;
+  readonly #record: AssociationRecord;
+  readonly #clientPort: number;
+  readonly #host: SearchHost;
+  readonly #listener: SearchListener;
+  readonly #timer: Deadline;
+  readonly #tryTimer: Deadline;
+  #candidate: Candidate | undefined;
+  #attempt: ServerAttempt | undefined;
+  /** The last rejection, but a transient one goes before a permanent one. */
+  #rejection: ServerRejection | undefined;
+  /** Servers that rejected for ever: drift, when another one accepts. */
+  readonly #refusedBy: string[] = [];
+  /** A server could not be had at all, so a permanent rejection by another is not the last word. */
+  #someFailed = false;
+
+  /** `record` has the request; `clientPort` is for servers without a port of their own. `begin` follows. */
+  constructor(
+    choice: Choice,
+    record: AssociationRecord,
+    clientPort: number,
+    host: SearchHost,
+    listener: SearchListener,
+  ) {
+    this.#choice = choice;
+    this.#record = record;
+    this.#clientPort = clientPort;
+    this.#host = host;
+    this.#listener = listener;
+    this.#timer = host.deadlines.after(host.timeouts.accept, () => this.#timeUp());
+    this.#tryTimer = host.deadlines.after(host.timeouts.connect, () => this.#tryIsSlow());
+  }
+
+  begin(): void {
+    this.#try(this.#choice.next());
+  }
+
+  /** Nobody wants a server any more. */
+  stop(): void {
+    this.#timer.cancel();
+    this.#tryTimer.cancel();
+    if (!this.#candidate) return;
+    this.#attempt!.giveUp();
+    this.#leaveCandidate();
+    this.#choice.abandon();
+  }
+
+  #try(candidate: Candidate | undefined): void {
+    if (!candidate) {
+      this.#noneLeft();
+      return;
+    }
+    const { server } = candidate;
+    this.#candidate = candidate;
+    this.#host.take(server);
+    this.#record.tries(server.name, candidate.reason);
+    const { bytes } = this.#record.request!;
+    const request = server.ae === undefined ? bytes : withCalledAe(bytes, server.ae);
+    const target = { host: server.host, port: server.port ?? this.#clientPort };
+    const { deadlines, timeouts } = this.#host;
+    this.#tryTimer.restart();
+    this.#attempt = new ServerAttempt(target, request, this, deadlines, timeouts.release);
+  }
+
+  /** Ends the try at the present candidate; its slot is free again. */
+  #leaveCandidate(): Server {
+    const { server } = this.#candidate!;
+    this.#candidate = undefined;
+    this.#attempt = undefined;
+    this.#host.free(server);
+    return server;
+  }
+
+  #giveUpTry(): void {
+    const attempt = this.#attempt!;
+    attempt.giveUp();
+    this.#someFailed = true;
+    const reason = attempt.isConnected ? 'accepts connections but does not answer' : 'does not connect';
+    this.#leaveCandidate().dialFailed(reason, this.#host.now());
+  }
+
+  /** The try has used its time. It goes on while there is nobody else to ask. */
+  #tryIsSlow(): void {
+    const next = this.#choice.next();
+    if (!next) return;
+    this.#giveUpTry();
+    this.#try(next);
+  }
+
+  #timeUp(): void {
+    this.#giveUpTry();
+    this.#someFailed = true;
+    this.#give('no server answered in time');
+  }
+
+  #noneLeft(): void {
+    const { exhausted } = this.#choice;
+    if (exhausted === 'full' && this.#record.attempts === 0) {
+      this.#choice.abandon();
+      this.stop();
+      this.#listener.full();
+    } else {
+      this.#give(this.#record.attempts > 0 ? 'no server could be had' : 'no server is up');
+    }
+  }
+
+  #give(detail: string): void {
+    this.#choice.abandon();
+    this.stop();
+    const last = this.#rejection;
+    const isLastWord = last && (isTransient(last.reject) || !this.#someFailed);
+    this.#listener.nobody(isLastWord ? last : undefined, detail);
+  }
+
+  accepted(channel: Channel, accept: Associate, rest: Buffer): void {
+    const { server } = this.#candidate!;
+    this.#timer.cancel();
+    this.#tryTimer.cancel();
+    server.dialAnswered(this.#host.now());
+    this.#choice.settle();
+    for (const name of this.#refusedBy) {
+      notice('warn', DRIFT, { pool: server.pool, server: name, acceptedBy: server.name });
+    }
+    this.#listener.found(server, channel, accept, rest);
+  }
+
+  rejected(pdu: Buffer, reject: Reject): void {
+    const server = this.#leaveCandidate();
+    server.dialAnswered(this.#host.now());
+    if (!isTransient(reject)) this.#refusedBy.push(server.name);
+    const kept = this.#rejection;
+    if (!kept || isTransient(reject) || !isTransient(kept.reject)) this.#rejection = { pdu, reject };
+    this.#try(this.#choice.next(isTransient(reject) ? 'busy' : undefined));
+  }
+
+  failed(error: GantryError): void {
+    this.#someFailed = true;
+    this.#leaveCandidate().dialFailed(error.message, this.#host.now());
+    this.#try(this.#choice.next());
+  }
+}
+
+const DRIFT = 'a server rejects for ever what another accepts: are their AE titles configured alike?';
