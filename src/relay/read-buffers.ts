@@ -13,7 +13,7 @@ export const LARGE_BUFFER = 512 * 1024;
 /** Small buffers kept for the next connection (16 MiB). */
 const SMALL_KEPT = 1024;
 /** Large buffers in use at once (128 MiB); beyond that connections stay with their small ones. */
-const LARGE_LIMIT = 256;
+export const LARGE_LIMIT = 256;
 /** Large buffers kept for the next connection that wants one (8 MiB). */
 const LARGE_KEPT = 16;
 

@@ -5,6 +5,7 @@ import {
   holdMemory,
   isInUse,
   LARGE_BUFFER,
+  LARGE_LIMIT,
   releaseMemory,
   SMALL_BUFFER,
   takeLargeBuffer,
@@ -34,7 +35,7 @@ describe('read buffers', () => {
   it('come in a limited number when large', () => {
     const taken: Buffer[] = [];
     for (let buffer = takeLargeBuffer(); buffer !== undefined; buffer = takeLargeBuffer()) taken.push(buffer);
-    expect(taken).toHaveLength(256);
+    expect(taken).toHaveLength(LARGE_LIMIT);
     expect(taken.every((buffer) => buffer.length === LARGE_BUFFER)).toBe(true);
     giveBuffer(taken[0]!, false);
     expect(takeLargeBuffer()).toBe(taken[0]);

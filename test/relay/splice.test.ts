@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GantryError } from '../../src/errors.ts';
 import type { Channel } from '../../src/relay/channel.ts';
-import { LARGE_BUFFER } from '../../src/relay/read-buffers.ts';
+import { giveBuffer, LARGE_BUFFER, LARGE_LIMIT, takeLargeBuffer } from '../../src/relay/read-buffers.ts';
 import type { ReadMode } from '../../src/relay/read-mode.ts';
 import { type Splice, type SpliceOptions, splice } from '../../src/relay/splice.ts';
 import {
@@ -52,6 +52,14 @@ async function still(count: () => number): Promise<void> {
     before = count();
     await turn();
   }
+}
+
+/** How many large read buffers nobody holds. */
+function freeLargeBuffers(): number {
+  const taken: Buffer[] = [];
+  for (let buffer = takeLargeBuffer(); buffer !== undefined; buffer = takeLargeBuffer()) taken.push(buffer);
+  for (const buffer of taken) giveBuffer(buffer, false);
+  return taken.length;
 }
 
 describe.each(MODES)('a splice of channels that read %s', (reads) => {
@@ -254,5 +262,53 @@ describe.each(MODES)('a splice of channels that read %s', (reads) => {
     joined.client.end();
     await still(() => drained);
     expect(joined.toClient.bytesRead).toBe(block.length);
+    joined.toClient.end();
+  });
+
+  it('ends whole and gives every buffer back, whatever is reset in the middle', async () => {
+    const plan = fc.record({
+      who: fc.constantFrom('client', 'server', 'toClient', 'toServer'),
+      how: fc.constantFrom('reset', 'end'),
+      afterTurns: fc.nat(30),
+      clientStalls: fc.boolean(),
+      serverStalls: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(plan, { minLength: 4, maxLength: 8 }), async (plans) => {
+        await Promise.all(
+          plans.map(async ({ who, how, afterTurns, clientStalls, serverStalls }) => {
+            const gone = { client: 0, server: 0 };
+            const both = Promise.withResolvers<void>();
+            const joined = await join(reads, {
+              closed: (side) => {
+                gone[side] += 1;
+                (side === 'client' ? joined.toServer : joined.toClient).reset();
+                if (gone.client + gone.server === 2) both.resolve();
+              },
+            });
+            const { client, server } = joined;
+            if (!clientStalls) client.resume();
+            if (!serverStalls) server.resume();
+            client.write(pattern(2_000_000));
+            server.write(pattern(2_000_000));
+            for (let n = 0; n < afterTurns; n += 1) await turn();
+            const one = joined[who];
+            if (how === 'end') one.end();
+            else if ('resetAndDestroy' in one) one.resetAndDestroy();
+            else one.reset();
+            if (how === 'end') {
+              await turn();
+              joined.toClient.reset();
+            }
+            await both.promise;
+            expect(gone).toEqual({ client: 1, server: 1 });
+            client.destroy();
+            server.destroy();
+          }),
+        );
+      }),
+      { numRuns: 15 },
+    );
+    expect(freeLargeBuffers()).toBe(LARGE_LIMIT);
   });
 });
