@@ -8,8 +8,7 @@ import type {
   PoolConfiguration,
   VipConfiguration,
 } from './config/schema.ts';
-import { compileNetwork } from './director/address.ts';
-import { createDirector, type Director } from './director/director.ts';
+import { createDirector, type Director, type Rule } from './director/director.ts';
 import { Persistence } from './director/persistence.ts';
 import { Pool } from './pools/pool.ts';
 import { createMemoryStore } from './tables/memory.ts';
@@ -43,13 +42,7 @@ export function assemble(configuration: Configuration, { now, random }: Surround
     vip.name,
     createDirector({
       vip: vip.name,
-      rules: vip.routes.map(({ when, pool, balance, urgent, reject }) => ({
-        when,
-        pool: pool === undefined ? undefined : pools.get(pool),
-        balance,
-        urgent,
-        reject,
-      })),
+      rules: [...clientRules(vip), ...routeRules(vip, pools)],
       pool: vip.pool === undefined ? undefined : pools.get(vip.pool),
       persistence: vip.persistence && createPersistence(`vip ${vip.name}`, vip.persistence, tables, now),
       persistenceOf: (pool) => ofPools.get(pool),
@@ -68,19 +61,24 @@ export function poolsOf(vip: VipConfiguration, { pools }: Assembly): Pool[] {
   return [...names].flatMap((name) => (name === undefined ? [] : (pools.get(name) ?? [])));
 }
 
-/** `dicom.clients`: may this calling AE title come from this address? Titles that are not named may. */
-export function compileClients(
-  clients: Readonly<Record<string, readonly string[]>>,
-  ignoreCase: boolean,
-): (callingAe: string, address: string) => boolean {
-  const titleOf = (ae: string) => (ignoreCase ? ae.toUpperCase() : ae);
-  const networks = new Map(
-    Object.entries(clients).map(([ae, list]) => [titleOf(ae), list.map(compileNetwork)]),
-  );
-  return (callingAe, address) => {
-    const allowed = networks.get(titleOf(callingAe));
-    return allowed === undefined || allowed.some((contains) => contains(address));
-  };
+/** `dicom.clients` as rules that go before all others: an AE title that comes from elsewhere is turned away. */
+function clientRules(vip: VipConfiguration): Rule[] {
+  if (vip.protocol !== 'dicom') return [];
+  return Object.entries(vip.dicom.clients).map(([ae, networks]) => ({
+    name: 'dicom.clients',
+    when: {
+      facts: [{ name: 'calling', patterns: [ae] }],
+      not: { facts: [{ name: 'client', patterns: networks }] },
+    },
+    reject: 'calling-ae-not-recognized',
+  }));
+}
+
+function routeRules({ routes }: VipConfiguration, pools: ReadonlyMap<string, Pool>): Rule[] {
+  return routes.map(({ pool, ...rule }) => ({
+    ...rule,
+    pool: pool === undefined ? undefined : pools.get(pool),
+  }));
 }
 
 function createPool(pool: PoolConfiguration, now: () => number): Pool {

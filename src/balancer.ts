@@ -1,6 +1,6 @@
 /** Wires every room together: the only file that knows them all. */
 import { createAdmin } from './admin/admin.ts';
-import { type Assembly, assemble, compileClients, poolsOf } from './assemble.ts';
+import { type Assembly, assemble, poolsOf } from './assemble.ts';
 import { startChecks } from './checks.ts';
 import type { Configuration, DicomVip, Hl7Vip, VipConfiguration } from './config/schema.ts';
 import { createDicomFrontEnd } from './frontends/dicom/front-end.ts';
@@ -91,7 +91,7 @@ function createFrontEnd(
 }
 
 function dicomOptions(vip: DicomVip, assembly: Assembly, deadlines: Deadlines, now: () => number) {
-  const { wait, whenUnavailable, ignoreCase, clients, timeouts } = vip.dicom;
+  const { wait, whenUnavailable, ignoreCase, timeouts } = vip.dicom;
   return {
     ...common(vip, assembly),
     pool: assembly.pools.get(vip.pool ?? ''),
@@ -99,7 +99,6 @@ function dicomOptions(vip: DicomVip, assembly: Assembly, deadlines: Deadlines, n
     wait,
     whenUnavailable,
     ignoreCase,
-    mayCall: compileClients(clients, ignoreCase),
     timeouts,
     deadlines,
     now,

@@ -18,6 +18,8 @@ export type { Candidate, Choice, ChooseOptions, Exhausted } from './choice.ts';
 export type { When } from './rules.ts';
 
 export interface Rule {
+  /** What to call it when it decides; without one it is `routes[1]`, `routes[2]`, … in order. */
+  readonly name?: string | undefined;
   readonly when: When;
   /** undefined: the VIP's pool. */
   readonly pool?: Pool | undefined;
@@ -79,7 +81,8 @@ class RuledDirector implements Director {
       rules.map(({ when }) => when),
       { ignoreCase: ignoreCase ?? [] },
     );
-    this.#names = rules.map((_, index) => `routes[${index + 1}]`);
+    let routes = 0;
+    this.#names = rules.map(({ name }) => name ?? `routes[${++routes}]`);
   }
 
   choose(facts: Facts, options: ChooseOptions = {}): Choice {

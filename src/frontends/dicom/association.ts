@@ -42,8 +42,6 @@ export interface AssociationHost extends SearchHost {
   readonly director: Director;
   readonly timeouts: AssociationTimeouts;
   readonly ignoreCase: boolean;
-  /** May this calling AE title come from this address? */
-  mayCall(callingAe: string, address: string): boolean;
   /** Counts the association in when the limits of the VIP and of its calling AE leave room for it. */
   admit(callingAe: string): boolean;
   /** May this server get one more association of this VIP? */
@@ -180,8 +178,6 @@ export class Association implements ChannelHandler, SearchListener {
       this.#reject(REJECTIONS['protocol-version-not-supported'], 'protocol version bit 0 is not set');
     } else if (request.applicationContext !== DICOM_APPLICATION_CONTEXT) {
       this.#reject(REJECTIONS['application-context-not-supported'], 'the application context is not DICOM');
-    } else if (!this.#host.mayCall(request.callingAe, this.#client.remote.host)) {
-      this.#reject(REJECTIONS['calling-ae-not-recognized'], 'this AE title does not come from this address');
     } else {
       const { vip, ignoreCase } = this.#host;
       const { remote, local } = this.#client;

@@ -23,8 +23,6 @@ export interface DicomFrontEndOptions {
   /** Milliseconds an association may wait for a slot; 0: none waits. */
   readonly wait: number;
   readonly ignoreCase: boolean;
-  /** May this calling AE title come from this address? */
-  readonly mayCall: (callingAe: string, address: string) => boolean;
   readonly timeouts: AssociationTimeouts;
   readonly deadlines: Deadlines;
   readonly now: () => number;
@@ -44,7 +42,6 @@ class DicomFrontEnd implements FrontEnd, AssociationHost {
   readonly now: () => number;
   readonly timeouts: AssociationTimeouts;
   readonly ignoreCase: boolean;
-  readonly mayCall: (callingAe: string, address: string) => boolean;
   readonly totals = { associations: 0, released: 0, aborted: 0, rejected: 0 };
   readonly #options: DicomFrontEndOptions;
   readonly #associations = new Set<Association>();
@@ -66,10 +63,9 @@ class DicomFrontEnd implements FrontEnd, AssociationHost {
     this.now = options.now;
     this.timeouts = options.timeouts;
     this.ignoreCase = options.ignoreCase;
-    this.mayCall = options.mayCall;
     this.#endpoints = options.listen;
     this.#limits = new Limits(options.limits);
-    this.#waiting = new WaitingRoom(options.wait, options.deadlines);
+    this.#waiting = new WaitingRoom(options.wait, options.deadlines, options.now);
   }
 
   get endpoints(): readonly Endpoint[] {

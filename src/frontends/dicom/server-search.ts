@@ -24,7 +24,7 @@ export interface ServerRejection {
 export interface SearchListener {
   /** A server accepted. Its slot is taken and the choice settled; `rest` is valid during the call. */
   found(target: Server, server: Channel, accept: Associate, rest: Buffer): void;
-  /** Somebody is up, but nobody has room. Nothing was tried. */
+  /** Somebody is up, but has no room; nobody else takes it. */
   full(): void;
   /** Nobody takes it. `rejection`: what to relay, when a server's own words are the right answer. */
   nobody(rejection: ServerRejection | undefined, detail: string): void;
@@ -89,7 +89,7 @@ export class ServerSearch implements AttemptListener {
 
   #try(candidate: Candidate | undefined): void {
     if (!candidate) {
-      this.#noneLeft();
+      this.#give(this.#record.attempts > 0 ? 'no server could be had' : 'no server is up');
       return;
     }
     const { server } = candidate;
@@ -131,27 +131,21 @@ export class ServerSearch implements AttemptListener {
 
   #timeUp(): void {
     this.#giveUpTry();
-    this.#someFailed = true;
     this.#give('no server answered in time');
   }
 
-  #noneLeft(): void {
-    const { exhausted } = this.#choice;
-    if (exhausted === 'full' && this.#record.attempts === 0) {
-      this.#choice.abandon();
-      this.stop();
-      this.#listener.full();
-    } else {
-      this.#give(this.#record.attempts > 0 ? 'no server could be had' : 'no server is up');
-    }
-  }
-
+  /** The end of the search. Where somebody is only full, waiting for that one is better than any answer. */
   #give(detail: string): void {
+    const { exhausted } = this.#choice;
     this.#choice.abandon();
     this.stop();
     const last = this.#rejection;
-    const isLastWord = last && (isTransient(last.reject) || !this.#someFailed);
-    this.#listener.nobody(isLastWord ? last : undefined, detail);
+    if (exhausted === 'full') this.#listener.full();
+    else
+      this.#listener.nobody(
+        last && (isTransient(last.reject) || !this.#someFailed) ? last : undefined,
+        detail,
+      );
   }
 
   accepted(channel: Channel, accept: Associate, rest: Buffer): void {

@@ -14,28 +14,35 @@ export interface Waiting {
 export class WaitingRoom<Guest extends Waiting> {
   readonly #ms: number;
   readonly #deadlines: Deadlines;
+  readonly #now: () => number;
+  /** When the patience of each guest ends, counted from the first time it came in. */
+  readonly #until = new WeakMap<Guest, number>();
   /** In order of arrival; a Map keeps it. */
   readonly #guests = new Map<Guest, Deadline>();
 
   /** `ms`: how long anybody may wait; 0 lets nobody in. */
-  constructor(ms: number, deadlines: Deadlines) {
+  constructor(ms: number, deadlines: Deadlines, now: () => number) {
     this.#ms = ms;
     this.#deadlines = deadlines;
+    this.#now = now;
   }
 
   get size(): number {
     return this.#guests.size;
   }
 
-  /** True when the guest waits from now on, or waited already. */
+  /** True when the guest waits from now on, or waited already; false when its time is over. */
   enter(guest: Guest): boolean {
-    if (this.#ms === 0) return false;
+    const now = this.#now();
+    const until = this.#until.get(guest) ?? now + this.#ms;
+    if (until <= now) return false;
     if (!this.#guests.has(guest)) {
+      this.#until.set(guest, until);
       const timeUp = () => {
         this.#guests.delete(guest);
         guest.waitIsOver();
       };
-      this.#guests.set(guest, this.#deadlines.after(this.#ms, timeUp));
+      this.#guests.set(guest, this.#deadlines.after(until - now, timeUp));
     }
     return true;
   }
