@@ -6,7 +6,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
   console.error(`Gantry needs Node 22.19 or newer; this is Node ${process.versions.node}.`);
   process.exitCode = 2;
 } else {
-  import('../src/cli/main.ts')
+  void import('../src/cli/main.ts')
     .catch((error) => {
       // A checkout runs its sources; an installed package has only what was built from them.
       const isInstalled = error.code === 'ERR_MODULE_NOT_FOUND' && /\/src\/cli\/main\.ts$/.test(error.url);

@@ -38,7 +38,7 @@ export async function startBalancer(
   const checks = startChecks(configuration, assembly, deadlines, { now, random: Math.random });
   let ready = false;
   const reports = createReports(configuration, assembly, frontEnds, now);
-  const source = { ready: () => ready, status: reports.status, connections: reports.connections };
+  const source = { ...reports, ready: () => ready };
   let admin: Awaited<ReturnType<typeof createAdmin>> | undefined;
 
   async function stop({ drain = false } = {}): Promise<void> {

@@ -14,8 +14,8 @@ import type { Endpoint } from './relay/channel.ts';
 import { VERSION } from './version.ts';
 
 export interface Reports {
-  status(): StatusDocument;
-  connections(): readonly ConnectionDocument[];
+  readonly status: () => StatusDocument;
+  readonly connections: () => readonly ConnectionDocument[];
 }
 
 /** `frontEnds`: by VIP; one that is not there yet is shown as configured. */

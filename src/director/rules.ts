@@ -30,7 +30,56 @@ class FactReader {
   }
 }
 
-type Condition = (reader: FactReader) => boolean;
+/** One `when`, compiled. */
+class Condition {
+  readonly #slots: readonly number[];
+  readonly #tests: readonly Test[];
+  readonly #not: Condition | undefined;
+  readonly #any: readonly Condition[] | undefined;
+
+  constructor({ facts, not, any }: When, compiler: Compiler) {
+    this.#slots = facts.map(({ name }) => compiler.slotOf(name));
+    this.#tests = facts.map(({ name, patterns }) => compiler.testOf(name, patterns));
+    this.#not = not && new Condition(not, compiler);
+    this.#any = any?.map((each) => new Condition(each, compiler));
+  }
+
+  holds(reader: FactReader): boolean {
+    for (let index = 0; index < this.#slots.length; index++) {
+      if (!someValue(reader.value(this.#slots[index]!), this.#tests[index]!)) return false;
+    }
+    if (this.#not?.holds(reader)) return false;
+    return this.#any === undefined || this.#any.some((each) => each.holds(reader));
+  }
+}
+
+/** A fact without a value matches nothing. */
+function someValue(value: FactValue, test: Test): boolean {
+  if (typeof value === 'string') return test(value);
+  return value?.some(test) ?? false;
+}
+
+class Compiler {
+  /** The facts that the rules ask for; the index is the slot. */
+  readonly names: string[] = [];
+  readonly #ignoreCase: readonly string[];
+
+  constructor(ignoreCase: readonly string[]) {
+    this.#ignoreCase = ignoreCase;
+  }
+
+  slotOf(name: string): number {
+    const slot = this.names.indexOf(name);
+    return slot === -1 ? this.names.push(name) - 1 : slot;
+  }
+
+  /** Any of the patterns. */
+  testOf(name: string, patterns: readonly string[]): Test {
+    const ignoreCase = this.#ignoreCase.includes(name);
+    const tests = patterns.map((pattern) => compilePattern(name, pattern, { ignoreCase }));
+    return tests.length === 1 ? tests[0]! : (value) => tests.some((test) => test(value));
+  }
+}
 
 /** Finds the first match: its index, or -1. */
 export type Matcher = (facts: Facts) => number;
@@ -42,44 +91,10 @@ export interface RulesOptions {
 
 /** Compiles the conditions of rules, in their order. Throws when a pattern cannot be compiled. */
 export function compileRules(rules: readonly When[], { ignoreCase = [] }: RulesOptions = {}): Matcher {
-  const names: string[] = [];
-  const slotOf = (name: string) => {
-    const slot = names.indexOf(name);
-    return slot === -1 ? names.push(name) - 1 : slot;
-  };
-  const compile = (when: When): Condition => {
-    const conditions = when.facts.map(({ name, patterns }) =>
-      anyMatches(
-        slotOf(name),
-        patterns.map((pattern) => compilePattern(name, pattern, { ignoreCase: ignoreCase.includes(name) })),
-      ),
-    );
-    if (when.not) {
-      const unwanted = compile(when.not);
-      conditions.push((reader) => !unwanted(reader));
-    }
-    if (when.any) {
-      const alternatives = when.any.map(compile);
-      conditions.push((reader) => alternatives.some((alternative) => alternative(reader)));
-    }
-    return conditions.length === 1
-      ? conditions[0]!
-      : (reader) => conditions.every((condition) => condition(reader));
-  };
-  const conditions = rules.map(compile);
+  const compiler = new Compiler(ignoreCase);
+  const conditions = rules.map((when) => new Condition(when, compiler));
   return (facts) => {
-    const reader = new FactReader(facts, names);
-    for (let index = 0; index < conditions.length; index++) if (conditions[index]!(reader)) return index;
-    return -1;
-  };
-}
-
-/** Does any value of a fact match any of the patterns? A fact without a value matches nothing. */
-function anyMatches(slot: number, tests: readonly Test[]): Condition {
-  const only = tests.length === 1 ? tests[0]! : (value: string) => tests.some((test) => test(value));
-  return (reader) => {
-    const value = reader.value(slot);
-    if (value === undefined) return false;
-    return typeof value === 'string' ? only(value) : value.some(only);
+    const reader = new FactReader(facts, compiler.names);
+    return conditions.findIndex((condition) => condition.holds(reader));
   };
 }

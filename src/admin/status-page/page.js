@@ -97,7 +97,7 @@ async function look() {
     about.className = 'error';
     about.textContent = `no answer: ${error.message}`;
   }
-  setTimeout(look, EVERY_MS);
+  setTimeout(() => void look(), EVERY_MS);
 }
 
 form.addEventListener('submit', (event) => {
