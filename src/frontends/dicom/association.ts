@@ -48,6 +48,8 @@ export interface AssociationHost extends SearchHost {
   hasRoom(server: Server): boolean;
   /** Puts the association in the wait queue: `tryAgain` is called when something got free. False: no queue. */
   wait(association: Association): boolean;
+  /** It has a server, and leaves the wait queue if it was there. */
+  waitNoMore(association: Association): void;
   /** The association is over, both connections are gone. Called once. */
   over(association: Association): void;
 }
@@ -67,6 +69,8 @@ export class Association implements ChannelHandler, SearchListener {
   #facts: Facts | undefined;
   #choice: Choice | undefined;
   #search: ServerSearch | undefined;
+  /** Who could not be had before it had to wait: it waits for the others. */
+  readonly #asked: Server[] = [];
   #conversation: Conversation | undefined;
   /** While it is open: where it is, and what ends the hold on its persistence entry. */
   #open: { readonly target: Server; readonly server: Channel; readonly letGo: () => void } | undefined;
@@ -111,10 +115,9 @@ export class Association implements ChannelHandler, SearchListener {
     };
   }
 
-  /** Something got free: looks for a server again. True when it need not wait any longer. */
-  tryAgain(): boolean {
+  /** Something got free: looks for a server again, unless it is doing so already. */
+  tryAgain(): void {
     if (this.#phase === 'waiting') this.#seek();
-    return this.#phase !== 'waiting';
   }
 
   /** The wait is over, nothing got free. */
@@ -192,7 +195,9 @@ export class Association implements ChannelHandler, SearchListener {
   #seek(): void {
     const host = this.#host;
     this.#admitted ||= host.admit(this.callingAe);
-    const choice = host.director.choose(this.#facts!, { hasRoom: (server) => host.hasRoom(server) });
+    const choice = host.director.choose(this.#facts!, {
+      hasRoom: (server) => host.hasRoom(server) && !this.#asked.includes(server),
+    });
     this.#choice = choice;
     this.#urgent = choice.urgent;
     this.record.rule = choice.rule;
@@ -214,8 +219,9 @@ export class Association implements ChannelHandler, SearchListener {
     if (!this.#host.wait(this)) this.#reject(REJECTIONS['local-limit-exceeded'], why);
   }
 
-  full(): void {
+  full(asked: readonly Server[]): void {
     this.#search = undefined;
+    this.#asked.push(...asked);
     this.#wait('every server has as many associations as it may');
   }
 
@@ -228,6 +234,7 @@ export class Association implements ChannelHandler, SearchListener {
   found(target: Server, server: Channel, accept: Associate, rest: Buffer): void {
     const client = this.#client;
     this.#search = undefined;
+    this.#host.waitNoMore(this);
     this.#phase = 'open';
     this.#open = { target, server, letGo: this.#choice!.hold() };
     this.record.acceptedContexts = accept.presentationContexts.filter(({ result }) => result === 0).length;

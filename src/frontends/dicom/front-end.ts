@@ -131,6 +131,10 @@ class DicomFrontEnd implements FrontEnd, AssociationHost {
     return this.#waiting.enter(association);
   }
 
+  waitNoMore(association: Association): void {
+    this.#waiting.leave(association);
+  }
+
   over(association: Association): void {
     if (!this.#associations.delete(association)) return;
     this.#waiting.leave(association);

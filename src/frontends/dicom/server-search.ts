@@ -24,8 +24,8 @@ export interface ServerRejection {
 export interface SearchListener {
   /** A server accepted. Its slot is taken and the choice settled; `rest` is valid during the call. */
   found(target: Server, server: Channel, accept: Associate, rest: Buffer): void;
-  /** Somebody is up, but has no room; nobody else takes it. */
-  full(): void;
+  /** Somebody is up, but has no room; nobody else takes it. `asked`: who could not be had. */
+  full(asked: readonly Server[]): void;
   /** Nobody takes it. `rejection`: what to relay, when a server's own words are the right answer. */
   nobody(rejection: ServerRejection | undefined, detail: string): void;
 }
@@ -51,6 +51,7 @@ export class ServerSearch implements AttemptListener {
   #attempt: ServerAttempt | undefined;
   /** The last rejection, but a transient one goes before a permanent one. */
   #rejection: ServerRejection | undefined;
+  readonly #asked: Server[] = [];
   /** Servers that rejected for ever: drift, when another one accepts. */
   readonly #refusedBy: string[] = [];
   /** A server could not be had at all, so a permanent rejection by another is not the last word. */
@@ -94,6 +95,7 @@ export class ServerSearch implements AttemptListener {
     }
     const { server } = candidate;
     this.#candidate = candidate;
+    this.#asked.push(server);
     this.#host.take(server);
     this.#record.tries(server.name, candidate.reason);
     const { bytes } = this.#record.request!;
@@ -140,7 +142,7 @@ export class ServerSearch implements AttemptListener {
     this.#choice.abandon();
     this.stop();
     const last = this.#rejection;
-    if (exhausted === 'full') this.#listener.full();
+    if (exhausted === 'full') this.#listener.full(this.#asked);
     else
       this.#listener.nobody(
         last && (isTransient(last.reject) || !this.#someFailed) ? last : undefined,

@@ -6,8 +6,8 @@ import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
 
 export interface Waiting {
   readonly isUrgent: boolean;
-  /** Something got free. True when the guest found what it wanted and leaves; otherwise it keeps its place. */
-  tryAgain(): boolean;
+  /** Something got free. While it tries, a guest keeps its place: it may have to wait on. */
+  tryAgain(): void;
   waitIsOver(): void;
 }
 
@@ -61,7 +61,7 @@ export class WaitingRoom<Guest extends Waiting> {
       ...guests.filter(({ isUrgent }) => !isUrgent),
     ];
     for (const guest of inTurn) {
-      if (this.#guests.has(guest) && guest.tryAgain()) this.leave(guest);
+      if (this.#guests.has(guest)) guest.tryAgain();
     }
   }
 }
