@@ -28,6 +28,8 @@ export interface Setting {
   readonly pool?: string;
   /** Lines under `vips.V.dicom`; the time-outs are short unless they are given here. */
   readonly dicom?: string;
+  /** With an admin API, to look at what is open (peers/admin-api.ts). */
+  readonly admin?: true;
 }
 
 /** A VIP `V` over a pool `P` of these servers, `s1`, `s2`, … */
@@ -40,6 +42,7 @@ export async function balance(
     return `      - { name: s${index + 1}, address: "${server.endpoint}" }`;
   });
   const yaml = `
+admin: ${setting.admin ? '{ listen: "127.0.0.1:0" }' : 'off'}
 pools:
   P:
     servers:
