@@ -8,7 +8,6 @@ import {
   isMap,
   isScalar,
   isSeq,
-  LineCounter,
   type Pair,
   parseDocument,
   type YAMLMap,
@@ -48,17 +47,17 @@ export function readSource(
   file: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): { source: Source | undefined; faults: Fault[] } {
-  const lineCounter = new LineCounter();
   const document = parseDocument(text, {
-    lineCounter,
     schema: 'failsafe',
     version: '1.2',
     prettyErrors: false,
   });
   const faults: Fault[] = [];
   const faultAt = (offset: number, path: string, message: string): Fault => {
-    const { line, col } = lineCounter.linePos(offset);
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1), path, message };
+    // Not by the parser's own counter: after some faults of syntax it misses a line.
+    const before = text.slice(0, offset).split('\n');
+    const column = before.at(-1)!.length + 1;
+    return { file, line: before.length, column, path: path || 'configuration', message };
   };
   const syntax = [...document.errors, ...document.warnings];
   // What follows the first break in the structure is mostly its echo.
@@ -84,8 +83,7 @@ export function readSource(
     source: {
       value,
       place,
-      fault: (at, message, atKey) =>
-        faultAt(atKey ? at.key : at.offset, at.path === '' ? 'configuration' : at.path, message),
+      fault: (at, message, atKey) => faultAt(atKey ? at.key : at.offset, at.path, message),
     },
     faults,
   };
@@ -176,7 +174,7 @@ class Reader {
       );
       if (key === undefined || key === '__proto__') {
         this.#report(
-          { ...child, path: place.path || 'configuration' },
+          { ...child, path: place.path },
           'this is not a key: quote text with [ ] { } or , in it',
           true,
         );
