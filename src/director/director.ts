@@ -141,7 +141,7 @@ class RuledDirector implements Director {
   ): Search {
     const { now, random } = this.#options;
     const hashed = key ? `${key.by}=${key.key}` : (firstValue(facts.get('client')) ?? '');
-    return new Search({ ...options, pool, balance, circumstances: { now: now(), random, key: hashed } });
+    return new Search({ ...options, pool, balance, now, random, key: hashed });
   }
 
   #persistenceOf(pool: Pool): Persistence | undefined {

@@ -25,6 +25,11 @@ export function compilePattern(
   return (value) => lower(value.toLowerCase());
 }
 
+/** Is the pattern plain text, which only an equal value matches? */
+export function isText(name: string, pattern: string): boolean {
+  return name !== 'client' && !pattern.includes('*') && expressionIn(name, pattern) === undefined;
+}
+
 function expressionIn(name: string, pattern: string): string | undefined {
   if (name === 'path') return pattern.startsWith('~') ? pattern.slice(1) : undefined;
   return pattern.length > 2 && pattern.startsWith('/') && pattern.endsWith('/')

@@ -54,14 +54,20 @@ export class Persistence {
 
   /** The key in the table for work that goes to `pool`. */
   entryOf({ by, key }: PersistenceKey, pool: Pool): string {
-    const entry = `${by}=${key.length > LONGEST_VALUE ? hashed(key) : key}`;
+    const value = key.length > LONGEST_VALUE ? hashed(key) : key;
     if (this.#isShared) {
+      const entry = joined(by, '=', value);
       const server = this.table.serverOf(entry);
       // A pool that does not have the server keeps an entry of its own: taking this one would move it to and fro.
       if (server === undefined || pool.server(server)) return entry;
     }
-    return `${pool.name}/${entry}`;
+    return joined(pool.name, '/', by, '=', value);
   }
+}
+
+/** One piece of text. Concatenated text would remember its pieces, for as long as the entry lives. */
+function joined(...pieces: string[]): string {
+  return pieces.join('');
 }
 
 function hashed(value: string): string {

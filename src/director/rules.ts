@@ -1,10 +1,16 @@
 /** The rules of a VIP: the first whose facts all match decides. */
 import type { Facts, FactValue } from '../../protocols/facts.ts';
-import { compilePattern, type Test } from './patterns.ts';
+import { compilePattern, isText, type Test } from './patterns.ts';
+
+/** Any of these patterns. */
+interface FactPatterns {
+  readonly name: string;
+  readonly patterns: readonly string[];
+}
 
 /** What a rule asks of the facts: everything in one `when` holds together. Patterns are the configuration's text. */
 export interface When {
-  readonly facts: readonly { readonly name: string; readonly patterns: readonly string[] }[];
+  readonly facts: readonly FactPatterns[];
   readonly not?: When | undefined;
   readonly any?: readonly When[] | undefined;
 }
@@ -89,12 +95,45 @@ export interface RulesOptions {
   readonly ignoreCase?: readonly string[];
 }
 
-/** Compiles the conditions of rules, in their order. Throws when a pattern cannot be compiled. */
+/**
+ * Compiles the conditions of rules, in their order. Throws when a pattern cannot be compiled.
+ *
+ * A rule that wants certain texts of a fact is looked up by the text that the fact has; only the others are tried one
+ * after the other.
+ */
 export function compileRules(rules: readonly When[], { ignoreCase = [] }: RulesOptions = {}): Matcher {
   const compiler = new Compiler(ignoreCase);
   const conditions = rules.map((when) => new Condition(when, compiler));
+  const lookups = new Map<number, Map<string, number[]>>();
+  const others: number[] = [];
+  const wantsTexts = ({ name, patterns }: FactPatterns) =>
+    !ignoreCase.includes(name) && patterns.every((pattern) => isText(name, pattern));
+
+  rules.forEach(({ facts }, rule) => {
+    const fact = facts.find(wantsTexts);
+    if (!fact) {
+      others.push(rule);
+      return;
+    }
+    const slot = compiler.slotOf(fact.name);
+    const byText = lookups.get(slot) ?? new Map<string, number[]>();
+    lookups.set(slot, byText);
+    for (const text of new Set(fact.patterns)) byText.set(text, [...(byText.get(text) ?? []), rule]);
+  });
+
   return (facts) => {
     const reader = new FactReader(facts, compiler.names);
-    return conditions.findIndex((condition) => condition.holds(reader));
+    const holds = (rule: number) => conditions[rule]!.holds(reader);
+    let first = others.find(holds) ?? Infinity;
+    for (const [slot, byText] of lookups) {
+      for (const text of textsOf(reader.value(slot))) {
+        first = Math.min(first, byText.get(text)?.find(holds) ?? Infinity);
+      }
+    }
+    return first === Infinity ? -1 : first;
   };
+}
+
+function textsOf(value: FactValue): readonly string[] {
+  return typeof value === 'string' ? [value] : (value ?? []);
 }

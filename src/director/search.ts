@@ -1,13 +1,16 @@
 /** The search through a pool: every server at most once, by the pool's balance, backups when no other is up. */
 import type { Pool } from '../pools/pool.ts';
 import type { Server } from '../pools/server.ts';
-import type { Balance, Circumstances } from './balance/balance.ts';
+import type { Balance } from './balance/balance.ts';
 import type { Candidate, ChooseOptions, Exhausted } from './choice.ts';
 
 export interface SearchOptions extends ChooseOptions {
   readonly pool: Pool;
   readonly balance: Balance;
-  readonly circumstances: Circumstances;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** What `hash` goes by. */
+  readonly key: string;
 }
 
 export class Search {
@@ -25,14 +28,15 @@ export class Search {
 
   /** The next server by balance. `why`: what led to a search, put before the reason. */
   next(why?: string): Candidate | undefined {
-    const { balance, circumstances } = this.#options;
-    const servers = this.#servers();
+    const { balance, random, key } = this.#options;
+    const now = this.#options.now();
+    const servers = this.#servers(now);
     if (servers.length === 0) {
       this.exhausted = this.#whyNone();
       return undefined;
     }
-    const server = balance.pick(servers, circumstances);
-    return this.#found(server, this.#reason(server, servers.length, why));
+    const server = balance.pick(servers, { now, random, key });
+    return this.#found(server, this.#reason(server, servers.length, now, why));
   }
 
   /** This server and no other; undefined when it is full. */
@@ -52,11 +56,10 @@ export class Search {
    * Who may be asked now: those that are no backups; else backups; else those that could not be dialled just now. A
    * server without room stays among those before, so that no backup stands in for a busy server.
    */
-  #servers(): readonly Server[] {
-    const { pool, circumstances } = this.#options;
-    const left = pool.takers.filter((server) => !this.#tried.includes(server));
+  #servers(now: number): readonly Server[] {
+    const left = this.#options.pool.takers.filter((server) => !this.#tried.includes(server));
     if (left.length === 0) return left;
-    const answering = left.filter((server) => !server.isAskedLast(circumstances.now));
+    const answering = left.filter((server) => !server.isAskedLast(now));
     const regular = answering.filter(({ backup }) => !backup);
     const first = (regular.length > 0 ? regular : answering).filter((server) => this.#hasRoom(server));
     if (first.length > 0) return first;
@@ -74,10 +77,9 @@ export class Search {
     return this.#tried.length > 0 ? 'all-tried' : 'none-up';
   }
 
-  #reason(server: Server, count: number, why: string | undefined): string {
-    const { balance, circumstances } = this.#options;
-    const among = count > 1 ? `${balance.why} of ${count}` : 'the only one to ask';
-    const last = server.isAskedLast(circumstances.now) ? ', though it did not answer just now' : '';
+  #reason(server: Server, count: number, now: number, why: string | undefined): string {
+    const among = count > 1 ? `${this.#options.balance.why} of ${count}` : 'the only one to ask';
+    const last = server.isAskedLast(now) ? ', though it did not answer just now' : '';
     const text = `${server.backup ? 'backup, no other is up' : among}${last}`;
     return why ? `${why}; ${text}` : text;
   }

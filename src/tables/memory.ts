@@ -30,7 +30,8 @@ export function createMemoryStore({ ttl, size, now }: StoreOptions): Store {
     get size() {
       return cache.size;
     },
-    get: (key) => cache.get(key),
+    // Looked at, not used: an entry is used when it is put again.
+    get: (key) => cache.peek(key),
     put: (key, server) => {
       cache.set(key, server, one);
     },

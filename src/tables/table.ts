@@ -92,7 +92,7 @@ export class Table {
   confirm(claim: Claim, renew: boolean): void {
     const { key, place } = claim;
     if (!this.#isElsewhere(key, place)) {
-      this.#places.set(key, place);
+      if (this.#places.get(key) !== place) this.#places.set(key, place);
       place.confirmed++;
       place.before = undefined;
       if (renew) this.#store.put(key, place.server);

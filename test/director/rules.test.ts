@@ -67,10 +67,10 @@ describe('rules', () => {
 
   test('a fact is worked out at most once, and only when a rule wants it', () => {
     const asked: string[] = [];
-    const match = compileRules([when({ a: '1', b: '1' }), when({ a: '2' }), when({ c: '1' })]);
+    const match = compileRules([when({ a: '1*', b: '1' }), when({ a: '2' }), when({ c: '1' })]);
     const facts = { get: (name: string) => void asked.push(name) };
     match(facts);
-    expect(asked).toEqual(['a', 'c']);
+    expect(asked.sort()).toEqual(['a', 'b', 'c']);
   });
 
   test('agrees with a naive reading of the rules (property)', () => {

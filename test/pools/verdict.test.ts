@@ -7,7 +7,7 @@ const checked = { isChecked: true, rise: 2, fall: 3, startDown: false };
 /** The first letters of the states after each of these results. */
 function statesAfter(results: string, options = checked): string {
   const verdict = new Verdict(options);
-  const states = [...results].map((result) => {
+  const states = results.split('').map((result) => {
     verdict.result(result === '+');
     return verdict.state[0];
   });
