@@ -48,12 +48,11 @@ export class Conversation {
   readonly #toClient: PduFollower;
   readonly #splice: Splice;
   readonly #watch: Deadline;
-  readonly #watchEvery: number;
   /** Chunks seen, now and at the last look: a chunk costs no clock reading. */
   #chunks = 0;
   #chunksAtLastLook = 0;
-  /** Milliseconds without a chunk, counted in looks. */
-  #quiet = 0;
+  /** Clock time of the look that saw the last of them. */
+  #lastMoved: number;
   #leaving: Deadline | undefined;
   #releaseRequests = 0;
   #releaseResponses = 0;
@@ -85,8 +84,9 @@ export class Conversation {
     this.#toServer = createPduFollower(this.#sink('toServer'));
     this.#toClient = createPduFollower(this.#sink('toClient'));
     if (rest) this.#toClient.push(rest);
-    this.#watchEvery = Math.max(50, Math.min(timeouts.stall, timeouts.idle) / 4);
-    this.#watch = deadlines.after(this.#watchEvery, () => this.#look());
+    this.#lastMoved = options.now();
+    const watchEvery = Math.max(50, Math.min(timeouts.stall, timeouts.idle) / 4);
+    this.#watch = deadlines.after(watchEvery, () => this.#look());
     this.#splice = splice(client, server, {
       tap: (bytes, direction) => this.#tap(bytes, direction),
       ended: (direction) => this.#ended(direction),
@@ -159,30 +159,33 @@ export class Conversation {
 
   #look(): void {
     if (this.#finishing) return;
+    const now = this.#options.now();
     if (this.#chunks !== this.#chunksAtLastLook) {
       this.#chunksAtLastLook = this.#chunks;
-      this.#quiet = 0;
-    } else {
-      this.#quiet += this.#watchEvery;
+      this.#lastMoved = now;
     }
+    const quiet = now - this.#lastMoved;
     const { stall, idle } = this.#options.timeouts;
-    const inside = this.#toServer.insidePdu || this.#toClient.insidePdu;
-    if (inside && this.#quiet >= stall) {
-      // Who does not take what the other sends is the one that stalls.
-      const { client, server } = this.#options;
-      const side = this.#toServer.insidePdu
-        ? server.pending > 0
-          ? 'server'
-          : 'client'
-        : client.pending > 0
-          ? 'client'
-          : 'server';
-      this.abort(`the ${side} stalled inside a PDU`);
-    } else if (!inside && this.#operations.atSafePoint && this.#quiet >= idle) {
+    const stalling = this.#stallingSide();
+    if (stalling && quiet >= stall) {
+      this.abort(`the ${stalling} stalled inside a PDU`);
+    } else if (!stalling && this.#operations.atSafePoint && quiet >= idle) {
       this.abort('the association was idle too long');
     } else {
       this.#watch.restart();
     }
+  }
+
+  /**
+   * Who keeps a PDU from getting on: who does not take it, wherever the last byte that was read belongs, or else who
+   * does not send the rest of it. undefined: no PDU is under way.
+   */
+  #stallingSide(): Side | undefined {
+    const { client, server } = this.#options;
+    if (server.pending > 0) return 'server';
+    if (client.pending > 0) return 'client';
+    if (this.#toServer.insidePdu) return 'client';
+    return this.#toClient.insidePdu ? 'server' : undefined;
   }
 
   #ended(direction: Direction): 'forward' | 'handled' {
