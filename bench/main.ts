@@ -8,6 +8,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   store: () => import('./store.ts'),
   associate: () => import('./associate.ts'),
   hl7: () => import('./hl7.ts'),
+  choose: () => import('./choose.ts'),
 };
 
 const { names, options } = readOptions(process.argv.slice(2));
