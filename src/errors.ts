@@ -54,12 +54,14 @@ export const ERRORS = {
   GTY_LISTEN: {
     source: 'internal',
     retryable: false,
-    advice: 'The address cannot be listened on: is another program using the port, or is a privilege missing?',
+    advice:
+      'The address cannot be listened on: is another program using the port, or is a privilege missing?',
   },
   GTY_PROTOCOL: {
     source: 'client',
     retryable: false,
-    advice: 'A peer sent bytes that its protocol does not allow: the log line names the rule that was broken.',
+    advice:
+      'A peer sent bytes that its protocol does not allow: the log line names the rule that was broken.',
   },
 } as const satisfies Record<string, ErrorKind>;
 
