@@ -29,6 +29,8 @@ export interface PduCollector {
   push(bytes: Buffer): Collected | undefined;
   /** Nothing of a next PDU has arrived. */
   readonly atBoundary: boolean;
+  /** What has arrived of a PDU that is not whole yet: a view, valid until the next push. */
+  readonly partial: Buffer;
 }
 
 /** What may come before an association is established. P-DATA-TF is unexpected there. */
@@ -60,6 +62,10 @@ class Collector implements PduCollector {
 
   get atBoundary(): boolean {
     return this.#collected.length === 0;
+  }
+
+  get partial(): Buffer {
+    return this.#collected.view();
   }
 
   push(bytes: Buffer): Collected | undefined {

@@ -240,12 +240,12 @@ export class Association implements ChannelHandler, SearchListener {
     this.record.acceptedContexts = accept.presentationContexts.filter(({ result }) => result === 0).length;
     const ac = target.ae === undefined ? accept.bytes : restoreAes(accept.bytes, this.record.request!.bytes);
     client.write(ac);
-    const behind = rest.length > 0 ? Buffer.from(rest) : undefined;
-    if (behind) client.write(behind);
+    // Each side may have begun to say more: the server behind its accept, the client with an A-ABORT.
+    const early = { toServer: Buffer.from(this.#collector.partial), toClient: Buffer.from(rest) };
     const { timeouts, deadlines, now } = this.#host;
     const over = () => this.#over();
-    const options = { client, server, target, record: this.record, timeouts, deadlines, now, over };
-    this.#conversation = new Conversation(options, behind);
+    const options = { client, server, target, record: this.record, timeouts, deadlines, now, early, over };
+    this.#conversation = new Conversation(options);
   }
 
   // Endings without a conversation.

@@ -34,6 +34,8 @@ export interface ConversationOptions {
   readonly timeouts: ConversationTimeouts;
   readonly deadlines: Deadlines;
   readonly now: () => number;
+  /** Bytes that came before this began; they are passed on first, and not changed any more. */
+  readonly early: { readonly toServer: Buffer; readonly toClient: Buffer };
   /** Both connections are gone. */
   readonly over: () => void;
 }
@@ -64,8 +66,7 @@ export class Conversation {
   #asked = 0;
   #bytesInFlight = 0;
 
-  /** `rest`: what the server sent right behind its A-ASSOCIATE-AC; the caller has written it to the client. */
-  constructor(options: ConversationOptions, rest: Buffer | undefined) {
+  constructor(options: ConversationOptions) {
     this.#options = options;
     const { client, server, deadlines, timeouts } = options;
     const load = options.target.load;
@@ -83,11 +84,13 @@ export class Conversation {
     });
     this.#toServer = createPduFollower(this.#sink('toServer'));
     this.#toClient = createPduFollower(this.#sink('toClient'));
-    if (rest) this.#toClient.push(rest);
+    this.#toServer.push(options.early.toServer);
+    this.#toClient.push(options.early.toClient);
     this.#lastMoved = options.now();
     const watchEvery = Math.max(50, Math.min(timeouts.stall, timeouts.idle) / 4);
     this.#watch = deadlines.after(watchEvery, () => this.#look());
     this.#splice = splice(client, server, {
+      ...options.early,
       tap: (bytes, direction) => this.#tap(bytes, direction),
       ended: (direction) => this.#ended(direction),
       closed: (side, error) => this.#closed(side, error),

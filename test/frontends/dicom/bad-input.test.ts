@@ -1,5 +1,6 @@
 /** The "Bad input" of the DICOM front-end: each kind gets the named answer, and nothing reaches a server. */
 import { expect, test } from 'vitest';
+import { untilConnections } from '../../peers/admin-api.ts';
 import {
   accepting,
   closing,
@@ -11,6 +12,7 @@ import {
 } from '../../peers/dicom-scp.ts';
 import { associate, echoOnce, requestAssociation } from '../../peers/dicom-scu.ts';
 import {
+  abort,
   associateRequest,
   CT_IMAGE_STORAGE,
   PDU_TYPE,
@@ -253,6 +255,24 @@ test('client lost before a server answered: the server is told', async () => {
   expect(await associations.find(() => true)).toMatchObject({ end: 'abort', code: '0/0' });
   gate.open();
   await server.associations.find(({ end }) => end === 'abort');
+});
+
+test('a PDU of the client that came in part before the server accepted: not a byte of it is lost', async () => {
+  const gate = createGate();
+  const server = await scp(accepting({ holdAccept: gate.opened }));
+  const balancer = await balance([server], { dicom: 'timeouts: { connect: 20s, accept: 20s }', admin: true });
+  const client = await requestAssociation(balancer.vip);
+  await server.associations.find(({ parsed }) => parsed !== undefined);
+  const words = abort(0, 0);
+  await client.write(words.subarray(0, 3));
+  const sent = client.request.length + 3;
+  await untilConnections(balancer, (all) => all.some(({ bytes }) => bytes.toServer === sent));
+  gate.open();
+  await client.receiveAnswer();
+  await client.write(words.subarray(3));
+  client.connection.end();
+  await server.associations.find(({ end, abortCode }) => end === 'abort' && abortCode === '0/0');
+  expect(await balancer.associations.find(() => true)).toMatchObject({ end: 'abort', code: '0/0' });
 });
 
 test('release collision: both requests and both responses pass in order', async () => {
