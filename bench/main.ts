@@ -7,6 +7,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   association: () => import('./association.ts'),
   store: () => import('./store.ts'),
   associate: () => import('./associate.ts'),
+  idle: () => import('./idle.ts'),
   hl7: () => import('./hl7.ts'),
   choose: () => import('./choose.ts'),
 };
