@@ -10,6 +10,7 @@ import { notice } from './observe/events.ts';
 import { createKeyedHash, type KeyedHash } from './observe/privacy.ts';
 import type { Endpoint } from './relay/channel.ts';
 import { createDeadlines, type Deadlines } from './relay/deadlines.ts';
+import { resetDismissed } from './relay/dismiss.ts';
 import { createReports } from './report.ts';
 
 export interface Balancer {
@@ -53,6 +54,7 @@ export async function startBalancer(
     await Promise.all(all.map((frontEnd) => frontEnd.close()));
     checks.close();
     await admin?.close();
+    resetDismissed(deadlines);
     deadlines.close();
   }
 

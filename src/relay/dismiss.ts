@@ -6,6 +6,9 @@
 import type { Channel } from './channel.ts';
 import type { Deadlines } from './deadlines.ts';
 
+/** Who is being sent away, by the clock that limits it. */
+const leaving = new WeakMap<Deadlines, Set<Channel>>();
+
 export function dismiss(
   channel: Channel,
   deadlines: Deadlines,
@@ -17,16 +20,24 @@ export function dismiss(
     whenGone?.();
     return;
   }
+  const guests = leaving.get(deadlines) ?? new Set();
+  leaving.set(deadlines, guests.add(channel));
   const deadline = deadlines.after(ms, () => channel.reset());
   channel.handler = {
     read() {},
     ended() {},
     closed() {
       deadline.cancel();
+      guests.delete(channel);
       whenGone?.();
     },
   };
   if (lastWords) channel.write(lastWords);
   channel.end();
   channel.resume();
+}
+
+/** Resets whoever has not left yet, before `deadlines` are closed: nobody would limit their stay any more. */
+export function resetDismissed(deadlines: Deadlines): void {
+  for (const channel of leaving.get(deadlines) ?? []) channel.reset();
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { accepting, startScp } from '../peers/dicom-scp.ts';
-import { associate } from '../peers/dicom-scu.ts';
+import { associate, requestAssociation } from '../peers/dicom-scu.ts';
 import { TestListener } from '../peers/test-connection.ts';
 import { FIXTURES, type RunningCli, runCli, runHere, startCli } from './run-cli.ts';
 
@@ -61,6 +61,17 @@ describe('gantry run', () => {
     expect((await running!.ended).code).toBe(0);
     association.connection.reset();
     await scp.stop();
+  });
+
+  it('SIGTERM ends it, though a client that was turned away keeps its connection open', async () => {
+    const ready = await start(configuration('127.0.0.1:9'));
+    const port = Number(/:(\d+)$/.exec(ready.vips)?.[1]);
+    const association = await requestAssociation({ host: '127.0.0.1', port });
+    await association.receiveAnswer();
+    expect(association.code).toBe('2/3/1');
+    running!.process.kill('SIGTERM');
+    expect((await running!.ended).code).toBe(0);
+    association.connection.end();
   });
 
   it('SIGHUP says that reload is not built yet, and changes nothing', async () => {
