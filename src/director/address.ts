@@ -6,16 +6,22 @@ function bytesOf(text: string): readonly number[] | undefined {
   return ipaddr.isValid(text) ? ipaddr.process(text).toByteArray() : undefined;
 }
 
-function haveSamePrefix(one: readonly number[], other: readonly number[], bits: number): boolean {
-  const whole = bits >> 3;
-  for (let index = 0; index < whole; index++) if (one[index] !== other[index]) return false;
-  const rest = bits & 7;
-  return rest === 0 || (one[whole]! ^ other[whole]!) >> (8 - rest) === 0;
+/** Bytes as words of 32 bits, so that an IPv4 address is one number. */
+function wordsOf(bytes: readonly number[]): readonly number[] {
+  const words = new Array<number>(bytes.length / 4).fill(0);
+  bytes.forEach((byte, index) => {
+    words[index >> 2] = (words[index >> 2]! << 8) | byte;
+  });
+  return words;
+}
+
+/** `bytes` with all but the first `bits` bits cleared. */
+function masked(bytes: readonly number[], bits: number): readonly number[] {
+  return bytes.map((byte, index) => byte & (0xff00 >> Math.min(Math.max(bits - index * 8, 0), 8)));
 }
 
 /**
  * A test for addresses that lie in `network`: `10.1.0.0/16`, `fd00::/8`, or one address. Throws when that is neither.
- * The last address is remembered, since many rules look at one client.
  */
 export function compileNetwork(network: string): (address: string) => boolean {
   const [base = '', prefix] = network.split('/');
@@ -24,21 +30,29 @@ export function compileNetwork(network: string): (address: string) => boolean {
   const mapped = bytes.length === 4 && base.includes(':') ? 96 : 0;
   const bits = prefix === undefined ? bytes.length * 8 : Number(prefix) - mapped;
   if (!(bits >= 0 && bits <= bytes.length * 8)) throw new Error(`"${network}" has an impossible prefix`);
+  const mask = wordsOf(masked(new Array<number>(bytes.length).fill(255), bits));
+  const wanted = wordsOf(masked(bytes, bits));
   return (address) => {
-    const wanted = parsed(address);
-    return wanted?.length === bytes.length && haveSamePrefix(wanted, bytes, bits);
+    const words = parsed(address);
+    if (words?.length !== wanted.length) return false;
+    for (let index = 0; index < wanted.length; index++) {
+      if ((words[index]! & mask[index]!) !== wanted[index]) return false;
+    }
+    return true;
   };
 }
 
 let lastText = '';
-let lastBytes: readonly number[] | undefined;
+let lastWords: readonly number[] | undefined;
 
+/** The words of an address. The last one is remembered, since many rules look at one client. */
 function parsed(address: string): readonly number[] | undefined {
   if (address !== lastText) {
-    lastBytes = bytesOf(address);
+    const bytes = bytesOf(address);
+    lastWords = bytes && wordsOf(bytes);
     lastText = address;
   }
-  return lastBytes;
+  return lastWords;
 }
 
 /** IPv6 clients that share this many bits are on one subnet. */
@@ -50,14 +64,10 @@ const SUBNET_BITS = 64;
  */
 export function sourceOf(address: string, netmask: number | undefined): string {
   if (netmask === undefined && !address.includes(':')) return address;
-  const bytes = parsed(address);
+  const bytes = bytesOf(address);
   if (!bytes) return address;
   const length = bytes.length * 8;
   const bits = netmask === undefined || (length === 32 && netmask > 32) ? length : netmask;
-  return masked(bytes, length === 128 && bits <= 32 ? SUBNET_BITS : bits);
-}
-
-function masked(bytes: readonly number[], bits: number): string {
-  const kept = bytes.map((byte, index) => byte & (0xff00 >> Math.min(Math.max(bits - index * 8, 0), 8)));
-  return ipaddr.fromByteArray(kept).toString();
+  const kept = masked(bytes, length === 128 && bits <= 32 ? SUBNET_BITS : bits);
+  return ipaddr.fromByteArray([...kept]).toString();
 }

@@ -52,6 +52,7 @@ function compileGlob(glob: string): Test {
   const first = parts[0]!;
   const last = parts.at(-1)!;
   const middle = parts.slice(1, -1).filter((part) => part !== '');
+  if (middle.length === 0 && last === '') return (value) => value.startsWith(first);
   return (value) => {
     if (value.length < first.length + last.length) return false;
     if (!value.startsWith(first) || !value.endsWith(last)) return false;
