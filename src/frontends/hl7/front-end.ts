@@ -4,6 +4,7 @@ import type { Director } from '../../director/director.ts';
 import type { Pool } from '../../pools/pool.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
+import { dial } from '../../relay/dial.ts';
 import { type Listener, listen } from '../../relay/listen.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { Courier } from './courier.ts';
@@ -11,6 +12,7 @@ import type { Delivery } from './delivery.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { InboundConnection, type InboundHost } from './inbound.ts';
 import type { Ambiguity, Hl7Settings } from './settings.ts';
+import { createTurnClock } from './turn-clock.ts';
 
 export interface Hl7FrontEndOptions {
   readonly vip: string;
@@ -58,7 +60,8 @@ class Hl7FrontEnd implements FrontEnd, InboundHost {
   #connections = 0;
 
   constructor(options: Hl7FrontEndOptions) {
-    const { hl7, vip, deadlines, now, connections = {}, onAmbiguousByRule = {} } = options;
+    const { hl7, vip, deadlines, connections = {}, onAmbiguousByRule = {} } = options;
+    const now = createTurnClock(options.now);
     this.#options = options;
     this.vip = vip;
     this.blocks = { startBlock: hl7.startBlock, endBlock: hl7.endBlock };
@@ -79,8 +82,8 @@ class Hl7FrontEnd implements FrontEnd, InboundHost {
         maxFrame: hl7.maxFrame,
         ackMatch: hl7.ackMatch,
         connectTimeout: hl7.timeouts.connect,
+        dial,
         deadlines,
-        queue: this.queue,
         now,
       },
       now,

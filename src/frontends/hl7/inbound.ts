@@ -140,7 +140,8 @@ export class InboundConnection implements ChannelHandler, MllpSink {
       if (bytes) delivery.answer = Buffer.from(bytes);
       return;
     }
-    if (bytes) this.#outbox.add(bytes);
+    // Nothing else is awaited: nothing could be collected.
+    if (bytes) this.#outbox.add(bytes, this.#unanswered === 1);
     this.#advance();
   }
 

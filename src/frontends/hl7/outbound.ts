@@ -16,10 +16,9 @@ import { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
 import type { Channel, ChannelHandler, Endpoint } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
-import { dial } from '../../relay/dial.ts';
+import type { dial } from '../../relay/dial.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 import type { Delivery } from './delivery.ts';
-import type { Flushable, FlushQueue } from './flush-queue.ts';
 
 /** Why no answer will come for a message. */
 export type LossCause = 'closed' | 'timeout' | 'mismatch';
@@ -59,8 +58,8 @@ export interface OutboundOptions {
   readonly maxFrame: number;
   readonly ackMatch: AcknowledgementMatch;
   readonly connectTimeout: number;
+  readonly dial: typeof dial;
   readonly deadlines: Deadlines;
-  readonly queue: FlushQueue;
   readonly now: () => number;
 }
 
@@ -78,7 +77,7 @@ const LINGER_MS = 1000;
 /** One for all: an answer is read while it arrives. */
 const reader = new Message();
 
-export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
+export class OutboundConnection implements ChannelHandler, MllpSink {
   readonly #listener: OutboundListener;
   readonly #options: OutboundOptions;
   readonly #channel: Channel;
@@ -97,7 +96,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   #length = 0;
   /** Used for one message after another. */
   #buffer: Buffer = EMPTY;
-  #written: 'not yet' | 'in part' | 'whole' = 'not yet';
+  #written: 'in part' | 'whole' = 'in part';
   /** Clock time by which the answer must be there. */
   #due = Infinity;
   /** When the timer comes round; Infinity when it stands still. */
@@ -110,7 +109,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
     this.#due = options.now() + options.connectTimeout;
     this.#timerAt = this.#due;
     this.#timer = options.deadlines.after(options.connectTimeout, () => this.#look());
-    this.#channel = dial(remote, this);
+    this.#channel = options.dial(remote, this);
   }
 
   get isConnected(): boolean {
@@ -123,8 +122,8 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   }
 
   /**
-   * Sends the message, once this turn of the event loop has read everything. `content` is the message when `delivery`
-   * has no copy of its own; it is copied. The answer must be there in `ms` milliseconds.
+   * Sends the message, at once: there is one on a connection at a time, so nothing could be collected. `content` is the
+   * message when `delivery` has no copy of its own; it is copied. The answer must be there in `ms` milliseconds.
    */
   send(delivery: Delivery, content: Buffer | undefined, ms: number, now: number): void {
     this.#delivery = delivery;
@@ -141,14 +140,12 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
       this.#frame = this.#buffer;
       this.#length = writeFrame(this.#buffer, 0, content!, this.#options.blocks);
     }
-    this.#written = 'not yet';
     this.#due = now + ms;
     if (this.#due < this.#timerAt) this.#startTimer(ms);
-    this.#options.queue.add(this);
+    this.#write();
   }
 
-  flush(): void {
-    if (!this.#delivery || this.#written !== 'not yet' || this.#gone) return;
+  #write(): void {
     const frame = this.#frame.length === this.#length ? this.#frame : this.#frame.subarray(0, this.#length);
     this.#written = 'in part';
     if (this.#channel.write(frame, this.#taken)) this.#taken();
@@ -172,9 +169,15 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   /** The kernel has all of the message. */
   readonly #taken = (): void => {
     const delivery = this.#delivery;
-    if (!delivery || this.#written !== 'in part') return;
+    if (!delivery || this.#written === 'whole') return;
     this.#written = 'whole';
-    if (!delivery.wantsNoAnswer) return;
+    // Not at once: whoever comes next is served then, and may want no answer either.
+    if (delivery.wantsNoAnswer) setImmediate(this.#notAwaited);
+  };
+
+  readonly #notAwaited = (): void => {
+    const delivery = this.#delivery;
+    if (!delivery?.wantsNoAnswer || this.#written !== 'whole') return;
     this.#release();
     this.#owe(delivery);
     this.#listener.unconfirmed(this, delivery);
