@@ -32,7 +32,9 @@ export async function startBalancer(
   configuration: Configuration,
   { hash = createKeyedHash() }: BalancerOptions = {},
 ): Promise<Balancer> {
-  const now = () => performance.timeOrigin + performance.now();
+  // Read once: the origin is a slow getter, and it does not move.
+  const origin = performance.timeOrigin;
+  const now = () => origin + performance.now();
   const deadlines = createDeadlines();
   const assembly = assemble(configuration, { now, random: Math.random });
   const frontEnds = new Map<string, FrontEnd>();
