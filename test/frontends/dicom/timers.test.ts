@@ -139,8 +139,10 @@ test('the server takes no more bytes: it is the one that stalls', async () => {
   // More than the kernels of all sides hold.
   void client.write(pData(1, 'data', true, Buffer.alloc(64 * 1024 * 1024)));
   expect((await client.waitForEnd()).end).not.toBe('end');
-  const { end, detail } = await balancer.associations.find(() => true);
+  const { end, detail, bytes } = await balancer.associations.find(() => true);
   expect({ end, detail }).toEqual({ end: 'abort', detail: 'the server stalled inside a PDU' });
+  // The client was held back: what was sent is what the kernels took, and one piece.
+  expect(bytes.toServer).toBeLessThan(32 * 1024 * 1024);
   await expectNothingLeft(balancer);
 });
 
@@ -151,7 +153,10 @@ test('the server takes no more bytes, and what it was sent so far ends with a PD
     association.connection.pause();
     association.ended(await association.connection.ending);
   });
-  const balancer = await balance([server], { dicom: 'timeouts: { stall: 300ms, release: 300ms }', admin: true });
+  const balancer = await balance([server], {
+    dicom: 'timeouts: { stall: 300ms, release: 300ms }',
+    admin: true,
+  });
   const client = await associate(balancer.vip, { propose: [CT_IMAGE_STORAGE] });
   const one = pData(1, 'data', false, Buffer.alloc(256 * 1024));
   // A PDU is sent when the one before was read whole, so that the balancer never has a part of one.
