@@ -71,6 +71,20 @@ describeWith(['dcmtk'], 'one of two servers', () => {
   );
 });
 
+describeWith(['dcmtk'], 'a server that aborts', () => {
+  test.for(['--abort-after', '--abort-during'])(
+    'storescp %s: the sender hears the abort, and the balancer has nothing left of it',
+    async (option) => {
+      const server = stopLater(await startStorescp(pathOf('a'), { args: [option] }));
+      const { vip, associations } = await startVip([{ name: 'a', endpoint: server.endpoint }]);
+      const [instance] = writeInstances(pathOf('files'), 1, 512);
+      const run = await storescu(vip, [instance!.path], { args: ['-R', '-v'] });
+      expect(run.output).toContain('Peer Aborted Association');
+      expect(await associations.find(() => true)).toMatchObject({ end: 'abort', operations: {} });
+    },
+  );
+});
+
 function count(associations: readonly AssociationEvent[], name: string): number {
   return associations.filter(({ server }) => server === name).length;
 }
