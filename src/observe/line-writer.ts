@@ -1,5 +1,5 @@
 /**
- * Writes lines to a file descriptor without waiting for it: 4 KiB and more at once, what is less within 100 ms. A
+ * Writes lines to a file descriptor without waiting for it: 64 KiB and more at once, what is less within 100 ms. A
  * reader that is slow costs memory up to a cap and then lines; a reader that is gone costs nothing.
  */
 import { write, writeSync } from 'node:fs';
@@ -13,7 +13,7 @@ export interface LineWriter {
   flushSync(): void;
 }
 
-const ENOUGH = 4096;
+const ENOUGH = 65_536;
 const CAP = 16 * 1024 * 1024;
 const FLUSH_AFTER_MS = 100;
 const RETRY_AFTER_MS = 20;

@@ -9,6 +9,7 @@ import {
   type ServerEvent,
 } from './events.ts';
 import { createLineWriter } from './line-writer.ts';
+import { messageLine } from './message-line.ts';
 import { type KeyedHash, withoutUids } from './privacy.ts';
 
 export interface LogOptions {
@@ -44,7 +45,7 @@ export function startLog({ level, hashUids, hash, descriptor = 1 }: LogOptions):
     logger.info({ ...event, reason: sentence(event.reason), detail: sentence(event.detail) }, 'association');
   };
   const message = (event: MessageEvent) => {
-    logger.info({ ...event, reason: sentence(event.reason), detail: sentence(event.detail) }, 'message');
+    writer.write(messageLine(event, sentence(event.reason), sentence(event.detail)));
   };
   const server = (event: ServerEvent) => {
     logger[event.state === 'down' ? 'warn' : 'info'](event, 'server');
