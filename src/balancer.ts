@@ -1,4 +1,5 @@
 /** Wires every room together: the only file that knows them all. */
+import { fieldPath } from '../protocols/hl7/field-path.ts';
 import { createAdmin } from './admin/admin.ts';
 import { type Assembly, assemble, poolsOf } from './assemble.ts';
 import { startChecks } from './checks.ts';
@@ -115,7 +116,7 @@ function hl7Options(vip: Hl7Vip, assembly: Assembly, deadlines: Deadlines, now: 
   );
   return {
     ...common(vip, assembly),
-    hl7: vip.hl7,
+    hl7: { ...vip.hl7, accession: vip.hl7.accession.map(fieldPath) },
     onAmbiguousByRule: Object.fromEntries(ofRules),
     connections: assembly.hl7Connections,
     deadlines,

@@ -25,6 +25,8 @@ export interface Acknowledgement {
 }
 
 const MSA = segmentCode('MSA');
+const SFT = segmentCode('SFT');
+const UAC = segmentCode('UAC');
 
 /** Reads an answer; undefined when it is none: not HL7, or without MSA. Keeps nothing of `bytes`. */
 export function readAcknowledgement(bytes: Buffer): Acknowledgement | undefined {
@@ -40,6 +42,16 @@ export function acknowledgementIn(message: Message): Acknowledgement | undefined
     code: CODES.find((code) => code === written),
     controlId: message.fieldLatin1(at, 2).trim(),
   };
+}
+
+/** Is the message itself an answer? MSA follows MSH, behind SFT and UAC (HL7 v2.5.1 2.14.1). */
+export function isAcknowledgement(message: Message): boolean {
+  if (message.problem !== undefined || message.batch) return false;
+  let at = message.nextSegment(message.firstSegment);
+  while (at >= 0 && (message.segmentCode(at) === SFT || message.segmentCode(at) === UAC)) {
+    at = message.nextSegment(at);
+  }
+  return (at >= 0 && message.segmentCode(at) === MSA) || message.header(9, 1) === 'ACK';
 }
 
 /** AA or CA. */

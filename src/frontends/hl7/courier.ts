@@ -14,13 +14,13 @@ import {
   type Answer,
   acknowledgementMode,
   buildAcknowledgement,
+  isAcknowledgement,
   isSent,
 } from '../../../protocols/hl7/acknowledgement.ts';
 import { Message } from '../../../protocols/hl7/cursor.ts';
 import { messageFacts } from '../../../protocols/hl7/facts.ts';
 import { orderingOf } from '../../../protocols/hl7/patient.ts';
-import { segmentCode } from '../../../protocols/hl7/segments.ts';
-import type { ChooseOptions, Director } from '../../director/director.ts';
+import type { Choice, ChooseOptions, Director } from '../../director/director.ts';
 import { notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
 import { Delivery, type Outcome } from './delivery.ts';
@@ -29,7 +29,8 @@ import { Lanes, WHOLE_VIP } from './lanes.ts';
 import type { Loss, OutboundOptions } from './outbound.ts';
 import { overlong, rejectionCode, undeliverable, unreadable, unroutable } from './refusal.ts';
 import { type Ambiguity, ackTimeoutOf, type Hl7Settings, senderTimeoutOf } from './settings.ts';
-import { Target, type TargetListener } from './target.ts';
+import type { Target, TargetListener } from './target.ts';
+import { Targets } from './targets.ts';
 
 export interface CourierOptions {
   readonly vip: string;
@@ -52,16 +53,12 @@ const CHOOSE: ChooseOptions = { ignoreRoom: true };
 /** An answer that does not fit its message is believed to be a mistake once. */
 const MOST_MISMATCHES = 1;
 
-const MSA = segmentCode('MSA');
-const SFT = segmentCode('SFT');
-const UAC = segmentCode('UAC');
-
 export class Courier implements TargetListener {
   readonly vip: string;
   readonly totals = { messages: 0, delivered: 0, unconfirmed: 0, rejected: 0, unavailable: 0, failed: 0 };
   readonly #options: CourierOptions;
   readonly #lanes = new Lanes<Target>();
-  readonly #targets = new Map<Server, Map<number, Target>>();
+  readonly #targets: Targets;
   /** Messages whose servers are all full. */
   readonly #roomless = new Set<Delivery>();
   /** One for all: a message is read while it arrives, or when its turn comes. */
@@ -71,6 +68,7 @@ export class Courier implements TargetListener {
   constructor(options: CourierOptions) {
     this.#options = options;
     this.vip = options.vip;
+    this.#targets = new Targets(this, options.connections, options.outbound);
   }
 
   /** Messages that are not decided. */
@@ -138,8 +136,7 @@ export class Courier implements TargetListener {
 
   /** A server's state or room changed. */
   serverChanged(server: Server): void {
-    const targets = this.#targets.get(server);
-    if (targets) for (const target of targets.values()) target.tidy();
+    this.#targets.tidy(server);
     if (this.#roomless.size === 0) return;
     const waiting = [...this.#roomless];
     this.#roomless.clear();
@@ -148,8 +145,7 @@ export class Courier implements TargetListener {
 
   /** Ends every connection to a server. */
   close(): void {
-    for (const targets of this.#targets.values()) for (const target of targets.values()) target.close();
-    this.#targets.clear();
+    this.#targets.close();
   }
 
   // What targets tell.
@@ -232,7 +228,7 @@ export class Courier implements TargetListener {
   /** Takes a message into its sender's row. Undefined for an answer, which is never answered. */
   #admit(sender: InboundConnection, message: Message): Delivery | undefined {
     const { settings, now } = this.#options;
-    if (isAnswer(message)) {
+    if (isAcknowledgement(message)) {
       notice('warn', 'a sender sent an acknowledgement; it was dropped', {
         vip: this.vip,
         client: sender.client,
@@ -249,9 +245,9 @@ export class Courier implements TargetListener {
 
   /** Puts the message in order. True: it may go at once. */
   #enterLanes(delivery: Delivery, message: Message): boolean {
-    const { order } = this.#options.settings;
+    const { order, patient } = this.#options.settings;
     if (order === 'patient') {
-      const { keys, wholeVip } = orderingOf(message);
+      const { keys, wholeVip } = orderingOf(message, patient);
       delivery.keys = wholeVip ? WHOLE_VIP : keys.length === 1 ? keys[0]! : keys;
     } else if (order === 'sender') {
       delivery.keys = `${delivery.application}^${delivery.facility}`;
@@ -262,7 +258,7 @@ export class Courier implements TargetListener {
   /** `message` is the delivery's; `content` too, when it has no copy of its own. */
   #dispatch(delivery: Delivery, message: Message, content: Buffer | undefined): void {
     delivery.went = true;
-    const choice = this.#options.director.choose(messageFacts(message, delivery.sender.facts), CHOOSE);
+    const choice = this.#choose(message, delivery.sender);
     delivery.choice = choice;
     if (choice.reject !== undefined) {
       delivery.detail = choice.reject === 'no-route' ? 'no rule takes it' : `rejected: ${choice.reject}`;
@@ -279,6 +275,11 @@ export class Courier implements TargetListener {
     this.#next(delivery, content);
   }
 
+  #choose(message: Message, sender: InboundConnection): Choice {
+    const { director, settings } = this.#options;
+    return director.choose(messageFacts(message, sender.facts, settings), CHOOSE);
+  }
+
   /** Tries one candidate after the other. */
   #next(delivery: Delivery, content: Buffer | undefined): void {
     const choice = delivery.choice!;
@@ -289,7 +290,7 @@ export class Courier implements TargetListener {
     }
     let full = false;
     for (let candidate = choice.next(); candidate; candidate = choice.next()) {
-      const target = this.#targetOf(candidate.server, delivery.sender.port);
+      const target = this.#targets.of(candidate.server, delivery.sender.port);
       // It was asked a moment ago, because messages of the same patient had gone there.
       if (target === failed) continue;
       delivery.reason = candidate.reason;
@@ -310,22 +311,6 @@ export class Courier implements TargetListener {
     if (delivery.lane) delivery.lane.place = target;
     if (delivery.moreLanes) for (const lane of delivery.moreLanes) lane.place = target;
     return target.offer(delivery, content);
-  }
-
-  #targetOf(server: Server, portOfSender: number): Target {
-    const port = server.port ?? portOfSender;
-    let targets = this.#targets.get(server);
-    if (!targets) {
-      targets = new Map();
-      this.#targets.set(server, targets);
-    }
-    let target = targets.get(port);
-    if (!target) {
-      const { connections, outbound } = this.#options;
-      target = new Target(server, { host: server.host, port }, connections(server.pool), this, outbound);
-      targets.set(port, target);
-    }
-    return target;
   }
 
   #onAmbiguous(delivery: Delivery): Ambiguity {
@@ -395,14 +380,4 @@ export class Courier implements TargetListener {
     delivery.sender.promiseEnded();
     return true;
   }
-}
-
-/** Is it an answer itself? MSA follows MSH, behind SFT and UAC (HL7 v2.5.1 2.14.1). */
-function isAnswer(message: Message): boolean {
-  if (message.problem !== undefined || message.batch) return false;
-  let at = message.nextSegment(message.firstSegment);
-  while (at >= 0 && (message.segmentCode(at) === SFT || message.segmentCode(at) === UAC)) {
-    at = message.nextSegment(at);
-  }
-  return (at >= 0 && message.segmentCode(at) === MSA) || message.header(9, 1) === 'ACK';
 }

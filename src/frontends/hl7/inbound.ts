@@ -15,6 +15,7 @@ import type { ConnectionView } from '../front-end.ts';
 import type { Delivery } from './delivery.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import { Outbox } from './outbox.ts';
+import { Row } from './row.ts';
 
 /** What a sender's connection asks of its front-end. */
 export interface InboundHost {
@@ -58,11 +59,8 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   readonly #channel: Channel;
   readonly #decoder: MllpDecoder;
   readonly #outbox: Outbox;
-  /** Not answered, in the order in which they came; linked by `next`. */
-  #first: Delivery | undefined;
-  #last: Delivery | undefined;
-  #unanswered = 0;
-  #unansweredBytes = 0;
+  /** Not answered. */
+  readonly #row = new Row();
   #latest: Delivery | undefined;
   #messages = 0;
   /** Answers of applications that were promised by CA. */
@@ -123,25 +121,21 @@ export class InboundConnection implements ChannelHandler, MllpSink {
 
   /** Takes its place among the messages that are answered in order. */
   enlist(delivery: Delivery): void {
-    if (this.#last) this.#last.next = delivery;
-    else this.#first = delivery;
-    this.#last = delivery;
+    this.#row.add(delivery);
     this.#latest = delivery;
     this.#messages++;
-    this.#unanswered++;
-    this.#unansweredBytes += delivery.length;
     if (delivery.expires < this.#expiryAt) this.#watchExpiry(delivery.expires);
   }
 
   /** The answer to a message that is finished: `bytes`, valid during the call, or none. */
   answer(delivery: Delivery, bytes: Buffer | undefined): void {
     if (this.#left) return;
-    if (delivery !== this.#first) {
+    if (delivery !== this.#row.first) {
       if (bytes) delivery.answer = Buffer.from(bytes);
       return;
     }
     // Nothing else is awaited: nothing could be collected.
-    if (bytes) this.#outbox.add(bytes, this.#unanswered === 1);
+    if (bytes) this.#outbox.add(bytes, this.#row.length === 1);
     this.#advance();
   }
 
@@ -173,7 +167,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
     for (let behind = delivery.next; behind; behind = behind.next) {
       if (!behind.finished && !behind.connection) this.#host.abandon(behind, why);
     }
-    if (delivery === this.#first) this.#leave();
+    if (delivery === this.#row.first) this.#leave();
     else this.#regulate();
   }
 
@@ -210,7 +204,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
 
   frame(content: Buffer): void {
     // After a message that could not be delivered, those behind it would overtake it.
-    if (this.#left || (this.#draining && this.#hangsUp())) return;
+    if (this.#left || (this.#draining && this.#row.hangsUp)) return;
     this.#host.receive(this, content);
   }
 
@@ -245,31 +239,14 @@ export class InboundConnection implements ChannelHandler, MllpSink {
     }
   }
 
-  #hangsUp(): boolean {
-    for (let one = this.#first; one; one = one.next) if (one.hangUp) return true;
-    return false;
-  }
-
   /** The first is answered; and so, by now, may be those behind it. */
   #advance(): void {
-    let first = this.#first!;
-    for (;;) {
-      this.#unanswered--;
-      this.#unansweredBytes -= first.length;
-      const { next } = first;
-      first.next = undefined;
-      this.#first = next;
-      if (!next) {
-        this.#last = undefined;
-        break;
-      }
-      if (!next.finished) break;
+    for (let next = this.#row.advance(); next?.finished; next = this.#row.advance()) {
       if (next.hangUp) {
         this.#leave();
         return;
       }
       if (next.answer) this.#outbox.add(next.answer);
-      first = next;
     }
     if (this.#paused) this.#regulate();
     if (this.#ended || this.#draining) this.#leaveWhenDone();
@@ -279,8 +256,8 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   #regulate(): void {
     if (this.#left || this.#ended) return;
     const full =
-      this.#unanswered >= MOST_MESSAGES ||
-      this.#unansweredBytes >= MOST_BYTES ||
+      this.#row.length >= MOST_MESSAGES ||
+      this.#row.bytes >= MOST_BYTES ||
       this.#outbox.pending >= MOST_UNREAD ||
       (this.#draining && !this.#decoder.inFrame);
     if (full === this.#paused) return;
@@ -290,7 +267,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   }
 
   #leaveWhenDone(): void {
-    if (this.#left || this.#first) {
+    if (this.#left || this.#row.first) {
       if (this.#draining) this.#regulate();
       return;
     }
@@ -322,7 +299,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   }
 
   #silent(): void {
-    if (this.#unanswered > 0 && !this.#decoder.inFrame) {
+    if (this.#row.first && !this.#decoder.inFrame) {
       this.#watchSilence();
       return;
     }
@@ -345,16 +322,9 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   /** Runs while there are messages; not stopped and started for each. */
   #lookForExpired(): void {
     this.#expiryAt = Infinity;
-    const now = this.#host.now();
-    const expired: Delivery[] = [];
-    let earliest = Infinity;
-    for (let one = this.#first; one; one = one.next) {
-      if (one.finished) continue;
-      if (one.expires <= now) expired.push(one);
-      else earliest = Math.min(earliest, one.expires);
-    }
-    if (earliest < Infinity) this.#watchExpiry(earliest);
-    for (const one of expired) if (!one.finished) this.#host.expire(one);
+    const { over, next } = this.#row.expired(this.#host.now());
+    if (next < Infinity) this.#watchExpiry(next);
+    for (const one of over) if (!one.finished) this.#host.expire(one);
   }
 
   /** Sends what is answered, then closes; who comes later is not heard. */
@@ -374,14 +344,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
       this.#expiry?.cancel();
       this.#silence?.cancel();
       this.#endBlock?.cancel();
-      for (let one = this.#first; one; ) {
-        const { next } = one;
-        one.next = undefined;
-        if (!one.finished) this.#host.abandon(one, why);
-        one = next;
-      }
-      this.#first = undefined;
-      this.#last = undefined;
+      for (const one of this.#row.clear()) if (!one.finished) this.#host.abandon(one, why);
     }
     if (!this.#channel.open) this.#over();
   }

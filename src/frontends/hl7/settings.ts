@@ -1,11 +1,17 @@
 /** How one HL7 VIP behaves: `vips.NAME.hl7` of the configuration, with every default filled in. */
 import type { AcknowledgementCode, AcknowledgementMatch } from '../../../protocols/hl7/acknowledgement.ts';
+import type { FieldPath } from '../../../protocols/hl7/field-path.ts';
+import type { PatientRule } from '../../../protocols/hl7/patient.ts';
 
 /** What is done with a message that was sent whole and not answered: it may have arrived. */
 export type Ambiguity = 'hold' | 'any' | 'fail';
 
 export interface Hl7Settings {
   readonly order: 'patient' | 'sender' | 'none';
+  /** Which repetition of PID-3 names the patient; undefined: the first of type MR or PI, else the first. */
+  readonly patient?: PatientRule;
+  /** Where the accession number is, the first that has a value; undefined: IPC-1, OBR-18, OBR-3.1. */
+  readonly accession?: readonly FieldPath[];
   /** Milliseconds for everything that happens to one message, by sending application (MSH-3). */
   readonly senderTimeout: {
     readonly default: number;
