@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { LARGE_BUFFER, SMALL_BUFFER } from '../../src/relay/read-buffers.ts';
+import { BURST } from '../../src/relay/tcp-channel.ts';
 import {
   channelServer,
   dialled,
@@ -300,6 +301,31 @@ describe('the buffers of a direct channel', () => {
       await witness.received(before + 4);
     }
     expect(sizes.at(-1)).toBe(SMALL_BUFFER);
+  });
+
+  it('take so many bytes in one turn of the event loop and no more, however many wait', async () => {
+    const server = await channelServer('direct');
+    const client = await plainClient(server.endpoint);
+    const { channel, witness } = await server.next();
+    channel.pause();
+    const sent = pattern(16 * 1024 * 1024);
+    client.end(sent);
+    let thisTurn = 0;
+    let most = 0;
+    witness.seen = (bytes) => {
+      if (thisTurn === 0) {
+        setImmediate(() => {
+          thisTurn = 0;
+        });
+      }
+      thisTurn += bytes.length;
+      most = Math.max(most, thisTurn);
+    };
+    for (let n = 0; n < 100; n += 1) await new Promise((resolve) => setImmediate(resolve));
+    channel.resume();
+    await witness.whenEnded;
+    expect(most).toBeLessThan(BURST + LARGE_BUFFER);
+    expect(sha256(Buffer.concat(witness.chunks))).toBe(sha256(sent));
   });
 
   it('are not read into while the write of another channel still reads from them, whoever resumes', async () => {
