@@ -1,11 +1,11 @@
 /** A series of invented instances from DCMTK's two senders, through one VIP, to two storescp. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Explanation } from '../../src/director/director.ts';
+import { runHere } from '../cli/run-cli.ts';
 import { type DcmtkServer, dcmsend, startStorescp, storescu } from '../peers/dcmtk.ts';
 import { type InstanceFile, listDataSets, listed, MODALITIES, writeInstances } from '../peers/dicom-files.ts';
-import { describeWith, runProgram } from '../peers/processes.ts';
+import { describeWith } from '../peers/processes.ts';
 import { startTestBalancer } from '../peers/start-balancer.ts';
 import { pathOf, stopLater } from './dicom-setup.ts';
 
@@ -17,8 +17,6 @@ interface Sending {
   /** Facts for `gantry explain`. */
   readonly facts: readonly string[];
 }
-
-const GANTRY = join(import.meta.dirname, '..', '..', 'bin', 'gantry.js');
 
 describeWith(['dcmtk'], 'two storescp and a DICOM VIP', () => {
   test('400 generated instances of four modalities from storescu -R and dcmsend arrive once each, data sets identical, routed as explain says', async () => {
@@ -118,8 +116,8 @@ vips:
 }
 
 async function explain(file: string, facts: readonly string[]): Promise<Explanation> {
-  const words = [GANTRY, 'explain', '-c', file, '--vip', 'ARCHIVE', '--json', ...facts];
-  const { code, output } = await runProgram(process.execPath, words);
-  expect(code, output).toBe(0);
-  return JSON.parse(output) as Explanation;
+  const words = ['explain', '-c', file, '--vip', 'ARCHIVE', '--json', ...facts];
+  const { code, stdout, stderr } = await runHere(words);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout) as Explanation;
 }

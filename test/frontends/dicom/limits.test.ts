@@ -124,6 +124,28 @@ test.for([
   await expectNothingLeft(balancer);
 });
 
+test('a server that comes up gets who waits', async () => {
+  const servers = [await scp(), await scp()];
+  await servers[1]!.stop();
+  const [full, down] = servers.map(({ endpoint }) => `address: "${endpoint}"`);
+  const balancer = await balance([`maxConnections: 1, ${full}`, down!], {
+    pool: 'balance: first\nhealth: { check: connect, interval: 100ms, rise: 1, fall: 1 }',
+    dicom: LONG,
+    admin: true,
+  });
+  await balancer.servers.find(({ server, state }) => server === 's2' && state === 'down');
+  const first = await associate(balancer.vip);
+  const waiting = await queue(balancer, 'CT1');
+  await servers[1]!.restart();
+  await waiting.receiveAnswer();
+  expect(waiting.outcome).toBe('accepted');
+  expect(servers.map(({ associations }) => associations.items.filter(({ accept }) => accept).length)).toEqual(
+    [1, 1],
+  );
+  await waiting.release();
+  await first.release();
+});
+
 test('who cannot use what got free keeps its place and holds nobody up', async () => {
   const balancer = await balance([await scp()], {
     vip: 'pool: P\nlimits: { associations: 2, perCalling: 1 }',
