@@ -31,8 +31,8 @@ function everySendersMessages(): Outgoing[][] {
 }
 
 /** Half of the senders wait for each answer, half have eight messages on their way. */
-function sendEverything(gantry: GantryProcess, all: readonly Outgoing[][]): Promise<void[]> {
-  return Promise.all(
+async function sendEverything(gantry: GantryProcess, all: readonly Outgoing[][]): Promise<void> {
+  await Promise.all(
     all.map((messages, sender) => sendAll(gantry.address, messages, sender % 2 === 0 ? 1 : 8)),
   );
 }
