@@ -3,12 +3,11 @@
  * rejection, and the few messages of an echo check. Everything else is followed, not collected (pdu-follower.ts).
  */
 import { GrowingBuffer } from '../bytes/growing-buffer.ts';
-import { ASSOCIATE_LENGTH_CAP, isPduType, PDU, PDU_HEADER_LENGTH, pduName } from './pdu.ts';
+import { ASSOCIATE_LENGTH_CAP, isPduType, PDU, PDU_HEADER_LENGTH, type PduType, pduName } from './pdu.ts';
 import { ABORT_REASON, invalid, PduFault } from './pdu-fault.ts';
 
 export interface Collected {
-  /** One of `PDU`. */
-  readonly type: number;
+  readonly type: PduType;
   /** The whole PDU, header included: a copy, owned by the receiver. */
   readonly pdu: Buffer;
   /** What followed in the same chunk: a view, valid as long as the chunk. Push it again for the next PDU. */
@@ -90,7 +89,7 @@ class Collector implements PduCollector {
     collected.append(bytes, at, end);
     if (collected.length < this.#total) return undefined;
     const pdu = collected.take();
-    return { type: pdu[0]!, pdu, rest: bytes.subarray(end) };
+    return { type: pdu[0] as PduType, pdu, rest: bytes.subarray(end) };
   }
 
   #checkType(type: number): void {
@@ -116,5 +115,9 @@ class Collector implements PduCollector {
 
 /** The usual case: the whole PDU is in one chunk. */
 function cut(bytes: Buffer, total: number): Collected {
-  return { type: bytes[0]!, pdu: Buffer.from(bytes.subarray(0, total)), rest: bytes.subarray(total) };
+  return {
+    type: bytes[0] as PduType,
+    pdu: Buffer.from(bytes.subarray(0, total)),
+    rest: bytes.subarray(total),
+  };
 }

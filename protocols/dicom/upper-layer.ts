@@ -2,6 +2,7 @@
  * The DICOM upper layer state machine (PS3.8 9.2) as data. TABLE is Table 9-10, to be held beside the standard; STATES
  * are Tables 9-1 to 9-5, ACTIONS Tables 9-6 to 9-9.
  */
+import { PDU, type PduType } from './pdu.ts';
 
 export const STATES = {
   Sta1: 'Idle',
@@ -134,6 +135,21 @@ export interface Transition {
 export function next(state: State, event: Event): Transition | undefined {
   return TRANSITIONS.get(`${state} ${event}`);
 }
+
+/** What the machine does in `state` when a whole PDU of this type comes. Blank cells do not occur for PDUs. */
+export function actionOn(state: Exclude<State, 'Sta1' | 'Sta4'>, type: PduType): Action {
+  return next(state, EVENT_OF_PDU[type])!.action;
+}
+
+const EVENT_OF_PDU: Readonly<Record<PduType, Event>> = {
+  [PDU.A_ASSOCIATE_RQ]: 'Evt6',
+  [PDU.A_ASSOCIATE_AC]: 'Evt3',
+  [PDU.A_ASSOCIATE_RJ]: 'Evt4',
+  [PDU.P_DATA_TF]: 'Evt10',
+  [PDU.A_RELEASE_RQ]: 'Evt12',
+  [PDU.A_RELEASE_RP]: 'Evt13',
+  [PDU.A_ABORT]: 'Evt16',
+};
 
 const TRANSITIONS = readTable(TABLE);
 

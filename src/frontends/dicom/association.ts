@@ -9,10 +9,11 @@ import {
 } from '../../../protocols/dicom/associate.ts';
 import { restoreAes } from '../../../protocols/dicom/associate-write.ts';
 import { associationFacts } from '../../../protocols/dicom/facts.ts';
-import { PDU } from '../../../protocols/dicom/pdu.ts';
+import { type PduType, pduName } from '../../../protocols/dicom/pdu.ts';
 import { createPduCollector } from '../../../protocols/dicom/pdu-collector.ts';
 import { PduFault } from '../../../protocols/dicom/pdu-fault.ts';
 import { type Reject, writeAbort, writeReject } from '../../../protocols/dicom/small-pdus.ts';
+import { actionOn } from '../../../protocols/dicom/upper-layer.ts';
 import type { Facts } from '../../../protocols/facts.ts';
 import type { Choice, Director } from '../../director/director.ts';
 import type { GantryError } from '../../errors.ts';
@@ -164,13 +165,17 @@ export class Association implements ChannelHandler, SearchListener {
   }
 
   /** PS3.8 Table 9-10: Sta2 while the request is awaited, Sta3 once it is here. */
-  #pdu(type: number, pdu: Buffer): void {
-    if (type === PDU.A_ABORT) {
-      this.#leave('abort', `${pdu[8]}/${pdu[9]}`, 'the client aborted');
-    } else if (type === PDU.A_ASSOCIATE_RQ && this.#phase === 'request') {
-      this.#requested(indexAssociate(pdu));
-    } else {
-      this.#abort(2, 2, `PDU type ${type} came out of turn`);
+  #pdu(type: PduType, pdu: Buffer): void {
+    switch (actionOn(this.#phase === 'request' ? 'Sta2' : 'Sta3', type)) {
+      case 'AE-6':
+        this.#requested(indexAssociate(pdu));
+        break;
+      case 'AA-2':
+      case 'AA-3':
+        this.#leave('abort', `${pdu[8]}/${pdu[9]}`, 'the client aborted');
+        break;
+      default: // AA-1, AA-8
+        this.#abort(2, 2, `${pduName(type)} came out of turn`);
     }
   }
 

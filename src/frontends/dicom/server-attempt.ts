@@ -3,10 +3,10 @@
  * exactly one outcome, and keeps the time.
  */
 import { type Associate, indexAssociate } from '../../../protocols/dicom/associate.ts';
-import { PDU } from '../../../protocols/dicom/pdu.ts';
 import { createPduCollector } from '../../../protocols/dicom/pdu-collector.ts';
 import { PduFault } from '../../../protocols/dicom/pdu-fault.ts';
 import { type Reject, readReject, writeAbort } from '../../../protocols/dicom/small-pdus.ts';
+import { actionOn } from '../../../protocols/dicom/upper-layer.ts';
 import { GantryError } from '../../errors.ts';
 import type { Channel, ChannelHandler, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
@@ -72,22 +72,26 @@ export class ServerAttempt implements ChannelHandler {
     try {
       const collected = this.#collector.push(bytes);
       if (!collected) return;
-      if (collected.type === PDU.A_ASSOCIATE_AC) {
-        const accept = indexAssociate(collected.pdu);
-        this.#over = true;
-        this.#listener.accepted(this.#channel, accept, collected.rest);
-      } else if (collected.type === PDU.A_ASSOCIATE_RJ) {
-        const reject = readReject(collected.pdu);
-        this.#over = true;
-        dismiss(this.#channel, this.#deadlines, this.#lingerMs);
-        this.#listener.rejected(collected.pdu, reject);
-      } else {
-        // PS3.8 Table 9-10, Sta5: an A-ABORT ends it (AA-3), anything else is answered with one (AA-8).
-        const aborted = collected.type === PDU.A_ABORT;
-        this.#fail(
-          new GantryError('GTY_CLOSED', aborted ? 'the server aborted' : 'the server answered out of turn'),
-          aborted ? undefined : writeAbort(2, 2),
-        );
+      const { type, pdu, rest } = collected;
+      switch (actionOn('Sta5', type)) {
+        case 'AE-3': {
+          const accept = indexAssociate(pdu);
+          this.#over = true;
+          this.#listener.accepted(this.#channel, accept, rest);
+          break;
+        }
+        case 'AE-4': {
+          const reject = readReject(pdu);
+          this.#over = true;
+          dismiss(this.#channel, this.#deadlines, this.#lingerMs);
+          this.#listener.rejected(pdu, reject);
+          break;
+        }
+        case 'AA-3':
+          this.#fail(new GantryError('GTY_CLOSED', 'the server aborted'));
+          break;
+        default: // AA-8
+          this.#fail(new GantryError('GTY_CLOSED', 'the server answered out of turn'), writeAbort(2, 2));
       }
     } catch (fault) {
       if (!(fault instanceof PduFault)) throw fault;
