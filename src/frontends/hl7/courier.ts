@@ -235,7 +235,7 @@ export class Courier implements TargetListener {
       });
       return undefined;
     }
-    const time = senderTimeoutOf(settings, message.header(3, 1));
+    const time = senderTimeoutOf(settings, message);
     const delivery = new Delivery(this, sender, message, acknowledgementMode(message), time, now());
     this.totals.messages++;
     this.#inHand++;

@@ -17,6 +17,8 @@ import type { Target } from './target.ts';
  */
 export type Outcome = 'delivered' | 'maybe twice' | 'unconfirmed' | 'rejected' | 'unavailable' | 'failed';
 
+const NO_KEYS: OrderKeys = [];
+
 export class Delivery implements Turn<Target> {
   readonly courier: Courier;
   readonly sender: InboundConnection;
@@ -35,7 +37,7 @@ export class Delivery implements Turn<Target> {
   readonly batch: boolean;
   readonly mode: AcknowledgementMode;
 
-  keys: OrderKeys = [];
+  keys: OrderKeys = NO_KEYS;
   lane: Lane<Target> | undefined;
   moreLanes: readonly Lane<Target>[] | undefined;
   behind = 0;

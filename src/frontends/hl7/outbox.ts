@@ -15,6 +15,8 @@ export class Outbox implements Flushable {
   readonly #queue: FlushQueue;
   readonly #blocks: MllpBlocks;
   #collected: Buffer = EMPTY;
+  /** What was written last, of `#collected`. */
+  #view: Buffer = EMPTY;
   #length = 0;
   /** Not in use: the channel gave it back. */
   #spare: Buffer = EMPTY;
@@ -56,14 +58,15 @@ export class Outbox implements Flushable {
     this.#asked = false;
     if (this.#length === 0 || this.#held || this.#finished || !this.#channel.open) return;
     const buffer = this.#collected;
-    const bytes = buffer.subarray(0, this.#length);
+    // Answers of one server are often of one length: then the view of last time serves again.
+    if (this.#view.length !== this.#length) this.#view = buffer.subarray(0, this.#length);
     this.#length = 0;
-    if (this.#channel.write(bytes, this.#written)) {
-      if (buffer.length > LARGEST_KEPT) this.#collected = EMPTY;
+    if (this.#channel.write(this.#view, this.#written)) {
+      if (buffer.length > LARGEST_KEPT) this.#use(EMPTY);
       return;
     }
     this.#held = buffer;
-    this.#collected = this.#spare;
+    this.#use(this.#spare);
     this.#spare = EMPTY;
   }
 
@@ -73,8 +76,13 @@ export class Outbox implements Flushable {
     this.#finished = true;
     if (this.#length > 0 && this.#channel.open)
       this.#channel.write(this.#collected.subarray(0, this.#length));
-    this.#collected = EMPTY;
+    this.#use(EMPTY);
     this.#length = 0;
+  }
+
+  #use(buffer: Buffer): void {
+    this.#collected = buffer;
+    this.#view = EMPTY;
   }
 
   readonly #written = (): void => {
@@ -87,6 +95,6 @@ export class Outbox implements Flushable {
   #grow(needed: number): void {
     const roomier = Buffer.allocUnsafeSlow(Math.max(SMALLEST, 2 * this.#collected.length, needed));
     this.#collected.copy(roomier, 0, 0, this.#length);
-    this.#collected = roomier;
+    this.#use(roomier);
   }
 }

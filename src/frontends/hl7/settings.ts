@@ -1,5 +1,6 @@
 /** How one HL7 VIP behaves: `vips.NAME.hl7` of the configuration, with every default filled in. */
 import type { AcknowledgementCode, AcknowledgementMatch } from '../../../protocols/hl7/acknowledgement.ts';
+import type { Message } from '../../../protocols/hl7/cursor.ts';
 import type { FieldPath } from '../../../protocols/hl7/field-path.ts';
 import type { PatientRule } from '../../../protocols/hl7/patient.ts';
 
@@ -37,12 +38,12 @@ export interface Hl7Settings {
   };
 }
 
-/** All the time that one message of this sending application (MSH-3.1) has, in milliseconds. */
-export function senderTimeoutOf({ senderTimeout }: Hl7Settings, sendingApplication: string): number {
-  const { byApplication } = senderTimeout;
-  return Object.hasOwn(byApplication, sendingApplication)
-    ? byApplication[sendingApplication]!
-    : senderTimeout.default;
+/** All the time that this message has, in milliseconds: by its sending application, MSH-3.1. */
+export function senderTimeoutOf({ senderTimeout }: Hl7Settings, message: Message): number {
+  for (const application in senderTimeout.byApplication) {
+    if (application === message.header(3, 1)) return senderTimeout.byApplication[application]!;
+  }
+  return senderTimeout.default;
 }
 
 /**
