@@ -38,12 +38,12 @@ export class AssociationRecord {
     this.reason = reason;
   }
 
-  /** How it ended; the first word counts. */
+  /** How it ended; the first word counts. What broke the rules before is told in front of `detail`. */
   ends(end: AssociationEvent['end'], code: string | undefined, detail?: string): void {
     if (this.end) return;
     this.end = end;
     this.code = code;
-    this.detail = detail;
+    this.detail = this.detail && detail ? `${this.detail}; ${detail}` : (this.detail ?? detail);
   }
 
   publish(now: number): void {

@@ -275,6 +275,28 @@ test('a PDU of the client that came in part before the server accepted: not a by
   expect(await balancer.associations.find(() => true)).toMatchObject({ end: 'abort', code: '0/0' });
 });
 
+test('P-DATA that breaks PS3.8 passes untouched, for the server to judge, and is told in the log', async () => {
+  const broken = pData(1, 'data', true, Buffer.alloc(20));
+  broken.writeUInt32BE(1000, 6); // the PDV is longer than its PDU
+  const server = await scp(async (association) => {
+    await association.receiveRequest();
+    await association.sendAccept();
+    expect((await association.readPdu()).bytes.equals(broken)).toBe(true);
+    expect((await association.next()).kind).toBe('release-request');
+    await association.write(releaseResponse());
+    await association.connection.ending;
+    association.connection.end();
+  });
+  const { vip, associations } = await balance([server]);
+  const client = await associate(vip);
+  await client.write(broken);
+  await client.release();
+  expect(await associations.find(() => true)).toMatchObject({
+    end: 'release',
+    detail: 'the client broke PS3.8: a PDV is longer than its PDU',
+  });
+});
+
 test('release collision: both requests and both responses pass in order', async () => {
   const server = await scp(async (association) => {
     await association.receiveRequest();
