@@ -21,18 +21,13 @@ import {
   takeSmallBuffer,
   whenFree,
 } from './read-buffers.ts';
+import { spendTurn } from './turn.ts';
 
 /** Options every channel's socket is made with. */
 export const SOCKET_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: 0 } as const;
 
 /** An idle connection's peer is asked for a sign of life after this long. */
 export const KEEP_ALIVE_MS = 60_000;
-
-/**
- * So many bytes read without a pause let the others have their turn: the system's layer of Node would go on for 32
- * reads, and a few connections at full speed would make everybody wait for tens of milliseconds.
- */
-export const BURST = 2 * 1024 * 1024;
 
 /** So many reads in a row that a small buffer would have held give the large one back. */
 const SMALL_READS = 16;
@@ -65,8 +60,6 @@ export class TcpChannel implements Channel {
   /** What the last read gave the handler: made anew only when the length changes. */
   #view: Buffer | undefined;
   #smallReads = 0;
-  /** Bytes of the reads in a row that filled the buffer: there may be more at once. */
-  #burst = 0;
   #reading = false;
   #paused = false;
   /** Paused inside the read callback: somebody still uses the buffer. */
@@ -234,15 +227,14 @@ export class TcpChannel implements Channel {
     }
     if (length >= SMALL_BUFFER) this.#smallReads = 0;
     else this.#smallReads += 1;
-    this.#burst = length === buffer.length ? this.#burst + length : 0;
     this.#read(view);
     if (this.#paused) return false;
     if (isInUse(buffer)) {
       whenFree(buffer, this.#readOn);
       return false;
     }
-    if (this.#burst < BURST) return true;
-    this.#burst = 0;
+    // A read that filled the buffer is followed by another at once, unless we say no.
+    if (length < buffer.length || spendTurn(length)) return true;
     setImmediate(this.#readOn);
     return false;
   }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { LARGE_BUFFER, SMALL_BUFFER } from '../../src/relay/read-buffers.ts';
-import { BURST } from '../../src/relay/tcp-channel.ts';
+import { TURN_BYTES } from '../../src/relay/turn.ts';
 import {
   channelServer,
   dialled,
@@ -308,7 +308,7 @@ describe('the buffers of a direct channel', () => {
     const client = await plainClient(server.endpoint);
     const { channel, witness } = await server.next();
     channel.pause();
-    const sent = pattern(16 * 1024 * 1024);
+    const sent = pattern(32 * 1024 * 1024);
     client.end(sent);
     let thisTurn = 0;
     let most = 0;
@@ -324,7 +324,7 @@ describe('the buffers of a direct channel', () => {
     for (let n = 0; n < 100; n += 1) await new Promise((resolve) => setImmediate(resolve));
     channel.resume();
     await witness.whenEnded;
-    expect(most).toBeLessThan(BURST + LARGE_BUFFER);
+    expect(most).toBeLessThan(TURN_BYTES + LARGE_BUFFER);
     expect(sha256(Buffer.concat(witness.chunks))).toBe(sha256(sent));
   });
 
