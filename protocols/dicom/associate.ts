@@ -114,6 +114,29 @@ export function indexAssociate(pdu: Buffer): Associate {
 }
 
 /**
+ * The number of presentation contexts that a whole A-ASSOCIATE-AC accepts, for who relays it and asks no more: its items
+ * are walked over, not read. Throws PduFault when they do not fill the PDU.
+ */
+export function countAccepted(pdu: Buffer): number {
+  checkFrame(pdu);
+  let accepted = 0;
+  for (let offset = ITEMS_OFFSET; offset < pdu.length; ) {
+    const end =
+      pdu.length - offset < ITEM_HEADER_LENGTH
+        ? Infinity
+        : offset + ITEM_HEADER_LENGTH + pdu.readUInt16BE(offset + 2);
+    if (end > pdu.length) throw invalid('the items do not fit into the PDU');
+    if (pdu[offset] === ITEM.PRESENTATION_CONTEXT_AC) {
+      if (end - offset < ITEM_HEADER_LENGTH + 4)
+        throw invalid('a presentation context item is too short for its fields');
+      if (pdu[offset + 6] === CONTEXT_RESULT.ACCEPTANCE) accepted++;
+    }
+    offset = end;
+  }
+  return accepted;
+}
+
+/**
  * Presentation context item: header (4), ID (1), reserved (1), result or reserved (1), reserved (1), sub-items
  * (PS3.8 Tables 9-13 and 9-18). Its structure is checked at once; its UIDs are read when somebody asks.
  */

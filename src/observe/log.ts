@@ -1,6 +1,7 @@
 /** The log: one JSON object a line, from the events (contract, "Log lines"). The only user of pino. */
 import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
+import { associationLine } from './association-line.ts';
 import {
   type AssociationEvent,
   type MessageEvent,
@@ -42,7 +43,7 @@ export function startLog({ level, hashUids, hash, descriptor = 1 }: LogOptions):
     hashUids && text !== undefined ? withoutUids(text, hash) : text;
 
   const association = (event: AssociationEvent) => {
-    logger.info({ ...event, reason: sentence(event.reason), detail: sentence(event.detail) }, 'association');
+    writer.write(associationLine(event, sentence(event.reason), sentence(event.detail)));
   };
   const message = (event: MessageEvent) => {
     writer.write(messageLine(event, sentence(event.reason), sentence(event.detail)));

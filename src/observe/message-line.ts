@@ -3,12 +3,7 @@
  * front-end for the message itself. The same words in the same order as pino's lines.
  */
 import type { MessageEvent } from './events.ts';
-
-/** Text that JSON takes as it stands: printable ASCII without quotation mark and backslash. */
-const PLAIN = /^[ !#-[\]-~]*$/;
-
-let lastMillisecond = 0;
-let lastTime = '';
+import { member, quoted, time } from './line-parts.ts';
 
 /** `reason` and `detail` are the event's, or what may be shown of them. Ends with a line feed. */
 export function messageLine(
@@ -24,22 +19,4 @@ export function messageLine(
     `${member('acknowledgement', event.acknowledgement)},"outcome":${quoted(event.outcome)}` +
     `${member('detail', detail)},"bytes":${event.bytes},"ms":${event.ms},"msg":"message"}\n`
   );
-}
-
-function member(name: string, text: string | undefined): string {
-  return text === undefined ? '' : `,"${name}":${quoted(text)}`;
-}
-
-function quoted(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
-}
-
-/** Now, made into text once a millisecond. */
-function time(): string {
-  const now = Date.now();
-  if (now !== lastMillisecond) {
-    lastMillisecond = now;
-    lastTime = new Date(now).toISOString();
-  }
-  return lastTime;
 }

@@ -26,6 +26,7 @@ import type { ConnectionView } from '../front-end.ts';
 import { Conversation, type ConversationTimeouts } from './conversation.ts';
 import { AssociationRecord } from './record.ts';
 import { REJECTIONS, rejectionNamed, tripleOf } from './rejections.ts';
+import type { Accept } from './server-attempt.ts';
 import { type SearchHost, type SearchListener, type ServerRejection, ServerSearch } from './server-search.ts';
 
 export interface AssociationTimeouts extends ConversationTimeouts {
@@ -188,8 +189,15 @@ export class Association implements ChannelHandler, SearchListener {
       this.#reject(REJECTIONS['application-context-not-supported'], 'the application context is not DICOM');
     } else {
       const { vip, ignoreCase } = this.#host;
-      const { remote, local } = this.#client;
-      const extra = { client: remote.host, port: String(local.port), vip };
+      const client = this.#client;
+      // The port costs a system call: only a rule that asks for it pays.
+      const extra = {
+        client: client.remote.host,
+        vip,
+        get port() {
+          return String(client.local.port);
+        },
+      };
       this.#facts = associationFacts(request, extra, { ignoreCase });
       this.#seek();
     }
@@ -214,7 +222,8 @@ export class Association implements ChannelHandler, SearchListener {
       this.#wait('a limit of associations is reached');
     } else {
       this.#phase = 'trying';
-      this.#search = new ServerSearch(choice, this.record, this.#client.local.port, host, this);
+      const clientPort = () => this.#client.local.port;
+      this.#search = new ServerSearch(choice, this.record, clientPort, host, this);
       this.#search.begin();
     }
   }
@@ -236,14 +245,14 @@ export class Association implements ChannelHandler, SearchListener {
     else this.#leave('reject', tripleOf(rejection.reject), 'rejected by the server', rejection.pdu);
   }
 
-  found(target: Server, server: Channel, accept: Associate, rest: Buffer): void {
+  found(target: Server, server: Channel, accept: Accept, rest: Buffer): void {
     const client = this.#client;
     this.#search = undefined;
     this.#host.waitNoMore(this);
     this.#phase = 'open';
     this.#open = { target, server, letGo: this.#choice!.hold() };
-    this.record.acceptedContexts = accept.presentationContexts.filter(({ result }) => result === 0).length;
-    const ac = target.ae === undefined ? accept.bytes : restoreAes(accept.bytes, this.record.request!.bytes);
+    this.record.acceptedContexts = accept.acceptedContexts;
+    const ac = target.ae === undefined ? accept.pdu : restoreAes(accept.pdu, this.record.request!.bytes);
     client.write(ac);
     // Each side may have begun to say more: the server behind its accept, the client with an A-ABORT.
     const early = { toServer: Buffer.from(this.#collector.partial), toClient: Buffer.from(rest) };

@@ -2,7 +2,7 @@
  * One try at one server: dial, send the request's own bytes, wait for one PDU in answer. Whoever started it hears
  * exactly one outcome, and keeps the time.
  */
-import { type Associate, indexAssociate } from '../../../protocols/dicom/associate.ts';
+import { countAccepted } from '../../../protocols/dicom/associate.ts';
 import { createPduCollector } from '../../../protocols/dicom/pdu-collector.ts';
 import { PduFault } from '../../../protocols/dicom/pdu-fault.ts';
 import { type Reject, readReject, writeAbort } from '../../../protocols/dicom/small-pdus.ts';
@@ -13,9 +13,15 @@ import type { Deadlines } from '../../relay/deadlines.ts';
 import { dial } from '../../relay/dial.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 
+/** An A-ASSOCIATE-AC as it came, and how many presentation contexts it accepts. */
+export interface Accept {
+  readonly pdu: Buffer;
+  readonly acceptedContexts: number;
+}
+
 export interface AttemptListener {
   /** The server sent an A-ASSOCIATE-AC; `rest` is what came behind it, valid during the call. */
-  accepted(channel: Channel, accept: Associate, rest: Buffer): void;
+  accepted(channel: Channel, accept: Accept, rest: Buffer): void;
   /** The server sent an A-ASSOCIATE-RJ. Its connection is being closed. */
   rejected(pdu: Buffer, reject: Reject): void;
   /** There is no association to be had here: refused, reset, closed, aborted, garbage. */
@@ -75,7 +81,7 @@ export class ServerAttempt implements ChannelHandler {
       const { type, pdu, rest } = collected;
       switch (actionOn('Sta5', type)) {
         case 'AE-3': {
-          const accept = indexAssociate(pdu);
+          const accept = { pdu, acceptedContexts: countAccepted(pdu) };
           this.#over = true;
           this.#listener.accepted(this.#channel, accept, rest);
           break;

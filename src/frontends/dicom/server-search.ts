@@ -3,7 +3,6 @@
  * the time is over. The client sees nothing of it. Each try but the last has its own time; a refused connection, a
  * reset, silence or a rejection leads to the next candidate.
  */
-import type { Associate } from '../../../protocols/dicom/associate.ts';
 import { withCalledAe } from '../../../protocols/dicom/associate-write.ts';
 import { isTransient, type Reject } from '../../../protocols/dicom/small-pdus.ts';
 import type { Candidate, Choice } from '../../director/director.ts';
@@ -13,7 +12,7 @@ import type { Server } from '../../pools/server.ts';
 import type { Channel } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
 import type { AssociationRecord } from './record.ts';
-import { type AttemptListener, ServerAttempt } from './server-attempt.ts';
+import { type Accept, type AttemptListener, ServerAttempt } from './server-attempt.ts';
 
 /** A server's A-ASSOCIATE-RJ, as it came and as it reads. */
 export interface ServerRejection {
@@ -23,7 +22,7 @@ export interface ServerRejection {
 
 export interface SearchListener {
   /** A server accepted. Its slot is taken and the choice settled; `rest` is valid during the call. */
-  found(target: Server, server: Channel, accept: Associate, rest: Buffer): void;
+  found(target: Server, server: Channel, accept: Accept, rest: Buffer): void;
   /** Somebody is up, but has no room; nobody else takes it. `asked`: who could not be had. */
   full(asked: readonly Server[]): void;
   /** Nobody takes it. `rejection`: what to relay, when a server's own words are the right answer. */
@@ -42,7 +41,7 @@ export interface SearchHost {
 export class ServerSearch implements AttemptListener {
   readonly #choice: Choice;
   readonly #record: AssociationRecord;
-  readonly #clientPort: number;
+  readonly #clientPort: () => number;
   readonly #host: SearchHost;
   readonly #listener: SearchListener;
   readonly #timer: Deadline;
@@ -61,7 +60,7 @@ export class ServerSearch implements AttemptListener {
   constructor(
     choice: Choice,
     record: AssociationRecord,
-    clientPort: number,
+    clientPort: () => number,
     host: SearchHost,
     listener: SearchListener,
   ) {
@@ -100,7 +99,7 @@ export class ServerSearch implements AttemptListener {
     this.#record.tries(server.name, candidate.reason);
     const { bytes } = this.#record.request!;
     const request = server.ae === undefined ? bytes : withCalledAe(bytes, server.ae);
-    const target = { host: server.host, port: server.port ?? this.#clientPort };
+    const target = { host: server.host, port: server.port ?? this.#clientPort() };
     const { deadlines, timeouts } = this.#host;
     this.#tryTimer.restart();
     this.#attempt = new ServerAttempt(target, request, this, deadlines, timeouts.release);
@@ -150,7 +149,7 @@ export class ServerSearch implements AttemptListener {
       );
   }
 
-  accepted(channel: Channel, accept: Associate, rest: Buffer): void {
+  accepted(channel: Channel, accept: Accept, rest: Buffer): void {
     const { server } = this.#candidate!;
     this.#timer.cancel();
     this.#tryTimer.cancel();
