@@ -1,12 +1,14 @@
 /**
- * Writes lines to a file descriptor without waiting for it: 64 KiB and more at once, what is less within 100 ms. A
- * reader that is slow costs memory up to a cap and then lines; a reader that is gone costs nothing.
+ * Writes lines to a file descriptor without waiting for it: 64 KiB at once, what is less within 100 ms. A reader that is
+ * slow costs memory up to a cap and then lines; a reader that is gone costs nothing.
  */
 import { write, writeSync } from 'node:fs';
 
 export interface LineWriter {
   /** Takes a line, its line feed included. */
   write(line: string): void;
+  /** The same, of a line without a character beyond ASCII. */
+  writeAscii(line: string): void;
   /** Resolves when everything is written, or cannot be. */
   flush(): Promise<void>;
   /** Writes what is left, as far as the reader takes it at once: for a process that exits. */
@@ -20,25 +22,56 @@ const RETRY_AFTER_MS = 20;
 
 /** `descriptor`: an open file descriptor, such as 1. */
 export function createLineWriter(descriptor: number): LineWriter {
-  let text = '';
+  /** Each line becomes bytes at once, while it is in the processor's cache. */
+  let buffer = Buffer.allocUnsafeSlow(ENOUGH);
+  let length = 0;
+  /** Full, and not yet given to the system. */
+  const full: Buffer[] = [];
+  let fullBytes = 0;
   let dropped = 0;
   let timer: NodeJS.Timeout | undefined;
   let writing = false;
   let broken = false;
   const waiting: (() => void)[] = [];
 
+  function take(line: string, encoding: 'utf8' | 'latin1'): void {
+    if (broken) return;
+    const most = encoding === 'utf8' ? 3 * line.length : line.length;
+    if (fullBytes + length + most > CAP) {
+      dropped++;
+      return;
+    }
+    if (length + most > buffer.length) makeRoom(most);
+    length += buffer.write(line, length, encoding);
+    timer ??= setTimeout(send, FLUSH_AFTER_MS).unref();
+  }
+
+  function makeRoom(needed: number): void {
+    setAside();
+    if (needed > buffer.length) buffer = Buffer.allocUnsafeSlow(needed);
+    send();
+  }
+
+  function setAside(): void {
+    if (length === 0) return;
+    full.push(buffer.subarray(0, length));
+    fullBytes += length;
+    buffer = Buffer.allocUnsafeSlow(ENOUGH);
+    length = 0;
+  }
+
   function send(): void {
     clearTimeout(timer);
     timer = undefined;
     if (writing) return;
-    if (broken || text === '') {
+    if (full.length === 0) setAside();
+    const bytes = full.shift();
+    if (broken || bytes === undefined) {
       for (const resolve of waiting.splice(0)) resolve();
       return;
     }
     writing = true;
-    const bytes = Buffer.from(text);
-    text = dropped > 0 ? `{"level":"warn","msg":"log lines dropped","lines":${dropped}}\n` : '';
-    dropped = 0;
+    fullBytes -= bytes.length;
     writeOut(bytes);
   }
 
@@ -52,22 +85,22 @@ export function createLineWriter(descriptor: number): LineWriter {
         // A reader that is gone does not come back: the descriptor is ours for good.
         if (error) broken = true;
         writing = false;
-        if (text.length >= ENOUGH || waiting.length > 0) send();
+        tellDropped();
+        if (full.length > 0 || waiting.length > 0) send();
       }
     });
   }
 
+  function tellDropped(): void {
+    if (dropped === 0) return;
+    const lines = dropped;
+    dropped = 0;
+    take(`{"level":"warn","msg":"log lines dropped","lines":${lines}}\n`, 'latin1');
+  }
+
   return {
-    write(line) {
-      if (broken) return;
-      if (text.length + line.length > CAP) {
-        dropped++;
-        return;
-      }
-      text += line;
-      if (text.length >= ENOUGH) send();
-      else timer ??= setTimeout(send, FLUSH_AFTER_MS).unref();
-    },
+    write: (line) => take(line, 'utf8'),
+    writeAscii: (line) => take(line, 'latin1'),
     flush() {
       const { promise, resolve } = Promise.withResolvers<void>();
       waiting.push(resolve);
@@ -75,12 +108,12 @@ export function createLineWriter(descriptor: number): LineWriter {
       return promise;
     },
     flushSync() {
-      if (broken || text === '') return;
-      const bytes = Buffer.from(text);
-      text = '';
+      if (broken) return;
+      setAside();
       try {
-        let at = 0;
-        while (at < bytes.length) at += writeSync(descriptor, bytes, at);
+        for (const bytes of full.splice(0)) {
+          for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+        }
       } catch {
         // A full pipe or no reader: nobody can be told.
       }

@@ -43,10 +43,10 @@ export function startLog({ level, hashUids, hash, descriptor = 1 }: LogOptions):
     hashUids && text !== undefined ? withoutUids(text, hash) : text;
 
   const association = (event: AssociationEvent) => {
-    writer.write(associationLine(event, sentence(event.reason), sentence(event.detail)));
+    writer.writeAscii(associationLine(event, sentence(event.reason), sentence(event.detail)));
   };
   const message = (event: MessageEvent) => {
-    writer.write(messageLine(event, sentence(event.reason), sentence(event.detail)));
+    writer.writeAscii(messageLine(event, sentence(event.reason), sentence(event.detail)));
   };
   const server = (event: ServerEvent) => {
     logger[event.state === 'down' ? 'warn' : 'info'](event, 'server');
