@@ -14,7 +14,7 @@ export interface Deadline {
 }
 
 export interface Deadlines {
-  /** Calls `expire` once when `ms` milliseconds passed, to within one tick (100 ms), never early. */
+  /** Calls `expire` once when `ms` milliseconds passed: never early, and at most two ticks (200 ms) late. */
   after(ms: number, expire: () => void): Deadline;
   /** Stops the timer; nothing fires any more. */
   close(): void;
