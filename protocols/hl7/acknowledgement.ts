@@ -16,6 +16,8 @@ const CODES = ['AA', 'AE', 'AR', 'CA', 'CE', 'CR'] as const;
 
 export type AcknowledgementCode = (typeof CODES)[number];
 
+const BY_TEXT: ReadonlyMap<string, AcknowledgementCode> = new Map(CODES.map((code) => [code, code]));
+
 /** A server's answer. */
 export interface Acknowledgement {
   /** MSA-1; undefined when the server wrote something that is not in the table. */
@@ -37,9 +39,9 @@ export function readAcknowledgement(bytes: Buffer): Acknowledgement | undefined 
 export function acknowledgementIn(message: Message): Acknowledgement | undefined {
   const at = message.findSegment(MSA);
   if (at < 0) return undefined;
-  const written = message.fieldLatin1(at, 1).trim().toUpperCase();
+  const written = message.fieldLatin1(at, 1);
   return {
-    code: CODES.find((code) => code === written),
+    code: BY_TEXT.get(written) ?? BY_TEXT.get(written.trim().toUpperCase()),
     controlId: message.fieldLatin1(at, 2).trim(),
   };
 }

@@ -15,7 +15,7 @@
  * a character's second byte may look like a delimiter, so fields behind a name (PID-5) are not to be trusted there.
  */
 import { type FieldPath, fieldPath } from './field-path.ts';
-import { latin1, partStart, seek } from './parts.ts';
+import { latin1, NEAR, partStart, seek } from './parts.ts';
 import {
   BHS,
   beginning,
@@ -229,18 +229,30 @@ export class Message implements Delimiters {
 
   /** Where field `number` of the segment at `at` begins, -1 when the segment ends before it. */
   fieldStart(at: number, number: number): number {
-    if (!isHeader(codeAt(this.bytes, at))) {
-      return partStart(this.bytes, this.fieldSeparator, number + 1, at, this.segmentEnd(at));
-    }
+    const { bytes, fieldSeparator, lineEnd } = this;
     // MSH-1 is the separator itself, so that MSH-2 is what follows the first one.
-    return number === 1
-      ? at + 3
-      : partStart(this.bytes, this.fieldSeparator, number, at, this.segmentEnd(at));
+    const separators = isHeader(codeAt(bytes, at)) ? number - 1 : number;
+    if (separators === 0) return at + 3;
+    // Most fields that are asked for are near the beginning: found without looking for the segment's end first.
+    const near = Math.min(at + NEAR, bytes.length);
+    let passed = 0;
+    for (let next = at; next < near; next++) {
+      const byte = bytes[next];
+      if (byte === lineEnd) return -1;
+      if (byte === fieldSeparator && ++passed === separators) return next + 1;
+    }
+    return partStart(bytes, fieldSeparator, separators + 1, at, this.segmentEnd(at));
   }
 
   /** Where the field that begins at `start` ends. Not for MSH-1. */
   fieldEnd(start: number): number {
-    return seek(this.bytes, this.fieldSeparator, start, this.segmentEnd(start));
+    const { bytes, fieldSeparator, lineEnd } = this;
+    const near = Math.min(start + NEAR, bytes.length);
+    for (let next = start; next < near; next++) {
+      const byte = bytes[next];
+      if (byte === fieldSeparator || byte === lineEnd) return next;
+    }
+    return seek(bytes, fieldSeparator, near, this.segmentEnd(near));
   }
 
   #findHeader(number: number, component: number): boolean {

@@ -57,6 +57,7 @@ export class Search {
    * server without room stays among those before, so that no backup stands in for a busy server.
    */
   #servers(now: number): readonly Server[] {
+    if (this.#tried.length === 0 && this.#areAllUsual(now)) return this.#options.pool.takers;
     const left = this.#options.pool.takers.filter((server) => !this.#tried.includes(server));
     if (left.length === 0) return left;
     const answering = left.filter((server) => !server.isAskedLast(now));
@@ -64,6 +65,14 @@ export class Search {
     const first = (regular.length > 0 ? regular : answering).filter((server) => this.#hasRoom(server));
     if (first.length > 0) return first;
     return left.filter((server) => !answering.includes(server) && this.#hasRoom(server));
+  }
+
+  /** Mostly nobody is a backup, silent or full: then nobody needs to be sorted out, for each piece of work anew. */
+  #areAllUsual(now: number): boolean {
+    for (const server of this.#options.pool.takers) {
+      if (server.backup || server.isAskedLast(now) || !this.#hasRoom(server)) return false;
+    }
+    return true;
   }
 
   #hasRoom(server: Server): boolean {
