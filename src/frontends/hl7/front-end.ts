@@ -84,6 +84,7 @@ class Hl7FrontEnd implements FrontEnd, InboundHost {
         connectTimeout: hl7.timeouts.connect,
         dial,
         deadlines,
+        queue: this.queue,
         now,
       },
       now,

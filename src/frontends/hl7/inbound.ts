@@ -134,8 +134,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
       if (bytes) delivery.answer = Buffer.from(bytes);
       return;
     }
-    // Nothing else is awaited: nothing could be collected.
-    if (bytes) this.#outbox.add(bytes, this.#row.length === 1);
+    if (bytes) this.#outbox.add(bytes);
     this.#advance();
   }
 

@@ -19,6 +19,7 @@ import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
 import type { dial } from '../../relay/dial.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 import type { Delivery } from './delivery.ts';
+import type { Flushable, FlushQueue } from './flush-queue.ts';
 
 /** Why no answer will come for a message. */
 export type LossCause = 'closed' | 'timeout' | 'mismatch';
@@ -60,6 +61,7 @@ export interface OutboundOptions {
   readonly connectTimeout: number;
   readonly dial: typeof dial;
   readonly deadlines: Deadlines;
+  readonly queue: FlushQueue;
   readonly now: () => number;
 }
 
@@ -77,7 +79,7 @@ const LINGER_MS = 1000;
 /** One for all: an answer is read while it arrives. */
 const reader = new Message();
 
-export class OutboundConnection implements ChannelHandler, MllpSink {
+export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   readonly #listener: OutboundListener;
   readonly #options: OutboundOptions;
   readonly #channel: Channel;
@@ -96,7 +98,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink {
   #length = 0;
   /** Used for one message after another. */
   #buffer: Buffer = EMPTY;
-  #written: 'in part' | 'whole' = 'in part';
+  #written: 'not yet' | 'in part' | 'whole' = 'not yet';
   /** Clock time by which the answer must be there. */
   #due = Infinity;
   /** When the timer comes round; Infinity when it stands still. */
@@ -122,8 +124,8 @@ export class OutboundConnection implements ChannelHandler, MllpSink {
   }
 
   /**
-   * Sends the message, at once: there is one on a connection at a time, so nothing could be collected. `content` is the
-   * message when `delivery` has no copy of its own; it is copied. The answer must be there in `ms` milliseconds.
+   * Sends the message, in this turn of the event loop. `content` is the message when `delivery` has no copy of its own;
+   * it is copied. The answer must be there in `ms` milliseconds.
    */
   send(delivery: Delivery, content: Buffer | undefined, ms: number, now: number): void {
     this.#delivery = delivery;
@@ -142,10 +144,12 @@ export class OutboundConnection implements ChannelHandler, MllpSink {
     }
     this.#due = now + ms;
     if (this.#due < this.#timerAt) this.#startTimer(ms);
-    this.#write();
+    this.#written = 'not yet';
+    this.#options.queue.add(this);
   }
 
-  #write(): void {
+  flush(): void {
+    if (!this.#delivery || this.#written !== 'not yet' || this.#gone) return;
     const frame = this.#frame.length === this.#length ? this.#frame : this.#frame.subarray(0, this.#length);
     this.#written = 'in part';
     if (this.#channel.write(frame, this.#taken)) this.#taken();
@@ -169,7 +173,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink {
   /** The kernel has all of the message. */
   readonly #taken = (): void => {
     const delivery = this.#delivery;
-    if (!delivery || this.#written === 'whole') return;
+    if (!delivery || this.#written !== 'in part') return;
     this.#written = 'whole';
     // Not at once: whoever comes next is served then, and may want no answer either.
     if (delivery.wantsNoAnswer) setImmediate(this.#notAwaited);

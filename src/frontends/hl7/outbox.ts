@@ -39,19 +39,15 @@ export class Outbox implements Flushable {
     return this.#length + this.#channel.pending;
   }
 
-  /** Adds a frame around `content`, which is copied. `now`: writes at once, because nothing will follow in this turn. */
-  add(content: Buffer, now = false): void {
+  /** Adds a frame around `content`, which is copied. */
+  add(content: Buffer): void {
     if (this.#finished) return;
     const needed = this.#length + frameLength(content.length);
     if (needed > this.#collected.length) this.#grow(needed);
     this.#length = writeFrame(this.#collected, this.#length, content, this.#blocks);
-    if (this.#held) return;
-    if (now) {
-      this.flush();
-    } else if (!this.#asked) {
-      this.#asked = true;
-      this.#queue.add(this);
-    }
+    if (this.#held || this.#asked) return;
+    this.#asked = true;
+    this.#queue.add(this);
   }
 
   flush(): void {
