@@ -216,7 +216,8 @@ export class Association implements ChannelHandler, SearchListener {
     this.record.rule = choice.rule;
     this.record.pool = choice.pool?.name;
     if (choice.reject !== undefined) {
-      this.#reject(rejectionNamed(choice.reject), `rule ${choice.rule}`);
+      const why = choice.reject === 'no-route' ? 'no rule takes it' : `rejected by ${choice.rule}`;
+      this.#reject(rejectionNamed(choice.reject), why);
     } else if (!this.#admitted) {
       choice.abandon();
       this.#wait('a limit of associations is reached');
