@@ -15,7 +15,7 @@
  * a character's second byte may look like a delimiter, so fields behind a name (PID-5) are not to be trusted there.
  */
 import { type FieldPath, fieldPath } from './field-path.ts';
-import { latin1, NEAR, partStart, seek } from './parts.ts';
+import { isLatin1, latin1, NEAR, partStart, seek } from './parts.ts';
 import {
   BHS,
   beginning,
@@ -141,10 +141,13 @@ export class Message implements Delimiters {
 
   /**
    * Field `number` of the first segment - MSH, in a batch FHS or BHS - or a component of its first repetition, as it
-   * stands: one character a byte, escape sequences unresolved, '' when it has no value.
+   * stands: one character a byte, escape sequences unresolved, '' when it has no value. `likely` is what it probably
+   * is: the same string is returned then, and none is made.
    */
-  header(number: number, component = 0): string {
-    return this.#findHeader(number, component) ? latin1(this.bytes, this.#from, this.#to) : '';
+  header(number: number, component = 0, likely = ''): string {
+    if (!this.#findHeader(number, component)) return '';
+    const { bytes } = this;
+    return isLatin1(bytes, this.#from, this.#to, likely) ? likely : latin1(bytes, this.#from, this.#to);
   }
 
   /** As `header`, but the bytes themselves: a view. */

@@ -41,3 +41,10 @@ export function latin1(bytes: Buffer, from: number, to: number): string {
   for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at]!);
   return text;
 }
+
+/** Are the bytes this string, one character a byte? */
+export function isLatin1(bytes: Buffer, from: number, to: number, text: string): boolean {
+  if (text.length !== to - from) return false;
+  for (let at = from; at < to; at++) if (bytes[at] !== text.charCodeAt(at - from)) return false;
+  return true;
+}

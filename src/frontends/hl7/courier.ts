@@ -250,7 +250,7 @@ export class Courier implements TargetListener {
       const { keys, wholeVip } = orderingOf(message, patient);
       delivery.keys = wholeVip ? WHOLE_VIP : keys.length === 1 ? keys[0]! : keys;
     } else if (order === 'sender') {
-      delivery.keys = `${delivery.application}^${delivery.facility}`;
+      delivery.keys = delivery.source;
     }
     return this.#lanes.enter(delivery);
   }

@@ -34,6 +34,8 @@ export class Delivery implements Turn<Target> {
   readonly controlId: string;
   readonly application: string;
   readonly facility: string;
+  /** Both, as the log shows them. */
+  readonly source: string;
   readonly batch: boolean;
   readonly mode: AcknowledgementMode;
 
@@ -87,12 +89,16 @@ export class Delivery implements Turn<Target> {
     this.senderTimeout = senderTimeout;
     this.expires = now + senderTimeout;
     this.batch = message.batch;
-    this.type = message.header(9, 1);
-    this.event = message.header(9, 2);
+    // A sender's messages are much alike: what they share is kept once.
+    const before = sender.latest;
+    this.type = message.header(9, 1, before?.type);
+    this.event = message.header(9, 2, before?.event);
     // FHS-11 and BHS-11, the batch control id (HL7 v2.5.1 2.14.2, 2.14.4).
     this.controlId = message.header(message.batch ? 11 : 10).trim();
-    this.application = message.header(3);
-    this.facility = message.header(4);
+    this.application = message.header(3, 0, before?.application);
+    this.facility = message.header(4, 0, before?.facility);
+    const isSame = before?.application === this.application && before.facility === this.facility;
+    this.source = isSame ? before.source : `${this.application}^${this.facility}`;
     this.mode = mode;
   }
 
@@ -131,7 +137,7 @@ export class Delivery implements Turn<Target> {
       type: this.type,
       event: this.event,
       controlId: this.controlId,
-      sender: `${this.application}^${this.facility}`,
+      sender: this.source,
       pool: choice?.pool?.name,
       server: target?.server.name,
       rule: choice?.rule,

@@ -61,7 +61,8 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   readonly #outbox: Outbox;
   /** Not answered. */
   readonly #row = new Row();
-  #latest: Delivery | undefined;
+  /** The message that came last. */
+  latest: Delivery | undefined;
   #messages = 0;
   /** Answers of applications that were promised by CA. */
   #owed = 0;
@@ -102,7 +103,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   }
 
   get view(): ConnectionView {
-    const latest = this.#latest;
+    const { latest } = this;
     const { host, port } = this.#channel.remote;
     return {
       id: this.id,
@@ -122,7 +123,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   /** Takes its place among the messages that are answered in order. */
   enlist(delivery: Delivery): void {
     this.#row.add(delivery);
-    this.#latest = delivery;
+    this.latest = delivery;
     this.#messages++;
     if (delivery.expires < this.#expiryAt) this.#watchExpiry(delivery.expires);
   }
