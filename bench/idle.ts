@@ -37,30 +37,32 @@ export const bench: Bench = {
   title: `${COUNT} idle associations`,
   async run({ rounds, seconds, wants }) {
     const acceptor = await freePort();
-    const processes: Running[] = [
-      startOurs(new URL('generators/association-acceptor.ts', import.meta.url), [acceptor]),
-    ];
+    const server = startOurs(new URL('generators/association-acceptor.ts', import.meta.url), [acceptor]);
     await untilListening(acceptor);
     const subjects: Subject[] = [];
-    if (wants(OURS)) {
-      const port = await freePort();
+    /** A fresh process each round: what earlier associations left behind is another question. */
+    const add = (name: string, begin: (port: number) => Promise<Running>) => {
+      if (!wants(name)) return;
+      const run = async () => {
+        const port = await freePort();
+        const relay = await begin(port);
+        const sample = await hold(port, relay, seconds);
+        await relay.stop();
+        return sample;
+      };
+      subjects.push({ name, run });
+    };
+    add(OURS, (port) => {
       const yaml = `pools: { P: { servers: ["127.0.0.1:${acceptor}"], health: { check: none } } }
 vips: { V: { protocol: dicom, listen: ["127.0.0.1:${port}"], pool: P } }\n`;
-      const gantry = await startGantry(yaml, port);
-      processes.push(gantry);
-      subjects.push({ name: OURS, run: () => hold(port, gantry, seconds) });
-    }
-    if (wants(HAPROXY)) {
-      const port = await freePort();
-      const haproxy = await startHaproxy({ listen: port, server: acceptor });
-      processes.push(haproxy);
-      subjects.push({ name: HAPROXY, run: () => hold(port, haproxy, seconds) });
-    }
+      return startGantry(yaml, port);
+    });
+    add(HAPROXY, (port) => startHaproxy({ listen: port, server: acceptor }));
     // Idle associations cost no CPU: all of them together what the clock of a process can show at all.
     subjects.push({ name: LIMIT, run: async () => ({ memory: 300, cpu: 0.5 }) });
 
     const results = await interleave(subjects, rounds);
-    for (const process of processes.reverse()) await process.stop();
+    await server.stop();
     await publish({
       name: 'idle',
       title: bench.title,
