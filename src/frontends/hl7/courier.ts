@@ -15,7 +15,6 @@ import {
   acknowledgementMode,
   buildAcknowledgement,
   isAcknowledgement,
-  isSent,
 } from '../../../protocols/hl7/acknowledgement.ts';
 import { Message } from '../../../protocols/hl7/cursor.ts';
 import { messageFacts } from '../../../protocols/hl7/facts.ts';
@@ -160,7 +159,7 @@ export class Courier implements TargetListener {
     delivery.acknowledgement = answer?.code;
     delivery.choice?.settle();
     delivery.finished = true;
-    if (answer?.code === 'CA' && isSent(delivery.mode.application, true)) {
+    if (answer?.code === 'CA' && delivery.wantsApplicationsAnswer) {
       delivery.isPromised = true;
       delivery.sender.promise();
     }

@@ -1,5 +1,5 @@
 /** One message on its way: from its sender to a server, and the answer back. */
-import type { AcknowledgementMode } from '../../../protocols/hl7/acknowledgement.ts';
+import { type AcknowledgementMode, isSent } from '../../../protocols/hl7/acknowledgement.ts';
 import type { Message } from '../../../protocols/hl7/cursor.ts';
 import { encodeFrame, type MllpBlocks } from '../../../protocols/hl7/mllp.ts';
 import type { Choice } from '../../director/director.ts';
@@ -120,6 +120,11 @@ export class Delivery implements Turn<Target> {
   get silenceIsSuccess(): boolean {
     const { enhanced, accept, application } = this.mode;
     return enhanced && (accept === 'NE' || accept === 'ER') && (application === 'NE' || application === 'ER');
+  }
+
+  /** After CA the sender waits for the answer of the application as well. */
+  get wantsApplicationsAnswer(): boolean {
+    return this.mode.enhanced && isSent(this.mode.application, true);
   }
 
   /** No answer will ever come. */

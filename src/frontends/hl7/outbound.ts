@@ -71,6 +71,8 @@ const SMALLEST = 2048;
 const LARGEST_KEPT = 65_536;
 /** Messages whose answer may still come, at most; the oldest is forgotten. */
 const OWED = 256;
+/** Milliseconds for which an idle connection is kept because an application's answer is owed. */
+export const OWED_MS = 60_000;
 /** Milliseconds after which an end block with nothing behind it ends a frame. */
 const END_BLOCK_ALONE_MS = 200;
 /** Milliseconds that a server may take to close its side of a connection that we closed. */
@@ -88,6 +90,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   #endBlockTimer: Deadline | undefined;
   /** Messages that may still be answered: by the application after CA, or though nobody asked for it. */
   readonly #owed = new Map<string, Delivery>();
+  #owingUntil = 0;
   #connected = false;
   #gone = false;
   #delivery: Delivery | undefined;
@@ -118,9 +121,9 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
     return this.#connected;
   }
 
-  /** An application's answer is on its way that a sender waits for. */
+  /** An application's answer may be on its way that a sender waits for: not a good moment to close. */
   get isOwing(): boolean {
-    return this.#owed.size > 0;
+    return this.#owed.size > 0 && this.#options.now() < this.#owingUntil;
   }
 
   /**
@@ -262,6 +265,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
     this.#forget(key);
     if (this.#owed.size === OWED) this.#forget(this.#owed.keys().next().value!);
     this.#owed.set(key, delivery);
+    if (delivery.wantsApplicationsAnswer) this.#owingUntil = this.#options.now() + OWED_MS;
   }
 
   #forget(key: string): void {

@@ -5,7 +5,13 @@ import type { Server } from '../../pools/server.ts';
 import type { Endpoint } from '../../relay/channel.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
 import type { Delivery } from './delivery.ts';
-import { type Loss, OutboundConnection, type OutboundListener, type OutboundOptions } from './outbound.ts';
+import {
+  type Loss,
+  OutboundConnection,
+  type OutboundListener,
+  type OutboundOptions,
+  OWED_MS,
+} from './outbound.ts';
 import { isSlotWanted, moveIn, moveOut, type Tenant, takeSlot } from './tenants.ts';
 
 /** What becomes of messages that were to go to a target. */
@@ -40,6 +46,7 @@ export class Target implements OutboundListener, Tenant {
   /** They may have arrived here, and wait for the server to come back. */
   #held: Delivery[] = [];
   #pause: Deadline | undefined;
+  #tidyAgain: Deadline | undefined;
   #closed = false;
 
   /** `most`: connections to this server at once. */
@@ -85,10 +92,13 @@ export class Target implements OutboundListener, Tenant {
 
   /** The server takes no new work any more: what is kept open without need is closed. */
   tidy(): void {
-    if (this.server.eligible) return;
+    if (this.server.eligible || this.#closed) return;
     for (let index = this.#idle.length - 1; index >= 0; index--) {
       if (!this.#idle[index]!.isOwing) this.#idle.splice(index, 1)[0]!.close();
     }
+    if (this.#idle.length === 0) return;
+    if (this.#tidyAgain) this.#tidyAgain.restart();
+    else this.#tidyAgain = this.#options.deadlines.after(OWED_MS, () => this.tidy());
   }
 
   yieldSlot(): boolean {
@@ -102,6 +112,7 @@ export class Target implements OutboundListener, Tenant {
   close(): void {
     this.#closed = true;
     this.#pause?.cancel();
+    this.#tidyAgain?.cancel();
     for (const connection of [...this.#connections]) connection.abort('the balancer is shutting down');
     moveOut(this.server, this);
   }
@@ -185,9 +196,11 @@ export class Target implements OutboundListener, Tenant {
   #serve(connection: OutboundConnection): void {
     const delivery = this.#next();
     if (delivery) this.#send(connection, delivery, undefined);
-    else if (!connection.isOwing && (!this.server.eligible || isSlotWanted(this.server, this))) {
-      connection.close();
-    } else this.#idle.push(connection);
+    else if (!connection.isOwing && isSlotWanted(this.server, this)) connection.close();
+    else {
+      this.#idle.push(connection);
+      this.tidy();
+    }
   }
 
   #next(): Delivery | undefined {

@@ -346,6 +346,20 @@ test('a server that is drained gets nothing new, and its idle connections are cl
   expect(idsOf(one)).toEqual(['M1', 'M3']);
 });
 
+test.each([
+  ['AL', 'draining'],
+  ['NE', 'drained'],
+])('a server is drained when no application owes an answer: MSH-16 %s, %s', async (application, state) => {
+  const receiver = await receiverFor(answering('CA'));
+  await using hl7 = await startHl7(over(receiver));
+  const sender = await connectSender(hl7.address);
+  const enhanced = { acceptAcknowledgement: 'AL', applicationAcknowledgement: application };
+  expect(fieldOf((await sender.send(message('M1', enhanced)))!, 'MSA', 1)).toBe('CA');
+  const [server] = hl7.pools.main!.servers;
+  server!.drain();
+  expect(server!.state).toBe(state);
+});
+
 test('a server that closes each connection behind its answer', async () => {
   const receiver = await receiverFor(async ({ bytes }, { connection }) => {
     connection.socket.end(mllpFrame(acknowledgementOf(bytes)));
