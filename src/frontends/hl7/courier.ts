@@ -54,7 +54,16 @@ const MOST_MISMATCHES = 1;
 
 export class Courier implements TargetListener {
   readonly vip: string;
-  readonly totals = { messages: 0, delivered: 0, unconfirmed: 0, rejected: 0, unavailable: 0, failed: 0 };
+  /** `dropped`: acknowledgements that senders sent, which nobody waits for. */
+  readonly totals = {
+    messages: 0,
+    delivered: 0,
+    unconfirmed: 0,
+    rejected: 0,
+    unavailable: 0,
+    failed: 0,
+    dropped: 0,
+  };
   readonly #options: CourierOptions;
   readonly #lanes = new Lanes<Target>();
   readonly #targets: Targets;
@@ -228,6 +237,7 @@ export class Courier implements TargetListener {
   #admit(sender: InboundConnection, message: Message): Delivery | undefined {
     const { settings, now } = this.#options;
     if (isAcknowledgement(message)) {
+      this.totals.dropped++;
       notice('warn', 'a sender sent an acknowledgement; it was dropped', {
         vip: this.vip,
         client: sender.client,

@@ -61,8 +61,10 @@ export class Delivery implements Turn<Target> {
   target: Target | undefined;
   connection: OutboundConnection | undefined;
   sentAt = 0;
-  /** It may have arrived at its target: only that one gets it again, unless told otherwise. */
+  /** It was sent whole and not answered: it may have arrived. */
   ambiguous = false;
+  /** It waits for this server and no other. */
+  heldFor: Target | undefined;
   /** Its silence was counted against a server already. */
   marked = false;
   /** Answers that named another message. */

@@ -83,6 +83,7 @@ export class Target implements OutboundListener, Tenant {
 
   /** The message may have arrived here: it goes here again, after a pause, when the server can be had. */
   hold(delivery: Delivery): void {
+    delivery.heldFor = this;
     this.#held.push(delivery);
     const ms = Math.min(FIRST_PAUSE_MS * 2 ** (delivery.attempts - 1), LONGEST_PAUSE_MS);
     if (this.#held.length > 1) return;
@@ -238,7 +239,7 @@ export class Target implements OutboundListener, Tenant {
     this.#head = 0;
     for (const delivery of waiting) {
       if (delivery.finished) continue;
-      if (delivery.ambiguous) this.hold(delivery);
+      if (delivery.heldFor === this) this.hold(delivery);
       else this.#listener.refused(delivery, detail);
     }
   }

@@ -278,4 +278,5 @@ test('an acknowledgement from a sender is dropped and never answered', () =>
     expect(receiver.messages.length).toBe(1);
     const dropped = hl7.notices.items.filter(({ message }) => message.includes('sent an acknowledgement'));
     expect(dropped).toHaveLength(2);
+    expect(hl7.frontEnd.totals).toMatchObject({ messages: 1, dropped: 2 });
   }));

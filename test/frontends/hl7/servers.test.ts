@@ -203,6 +203,17 @@ test('onAmbiguous any, of a rule: another server gets the message', async () => 
   expect(hl7.messages.items[0]).toMatchObject({ outcome: 'maybe twice', attempts: 2, server: 'main-2' });
 });
 
+test('onAmbiguous any: passes over a server that refuses', async () => {
+  const [one, three] = [await receiverFor(resetting()), await receiverFor()];
+  await using hl7 = await startHl7({
+    pools: { main: { servers: [one.address, await nobody(), three.address], balance: 'first' } },
+    hl7: { onAmbiguous: 'any' },
+  });
+  const sender = await connectSender(hl7.address);
+  expect(fieldOf((await sender.send(message('M1')))!, 'MSA', 2)).toBe('M1');
+  expect(hl7.messages.items[0]).toMatchObject({ outcome: 'maybe twice', attempts: 3, server: 'main-3' });
+});
+
 test('onAmbiguous any: another server gets the message when the first stays silent', async () => {
   const [one, two] = [await receiverFor(silent()), await receiverFor()];
   await using hl7 = await startHl7({
