@@ -51,6 +51,7 @@ describeWith(['python3-hl7'], 'python3-hl7', () => {
       expect(fieldOf(answer!, 'MSA', 1)).toBe('AA');
       expect(fieldOf(answer!, 'MSA', 2)).toBe(fieldOf(message, 'MSH', 10));
     }
-    expect(python.output.match(/^got M\d+$/gm)).toHaveLength(20);
+    // It says so before it answers, but on a pipe that is read when it is read.
+    await expect.poll(() => python.output.match(/^got M\d+$/gm), { timeout: 20_000 }).toHaveLength(20);
   });
 });
