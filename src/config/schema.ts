@@ -61,11 +61,9 @@ export interface ListenAddress {
 
 export type Balance = PoolConfiguration['balance'];
 export type PoolConfiguration = File['pools'][number];
-export type ServerConfiguration = PoolConfiguration['servers'][number];
 export type HealthConfiguration = z.output<typeof health>;
 /** `by: []` is no persistence at all, also where the VIP has one. */
 export type PersistenceConfiguration = z.output<typeof persistence>;
-export type HealthCheck = HealthConfiguration['check'];
 
 export interface RouteConfiguration {
   readonly when: When;

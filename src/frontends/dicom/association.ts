@@ -158,7 +158,7 @@ export class Association implements ChannelHandler, SearchListener {
     if (this.#phase === 'over') return;
     const how = error ? 'was lost' : 'closed its connection';
     if (this.#phase === 'request') {
-      if (this.#client.bytesRead === 0) this.#forget('a client connected and closed');
+      if (this.#client.bytesRead === 0) this.#drop('a client connected and closed', 'debug');
       else this.#leave('abort', undefined, `the client ${how} inside its request`);
     } else {
       this.#leave('abort', undefined, `the client ${how} before a server answered`);
@@ -274,15 +274,9 @@ export class Association implements ChannelHandler, SearchListener {
     this.#leave('abort', `${source}/${reason}`, detail, writeAbort(source, reason));
   }
 
-  /** Closes without a word: what this client speaks is not DICOM, or it says nothing. */
-  #drop(detail: string): void {
-    notice('info', detail, { vip: this.record.vip, client: this.record.client });
-    this.#forget(detail);
-  }
-
-  /** Ends what never became an association: no line in the log of associations. */
-  #forget(detail: string): void {
-    notice('debug', detail, { vip: this.record.vip, client: this.record.client });
+  /** Closes without a word what never became an association: a notice, no line in the log of associations. */
+  #drop(detail: string, level: 'info' | 'debug' = 'info'): void {
+    notice(level, detail, { vip: this.record.vip, client: this.record.client });
     this.#close();
   }
 
