@@ -11,6 +11,15 @@ const PACKAGES = {
   'python3-hl7': 'mllp_send',
   iperf3: 'iperf3',
   tshark: 'tshark',
+  'nginx-light': 'nginx',
+  wrk: 'wrk',
+  'nghttp2-client': 'h2load',
+  slowhttptest: 'slowhttptest',
+  'testssl.sh': 'testssl',
+  chromium: 'chromium',
+  'iputils-ping': 'ping',
+  curl: 'curl',
+  openssl: 'openssl',
 };
 
 /** Debian asks this program whether a service that was just installed may start; 101 is no. */

@@ -26,10 +26,14 @@ export interface ChooseOptions {
 export interface Choice {
   /** `routes[1]`, counted from 1, or `default`. */
   readonly rule: string;
+  /** The index of the rule among those the director was made with; -1: none matched. */
+  readonly ruleIndex: number;
   /** The name of a rejection, or `no-route`. Then there is no candidate. */
   readonly reject: string | undefined;
   readonly pool: Pool | undefined;
   readonly urgent: boolean;
+  /** HTTP: the name of the cookie that is to bring this client back to the server that takes the work. */
+  readonly cookie: string | undefined;
   /** The fact by which this work comes back to its server, and its value (which may be patient data). */
   readonly persistence: PersistenceKey | undefined;
   /** Why the last `next()` had nothing. It may be asked again when something got free. */

@@ -63,6 +63,51 @@ export interface MessageEvent {
   readonly ms: number;
 }
 
+/** An HTTP request was answered, or its tunnel has ended (contract, "Log lines"). */
+export interface RequestEvent {
+  readonly vip: string;
+  readonly client: string;
+  /** Unique; error pages show it. */
+  readonly id: string;
+  readonly method: string;
+  readonly host: string | undefined;
+  /** Without its query. Shown only as a keyed hash: paths name patients and studies. */
+  readonly path: string | undefined;
+  /** `1.0`, `1.1` or `2.0`. */
+  readonly version: string;
+  /** What the client got; undefined when it was gone before. */
+  readonly status: number | undefined;
+  readonly pool: string | undefined;
+  readonly server: string | undefined;
+  readonly rule: string | undefined;
+  /** Why this server. */
+  readonly reason: string | undefined;
+  readonly attempts: number;
+  /** Of bodies, or of the tunnel. */
+  readonly bytes: { readonly toServer: number; readonly toClient: number };
+  readonly ms: number;
+  /** Why it did not go well, a sentence without patient data. */
+  readonly detail: string | undefined;
+}
+
+/** A TCP connection ended. */
+export interface ConnectionEvent {
+  readonly vip: string;
+  readonly client: string;
+  /** The port it came to. */
+  readonly port: number;
+  readonly pool: string | undefined;
+  readonly server: string | undefined;
+  readonly rule: string | undefined;
+  readonly reason: string | undefined;
+  readonly attempts: number;
+  readonly bytes: { readonly toServer: number; readonly toClient: number };
+  readonly ms: number;
+  /** closed: in order. reset: broken by either side. cut: by the balancer. refused: no server was had. */
+  readonly end: 'closed' | 'reset' | 'cut' | 'refused';
+  readonly detail: string | undefined;
+}
+
 /** Something an operator may want to know that belongs to no association or message. */
 export interface NoticeEvent {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -74,6 +119,8 @@ export const events = {
   server: channel('gantry:server') as Channel<unknown, ServerEvent>,
   association: channel('gantry:association') as Channel<unknown, AssociationEvent>,
   message: channel('gantry:message') as Channel<unknown, MessageEvent>,
+  request: channel('gantry:request') as Channel<unknown, RequestEvent>,
+  connection: channel('gantry:connection') as Channel<unknown, ConnectionEvent>,
   notice: channel('gantry:notice') as Channel<unknown, NoticeEvent>,
 };
 
@@ -90,6 +137,8 @@ interface EventsByName {
   readonly server: ServerEvent;
   readonly association: AssociationEvent;
   readonly message: MessageEvent;
+  readonly request: RequestEvent;
+  readonly connection: ConnectionEvent;
   readonly notice: NoticeEvent;
 }
 

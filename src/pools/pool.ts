@@ -5,6 +5,12 @@ import type { VerdictOptions } from './verdict.ts';
 
 export type BalanceName = 'least-busy' | 'round-robin' | 'hash' | 'first' | 'random-two';
 
+/**
+ * Why open work has to leave a server. halted: at its next safe point, and when `drain` is over in any case. failed-over:
+ * at once, another server of a `single-active` pool has taken its place.
+ */
+export type Leaving = 'halted' | 'failed-over';
+
 export interface PoolOptions {
   readonly name: string;
   readonly balance: BalanceName;

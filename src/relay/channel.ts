@@ -9,6 +9,14 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** What a TLS handshake said about the client. */
+export interface TlsClient {
+  /** The server name it asked for, in lower case. */
+  readonly sni: string | undefined;
+  /** The subject of its certificate, when that was asked for and is good: `CN=ct1,O=Hospital`, RFC 4514. */
+  readonly subject: string | undefined;
+}
+
 export interface ChannelHandler {
   /** A dialled channel is connected. */
   connected?(): void;
@@ -29,6 +37,8 @@ export interface Channel {
   handler: ChannelHandler;
   readonly remote: Endpoint;
   readonly local: Endpoint;
+  /** Of a channel that was accepted in TLS. */
+  readonly tls?: TlsClient | undefined;
   readonly bytesRead: number;
   readonly bytesWritten: number;
   /** Bytes given to `write` that the kernel has not taken yet. */

@@ -12,6 +12,30 @@ export interface DialTarget {
   readonly localAddress?: string | undefined;
 }
 
+/** How connections to the servers of a pool are made, beside their address. */
+export interface ServerLink {
+  /** Spoken to in TLS. */
+  readonly tls?: TlsClientOptions | undefined;
+  /** Each connection begins with a PROXY protocol header of this version, which names the client. */
+  readonly proxyProtocol?: 1 | 2 | undefined;
+  /** Milliseconds; instead of those of the VIP. */
+  readonly connectTimeout?: number | undefined;
+  readonly responseTimeout?: number | undefined;
+}
+
+export interface TlsClientOptions {
+  /** Is the certificate of the server checked, and its name? */
+  readonly verify: boolean;
+  /** PEM of the authorities; undefined: those of Node. */
+  readonly ca?: string | undefined;
+  /** The name that the certificate must have, and that is asked for (SNI); undefined: the host that is dialled. */
+  readonly servername?: string | undefined;
+  /** PEM of our own certificate and its key, for servers that ask for one. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+}
+
 export interface DialOptions {
   /** How the channel reads; direct unless asked otherwise. */
   readonly reads?: ReadMode;

@@ -20,7 +20,7 @@ export const DEFAULT_READS: ReadMode = process.env.GANTRY_READS === 'copying' ? 
 const TRIAL_MS = 2_000;
 
 /** An accepted connection as the system's layer of Node hands it over. */
-interface AcceptedHandle {
+export interface AcceptedHandle {
   readonly fd: number;
   readStart(): number;
   readStop(): number;
@@ -34,13 +34,13 @@ interface ListeningHandle {
 }
 
 /**
- * Has a listening server hand its connections to `accept` as direct channels, without a `connection` event. False when
- * this Node is not made as expected: then nothing was changed.
+ * Has a listening server hand its connections to `accept`, which makes them channels or sockets, without a `connection`
+ * event. False when this Node is not made as expected: then nothing was changed.
  */
 export function acceptDirect(
   server: Server,
   keepAliveMs: number,
-  accept: (channel: TcpChannel, descriptor: number) => void,
+  accept: (handle: AcceptedHandle) => void,
 ): boolean {
   const listening = (server as unknown as { _handle?: Partial<ListeningHandle> | null })._handle;
   const original = listening?.onconnection;
@@ -59,14 +59,22 @@ export function acceptDirect(
     // Errors, and handles that are made otherwise, take the way they always took.
     if (status !== 0 || typeof accepted?.useUserBuffer !== 'function')
       original.call(this as ListeningHandle, status, accepted);
-    else accept(directChannel(accepted), accepted.fd);
+    else accept(accepted);
   };
   return true;
 }
 
-function directChannel(handle: AcceptedHandle): TcpChannel {
+/** The accepted connection as a channel that reads directly. */
+export function directChannel(handle: AcceptedHandle): TcpChannel {
   const channel = new TcpChannel(true);
   return channel.attach(new Socket({ ...SOCKET_OPTIONS, handle: handle as never, onread: channel.onread }));
+}
+
+/** The accepted connection as a socket as Node's own servers make them, from which nothing was read yet. */
+export function pausedSocket(handle: AcceptedHandle): Socket {
+  // Documented for servers only (`pauseOnConnect`), and the same thing.
+  const options = { handle: handle as never, allowHalfOpen: true, pauseOnCreate: true };
+  return new Socket(options);
 }
 
 let trial: Promise<boolean> | undefined;
@@ -97,7 +105,8 @@ async function tryDirectAccept(): Promise<boolean> {
     };
     const timer = setTimeout(finish, TRIAL_MS, false);
     server.on('connection', () => finish(false));
-    const taken = acceptDirect(server, 60_000, (channel) => {
+    const taken = acceptDirect(server, 60_000, (handle) => {
+      const channel = directChannel(handle);
       channel.handler = {
         read: (bytes) => void channel.write(Buffer.from(bytes)),
         ended: () => channel.end(),

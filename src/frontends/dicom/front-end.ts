@@ -6,9 +6,9 @@ import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import { type Listener, listen } from '../../relay/listen.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
+import { WaitingRoom } from '../waiting-room.ts';
 import { Association, type AssociationHost, type AssociationTimeouts } from './association.ts';
 import { type LimitOptions, Limits } from './limits.ts';
-import { WaitingRoom } from './waiting-room.ts';
 
 export interface DicomFrontEndOptions {
   readonly vip: string;

@@ -2,7 +2,7 @@
  * Who waits for a slot: urgent ones first, the others in the order they came. Everybody gets another try when something
  * got free, because each may be waiting for something else (a server, a limit of its AE title).
  */
-import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
+import type { Deadline, Deadlines } from '../relay/deadlines.ts';
 
 export interface Waiting {
   readonly isUrgent: boolean;
