@@ -58,6 +58,8 @@ export interface Choice {
 /** Where a choice goes, as the rules have it. */
 export interface Destination {
   readonly rule: string;
+  /** -1: no rule matched. */
+  readonly ruleIndex: number;
   readonly reject: string | undefined;
   readonly pool: Pool | undefined;
   readonly urgent: boolean;
@@ -66,14 +68,22 @@ export interface Destination {
 /** A choice without persistence, or without any candidate. */
 export class PlainChoice implements Choice {
   readonly rule: string;
+  readonly ruleIndex: number;
   readonly reject: string | undefined;
   readonly pool: Pool | undefined;
   readonly urgent: boolean;
+  readonly cookie: string | undefined;
   readonly persistence: PersistenceKey | undefined = undefined;
   readonly #search: Search | undefined;
 
-  constructor({ rule, reject, pool, urgent }: Destination, search: Search | undefined) {
+  constructor(
+    { rule, ruleIndex, reject, pool, urgent }: Destination,
+    search: Search | undefined,
+    cookie?: string,
+  ) {
     this.rule = rule;
+    this.ruleIndex = ruleIndex;
+    this.cookie = cookie;
     this.reject = reject;
     this.pool = pool;
     this.urgent = urgent;
@@ -100,9 +110,11 @@ export class PlainChoice implements Choice {
 /** A choice whose work comes back to its server. */
 export class PersistentChoice implements Choice {
   readonly rule: string;
+  readonly ruleIndex: number;
   readonly reject = undefined;
   readonly pool: Pool;
   readonly urgent: boolean;
+  readonly cookie: string | undefined;
   readonly persistence: PersistenceKey;
   readonly #search: Search;
   readonly #table: Persistence['table'];
@@ -112,15 +124,17 @@ export class PersistentChoice implements Choice {
   #claim: Claim | undefined;
 
   constructor(
-    { rule, urgent }: Destination,
+    { rule, ruleIndex, urgent }: Destination,
     pool: Pool,
     search: Search,
     persistence: Persistence,
     key: PersistenceKey,
   ) {
     this.rule = rule;
+    this.ruleIndex = ruleIndex;
     this.pool = pool;
     this.urgent = urgent;
+    this.cookie = persistence.cookie;
     this.persistence = key;
     this.#search = search;
     this.#table = persistence.table;

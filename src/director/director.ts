@@ -92,7 +92,7 @@ class RuledDirector implements Director {
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
     const search = this.#search(facts, pool, this.#balance(pool, balance), key, options);
-    if (!key) return new PlainChoice(destination, search);
+    if (!key) return new PlainChoice(destination, search, persistence?.cookie);
     return new PersistentChoice(destination, pool, search, persistence!, key);
   }
 
@@ -127,7 +127,7 @@ class RuledDirector implements Director {
     const reject = pool ? undefined : (matched?.reject ?? 'no-route');
     const balance = matched?.balance ?? pool?.balance ?? 'first';
     return {
-      destination: { rule, reject, pool, urgent: isUrgent },
+      destination: { rule, ruleIndex: index, reject, pool, urgent: isUrgent },
       balance: isUrgent && YIELDS_TO_URGENT.has(balance) ? 'urgent' : balance,
     };
   }

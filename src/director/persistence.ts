@@ -14,6 +14,8 @@ export interface PersistenceOptions {
   /** `source-ip` or any fact; the first that has a value counts. Empty: no persistence. */
   readonly by: readonly string[];
   readonly table: Table;
+  /** For `cookie`: its name. */
+  readonly cookie?: string | undefined;
   /** For `source-ip`: leading bits that make one source. */
   readonly netmask?: number | undefined;
   /** The table belongs to several VIPs or pools. */
@@ -31,12 +33,15 @@ const LONGEST_VALUE = 64;
 
 export class Persistence {
   readonly table: Table;
+  /** The name of the cookie that brings a client back to its server; undefined: none is set. */
+  readonly cookie: string | undefined;
   readonly #by: readonly string[];
   readonly #netmask: number | undefined;
   readonly #isShared: boolean;
 
-  constructor({ by, table, netmask, isShared = false }: PersistenceOptions) {
+  constructor({ by, table, cookie, netmask, isShared = false }: PersistenceOptions) {
     this.table = table;
+    this.cookie = by.includes('cookie') ? cookie : undefined;
     this.#by = by;
     this.#netmask = netmask;
     this.#isShared = isShared;

@@ -20,6 +20,8 @@ export interface PoolOptions {
   readonly slowStart?: number;
   /** From 0 to 1: with a smaller share of servers up than this, health is ignored. */
   readonly panic?: number;
+  /** Milliseconds that the open work of a halted server has to finish; cookies of a draining one count as long. */
+  readonly drain?: number;
   /** Milliseconds since 1970 of a clock that never goes back. */
   readonly now: () => number;
 }
@@ -31,10 +33,12 @@ export class Pool implements ServerHome {
   readonly load: PoolLoad;
   readonly health: VerdictOptions;
   readonly slowStart: number;
+  readonly drain: number;
   readonly now: () => number;
   readonly #panic: number;
   readonly #byName: ReadonlyMap<string, Server>;
   readonly #watchers = new Set<(server: Server) => void>();
+  readonly #leavers = new Set<(server: Server, why: Leaving) => void>();
   #takers: readonly Server[] | undefined;
 
   constructor(options: PoolOptions) {
@@ -42,6 +46,7 @@ export class Pool implements ServerHome {
     this.balance = options.balance;
     this.health = options.health;
     this.slowStart = options.slowStart ?? 0;
+    this.drain = options.drain ?? 60_000;
     this.now = options.now;
     this.load = new PoolLoad(options.now);
     this.#panic = options.panic ?? 0;
@@ -70,6 +75,12 @@ export class Pool implements ServerHome {
     return () => this.#watchers.delete(listener);
   }
 
+  /** Calls `listener` whenever open work has to leave a server. Returns how to stop that. */
+  watchLeaving(listener: (server: Server, why: Leaving) => void): () => void {
+    this.#leavers.add(listener);
+    return () => this.#leavers.delete(listener);
+  }
+
   hasOther(server: Server): boolean {
     return this.servers.some((other) => other !== server && other.eligible);
   }
@@ -81,6 +92,10 @@ export class Pool implements ServerHome {
 
   roomChanged(server: Server): void {
     for (const listener of this.#watchers) listener(server);
+  }
+
+  hasToLeave(server: Server, why: Leaving): void {
+    for (const listener of this.#leavers) listener(server, why);
   }
 
   #findTakers(): readonly Server[] {

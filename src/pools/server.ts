@@ -42,6 +42,8 @@ export interface ServerHome {
   hasOther(server: Server): boolean;
   /** Who may get work has changed: a state or a weight. */
   stateChanged(server: Server): void;
+  /** Its open work has to end. */
+  hasToLeave(server: Server, why: 'halted'): void;
   /** There may be room for more work: a slot was given back, or a limit has changed. */
   roomChanged(server: Server): void;
 }
@@ -165,6 +167,11 @@ export class Server {
     return this.#verdict.state !== 'down' && (this.#duty === 'online' || this.#duty === 'drain');
   }
 
+  /** An operator took it out: open work ends at its next safe point. */
+  get isHalted(): boolean {
+    return this.#duty === 'halt';
+  }
+
   get isDraining(): boolean {
     return this.#duty === 'drain' || this.#duty === 'strict-drain';
   }
@@ -245,6 +252,7 @@ export class Server {
   halt(): void {
     this.#duty = 'halt';
     this.#enter('halted', 'halted by an operator');
+    this.#home.hasToLeave(this, 'halted');
   }
 
   /** Back from drain or halt, to what health says. */
