@@ -1,12 +1,14 @@
 /** The admin API: a small HTTP server of its own, apart from the data path. The only user of fastify. */
-import { STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
 import { GantryError } from '../errors.ts';
 import { type KeyedHash, publicFacts } from '../observe/privacy.ts';
 import { isLoopback, refusalOf } from './access.ts';
+import { addChanges, type ChangeSource } from './changes.ts';
 import type { ConnectionDocument, StatusDocument } from './documents.ts';
 import { openApiDocument } from './openapi.ts';
+import { addPersistence, type PersistenceSource } from './persistence.ts';
+import { problem } from './problem.ts';
 import { connectionsSchema, healthSchema, statusSchema } from './schemas.ts';
 import { contentSecurityPolicy, statusPage } from './status-page.ts';
 
@@ -21,7 +23,7 @@ export interface AdminOptions {
 }
 
 /** Where the answers come from. */
-export interface AdminSource {
+export interface AdminSource extends ChangeSource, PersistenceSource {
   /** Every listener is bound, and nothing is draining. */
   ready(): boolean;
   status(): StatusDocument;
@@ -30,6 +32,8 @@ export interface AdminSource {
 
 export interface Admin {
   readonly endpoint: { readonly host: string; readonly port: number };
+  /** From now on. */
+  setToken(token: string | undefined): void;
   close(): Promise<void>;
 }
 
@@ -41,6 +45,8 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const { listen, token } = options;
   const server = fastify({
     bodyLimit: BODY_LIMIT,
+    // A key that is not known is a mistake, not to be passed over.
+    ajv: { customOptions: { removeAdditional: false } },
     forceCloseConnections: true,
     requestTimeout: 30_000,
     frameworkErrors: (_error, _request, reply) => void problem(reply, 400, 'The request cannot be read.'),
@@ -49,7 +55,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
         socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     },
   });
-  const access = { token, onLoopback: isLoopback(listen.host) };
+  let access = { token, onLoopback: isLoopback(listen.host) };
   server.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS);
     if (OPEN.has(request.routeOptions.url ?? '')) return;
@@ -59,7 +65,9 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     if (refusal.status === 401) reply.header('www-authenticate', 'Bearer');
     return problem(reply, refusal.status, refusal.detail);
   });
-  addRoutes(server, options, access.onLoopback);
+  addReads(server, options, access.onLoopback);
+  addChanges(server, options.source);
+  addPersistence(server, options);
   answerWithProblems(server);
   try {
     await server.listen(listen);
@@ -76,6 +84,9 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   const [bound] = server.addresses() as AddressInfo[];
   return {
     endpoint: { host: bound?.address ?? listen.host, port: bound?.port ?? listen.port },
+    setToken(next) {
+      access = { ...access, token: next };
+    },
     close: () => server.close(),
   };
 }
@@ -90,7 +101,7 @@ const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
 };
 
-function addRoutes(server: FastifyInstance, options: AdminOptions, onLoopback: boolean): void {
+function addReads(server: FastifyInstance, options: AdminOptions, onLoopback: boolean): void {
   const { source, hash, hashUids } = options;
   const answer = (schema: object) => ({ schema: { response: { 200: schema } } });
   server.get('/healthz', answer(healthSchema), () => ({ status: 'alive' }));
@@ -125,16 +136,20 @@ function answerWithProblems(server: FastifyInstance): void {
   });
   server.setErrorHandler((error, _request, reply) => {
     const status = (error as { statusCode?: number }).statusCode ?? 500;
-    const detail =
-      status < 500 ? 'The request cannot be taken as it is.' : 'Something went wrong in Gantry itself.';
-    return problem(reply, status, detail);
+    return problem(
+      reply,
+      status,
+      status < 500 ? sentenceOf(error) : 'Something went wrong in Gantry itself.',
+    );
   });
 }
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
-
-/** RFC 9457 3. */
-function problem(reply: FastifyReply, status: number, detail: string): FastifyReply {
-  const body = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail };
-  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(body);
+/** What a body or query breaks is said; what came is not repeated. */
+function sentenceOf(error: unknown): string {
+  const { validation, validationContext } = error as FastifyError;
+  const [first] = validation ?? [];
+  if (!first) return 'The request cannot be taken as it is.';
+  return `The ${validationContext ?? 'request'}${first.instancePath} ${first.message ?? 'is not as it should be'}.`;
 }
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;

@@ -74,3 +74,38 @@ export interface ConnectionDocument {
   /** Why this server, a sentence. */
   readonly reason: string | null;
 }
+
+/** `POST /api/v1/reload` */
+export interface ReloadDocument {
+  readonly changes: readonly {
+    readonly kind: string;
+    /** Of a VIP or pool; otherwise the kind again. */
+    readonly name: string;
+    readonly what: 'added' | 'changed' | 'removed';
+    /** The running balancer goes on as before: it takes effect at the next start. */
+    readonly nextStart: boolean;
+  }[];
+}
+
+/** What is wrong with a configuration, and where. */
+export interface FaultDocument {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly path: string;
+  readonly message: string;
+}
+
+/** One of `GET /api/v1/persistence` */
+export interface EntryDocument {
+  /** `vip NAME`, `pool NAME` or `share NAME`. */
+  readonly table: string;
+  /** null: of a shared table. */
+  readonly pool: string | null;
+  readonly by: string;
+  /** The value; a keyed hash when it may be patient data. */
+  readonly key: string;
+  readonly server: string;
+  /** Milliseconds it lives on if it is not used. */
+  readonly remaining: number;
+}

@@ -1,5 +1,15 @@
 /** The OpenAPI document of the admin API. */
-import { connectionsSchema, healthSchema, problemSchema, statusSchema } from './schemas.ts';
+import { settingsSchema } from './changes.ts';
+import {
+  clearedSchema,
+  connectionsSchema,
+  entriesSchema,
+  healthSchema,
+  problemSchema,
+  reloadSchema,
+  serverSchema,
+  statusSchema,
+} from './schemas.ts';
 
 /** `tokenNeeded`: reads need the token too, because the API is not on loopback. */
 export function openApiDocument(tokenNeeded: boolean): object {
@@ -13,14 +23,33 @@ export function openApiDocument(tokenNeeded: boolean): object {
         },
       ]),
     );
-  const read = (summary: string, schema: object, ...statuses: readonly number[]) => ({
-    get: {
-      summary,
-      responses: {
-        200: { description: 'OK', content: { 'application/json': { schema } } },
-        ...problems(...statuses),
-      },
+  const call = (summary: string, schema: object, ...statuses: readonly number[]) => ({
+    summary,
+    responses: {
+      200: { description: 'OK', content: { 'application/json': { schema } } },
+      ...problems(...statuses),
     },
+  });
+  const read = (summary: string, schema: object, ...statuses: readonly number[]) => ({
+    get: call(summary, schema, ...statuses),
+  });
+  /** Needs the token when one is set, wherever the API listens. */
+  const change = (summary: string, schema: object, ...statuses: readonly number[]) => ({
+    ...call(summary, schema, 401, 403, ...statuses),
+    security: [{}, { token: [] }],
+  });
+  const parameters = (place: string, ...names: readonly string[]) => ({
+    parameters: names.map((name) => ({
+      name,
+      in: place,
+      required: place === 'path',
+      schema: { type: 'string' },
+    })),
+  });
+  const server = '/api/v1/pools/{pool}/servers/{server}';
+  const ofServer = (method: string, operation: object) => ({
+    ...parameters('path', 'pool', 'server'),
+    [method]: operation,
   });
   const reference = (name: string) => ({ $ref: `#/components/schemas/${name}` });
   return {
@@ -31,12 +60,41 @@ export function openApiDocument(tokenNeeded: boolean): object {
       '/readyz': { ...read('Is every listener bound?', reference('Health'), 503), security: [] },
       '/api/v1/status': read('Virtual services, pools and servers.', reference('Status'), 401, 403),
       '/api/v1/connections': read('Live associations and connections.', reference('Connections'), 401, 403),
+      [`${server}/drain`]: ofServer('post', {
+        ...change('No new work; what is in hand finishes.', reference('Server'), 404),
+        ...parameters('query', 'strict'),
+      }),
+      [`${server}/halt`]: ofServer(
+        'post',
+        change('Out, and what is open ends at its next safe point.', reference('Server'), 404),
+      ),
+      [`${server}/online`]: ofServer('post', change('Back to work.', reference('Server'), 404)),
+      [server]: ofServer('patch', {
+        ...change('Weight and limit.', reference('Server'), 400, 404),
+        requestBody: { content: { 'application/json': { schema: settingsSchema } } },
+      }),
+      '/api/v1/persistence': {
+        ...parameters('query', 'table', 'key'),
+        ...read('Persistence entries, at most 1000.', reference('Entries'), 401, 403),
+        delete: change('Forgets these entries.', reference('Cleared')),
+      },
+      '/api/v1/reload': {
+        post: change(
+          'Reads the configuration again; a faulty one changes nothing.',
+          reference('Reload'),
+          422,
+        ),
+      },
       '/api/v1/openapi.json': read('This document.', { type: 'object' }, 401, 403),
     },
     components: {
       schemas: {
         Status: statusSchema,
         Connections: connectionsSchema,
+        Server: serverSchema,
+        Entries: entriesSchema,
+        Cleared: clearedSchema,
+        Reload: reloadSchema,
         Health: healthSchema,
         Problem: problemSchema,
       },

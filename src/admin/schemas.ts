@@ -31,7 +31,7 @@ const totals: Schema = {
   description: 'Counters since the start, by name. They only grow.',
 };
 
-const server = record({
+export const serverSchema: Schema = record({
   name: text('Unique in its pool.'),
   address: text('As configured.'),
   state: { type: 'string', enum: ['starting', 'up', 'down', 'draining', 'drained', 'halted'] },
@@ -46,7 +46,7 @@ const pool = record({
   name: text('Unique.'),
   balance: text('How a server is chosen among equals.'),
   health: text('What the check is.'),
-  servers: list(server, 'As configured, in that order.'),
+  servers: list(serverSchema, 'As configured, in that order.'),
 });
 
 const vip = record({
@@ -97,3 +97,29 @@ export const problemSchema: Schema = record({
 });
 
 export const healthSchema: Schema = record({ status: text('alive or ready') });
+
+export const reloadSchema: Schema = record({
+  changes: list(
+    record({
+      kind: text('vip, pool, admin, log, table or timeouts.'),
+      name: text('Of a VIP or pool; otherwise the kind again.'),
+      what: { type: 'string', enum: ['added', 'changed', 'removed'] },
+      nextStart: { type: 'boolean', description: 'It takes effect at the next start only.' },
+    }),
+    'What is different from before; empty: nothing.',
+  ),
+});
+
+export const entriesSchema: Schema = list(
+  record({
+    table: text('vip NAME, pool NAME or share NAME.'),
+    pool: textOrNull('The pool it is for; null in a shared table.'),
+    by: text('The fact by which work comes back, or source-ip.'),
+    key: text('The value; a keyed hash when it may be patient data.'),
+    server: text('Where it comes back to.'),
+    remaining: integer('Milliseconds it lives on if it is not used.'),
+  }),
+  'Persistence entries, at most 1000.',
+);
+
+export const clearedSchema: Schema = record({ cleared: integer('So many entries were forgotten.') });

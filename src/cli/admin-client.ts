@@ -1,23 +1,54 @@
 /** Asks the admin API of a running balancer. */
-import { get as getOverHttp, type IncomingMessage } from 'node:http';
-import { get as getOverHttps } from 'node:https';
-import { runFailure, usageFailure } from './failure.ts';
+import { type IncomingMessage, request as requestOverHttp } from 'node:http';
+import { request as requestOverHttps } from 'node:https';
+import type { Command } from 'commander';
+import { Failure, runFailure, usageFailure } from './failure.ts';
 
 const TIMEOUT_MS = 10_000;
 /** More than any status: what answers is something else. */
 const LONGEST_ANSWER = 64 * 1024 * 1024;
 
-/** `GET` of `path`, as parsed JSON. Fails with a sentence. */
+/** How a command finds the balancer that runs. */
+export interface AdminOptions {
+  readonly admin: string;
+  readonly token?: string;
+}
+
+/** The options of every command that asks a running balancer. */
+export function withAdminOptions(command: Command): Command {
+  return command
+    .option('--admin <url>', 'where its admin API is', 'http://127.0.0.1:9090')
+    .option('--token <token>', 'the admin token; default: the environment variable GANTRY_TOKEN');
+}
+
+export interface AdminRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly body?: object;
+}
+
+/** An answer that says no: a problem document (RFC 9457), with what extends it. */
+export class AdminRefusal extends Failure {
+  readonly status: number;
+  readonly problem: Readonly<Record<string, unknown>>;
+
+  constructor(message: string, status: number, problem: Readonly<Record<string, unknown>>) {
+    super(message, 1);
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/** Asks, and returns the answer as parsed JSON. Fails with a sentence. */
 export async function askAdmin(
-  admin: string,
-  path: string,
-  token = process.env.GANTRY_TOKEN,
+  { admin, token = process.env.GANTRY_TOKEN }: AdminOptions,
+  request: AdminRequest,
 ): Promise<unknown> {
   const base = URL.canParse(admin) ? new URL(admin) : undefined;
   if (base?.protocol !== 'http:' && base?.protocol !== 'https:') {
     throw usageFailure(`--admin "${admin}" is not a URL, such as http://127.0.0.1:9090`);
   }
-  const { status, text } = await get(new URL(path, base), token);
+  const { status, text } = await send(new URL(request.path, base), request, token);
   let document: unknown;
   try {
     document = JSON.parse(text);
@@ -25,23 +56,28 @@ export async function askAdmin(
     throw runFailure(`what answers at ${base.origin} is not a Gantry admin API`);
   }
   if (status === 200) return document;
-  const { detail, title } = (document ?? {}) as { detail?: string; title?: string };
-  throw runFailure(
-    `the balancer at ${base.origin} answers ${status}: ${detail ?? title ?? 'no reason given'}`,
-  );
+  const problem = (document ?? {}) as { detail?: string; title?: string };
+  const why = problem.detail ?? problem.title ?? 'no reason given';
+  throw new AdminRefusal(`the balancer at ${base.origin} answers ${status}: ${why}`, status, { ...problem });
 }
 
 /** Not `fetch`, which refuses some ports. */
-async function get(url: URL, token: string | undefined): Promise<{ status: number; text: string }> {
+async function send(
+  url: URL,
+  { method, body }: AdminRequest,
+  token: string | undefined,
+): Promise<{ status: number; text: string }> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const headers = {
     accept: 'application/json',
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   };
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const request = url.protocol === 'https:' ? getOverHttps : getOverHttp;
-      request(url, { headers, signal }, resolve).on('error', reject);
+      const request = url.protocol === 'https:' ? requestOverHttps : requestOverHttp;
+      const asked = request(url, { method, headers, signal }, resolve).on('error', reject);
+      asked.end(body === undefined ? undefined : JSON.stringify(body));
     });
     response.setEncoding('utf8');
     let text = '';

@@ -15,8 +15,11 @@ import { addExplain } from './explain.ts';
 import { Failure } from './failure.ts';
 import { addHl7Send } from './hl7-send.ts';
 import { addNotBuilt } from './not-built.ts';
+import { addPersistence } from './persistence.ts';
+import { addReload } from './reload.ts';
 import { addRun } from './run.ts';
 import { addSchema } from './schema.ts';
+import { addServerDuty } from './server-duty.ts';
 import { addStatus } from './status.ts';
 import { addVips } from './vips.ts';
 
@@ -57,6 +60,9 @@ function createProgram(): Command {
     addVips,
     addExplain,
     addStatus,
+    addServerDuty,
+    addReload,
+    addPersistence,
     addEcho,
     addDicomSend,
     addHl7Send,

@@ -3,11 +3,6 @@ import type { Command } from 'commander';
 import { usageFailure } from './failure.ts';
 
 const COMMANDS: Readonly<Record<string, string>> = {
-  drain: 'let a server finish its work and give it no more',
-  halt: 'take a server out at once',
-  online: 'put a server back',
-  reload: 'read the configuration again',
-  persistence: 'look at and clear persistence entries',
   init: 'write a configuration for a vendor system',
   profiles: 'list the vendor systems that init knows',
   probe: 'ask servers which AE titles and contexts they accept',

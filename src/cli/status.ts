@@ -1,19 +1,16 @@
 /** `gantry status`: what the running balancer says of itself. */
 import type { Command } from 'commander';
 import type { StatusDocument } from '../admin/documents.ts';
+import { type AdminOptions, askAdmin, withAdminOptions } from './admin-client.ts';
+import { durationText } from './duration.ts';
 
-interface StatusOptions {
-  readonly admin: string;
-  readonly token?: string;
+interface StatusOptions extends AdminOptions {
   readonly json?: true;
 }
 
 export function addStatus(program: Command): void {
-  program
-    .command('status')
+  withAdminOptions(program.command('status'))
     .description('show the running balancer: its VIPs, pools and servers')
-    .option('--admin <url>', 'where its admin API is', 'http://127.0.0.1:9090')
-    .option('--token <token>', 'the admin token; default: the environment variable GANTRY_TOKEN')
     .option('--json', 'the document of GET /api/v1/status')
     .addHelpText(
       'after',
@@ -21,9 +18,8 @@ export function addStatus(program: Command): void {
 Example:
   gantry status --admin http://127.0.0.1:9090`,
     )
-    .action(async ({ admin, token, json }: StatusOptions) => {
-      const { askAdmin } = await import('./admin-client.ts');
-      const status = (await askAdmin(admin, '/api/v1/status', token)) as StatusDocument;
+    .action(async ({ json, ...admin }: StatusOptions) => {
+      const status = (await askAdmin(admin, { method: 'GET', path: '/api/v1/status' })) as StatusDocument;
       process.stdout.write(json ? `${JSON.stringify(status, null, 2)}\n` : await statusText(status));
     });
 }
@@ -66,20 +62,4 @@ function totalsText(totals: Readonly<Record<string, number>>): string {
   return Object.entries(totals)
     .map(([name, count]) => `${name} ${count}`)
     .join(', ');
-}
-
-/** `3d 4h 5m 6s`, from the first part that is not 0. */
-function durationText(seconds: number): string {
-  const whole = Math.floor(seconds);
-  const parts = [
-    [Math.floor(whole / 86_400), 'd'],
-    [Math.floor(whole / 3600) % 24, 'h'],
-    [Math.floor(whole / 60) % 60, 'm'],
-    [whole % 60, 's'],
-  ] as const;
-  const first = parts.findIndex(([count]) => count > 0);
-  return parts
-    .slice(first === -1 ? 3 : first)
-    .map(([count, unit]) => `${count}${unit}`)
-    .join(' ');
 }

@@ -1,9 +1,11 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterEach, expect, test } from 'vitest';
-import { type Admin, type AdminOptions, createAdmin } from '../../src/admin/admin.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import { type Admin, type AdminOptions, type AdminSource, createAdmin } from '../../src/admin/admin.ts';
+import type { ReloadResult } from '../../src/admin/changes.ts';
 import type { ConnectionDocument, StatusDocument } from '../../src/admin/documents.ts';
+import type { Entry } from '../../src/admin/persistence.ts';
 import { createKeyedHash } from '../../src/observe/privacy.ts';
 
 const status: StatusDocument = {
@@ -56,6 +58,17 @@ const connection: ConnectionDocument = {
   reason: null,
 };
 
+/** A balancer that has nothing to tell. */
+const nothing: AdminSource = {
+  ready: () => true,
+  status: () => status,
+  connections: () => [],
+  change: () => undefined,
+  reload: async () => ({ done: { changes: [] } }),
+  entries: () => [],
+  clear: () => {},
+};
+
 let admin: Admin | undefined;
 let ready = true;
 afterEach(async () => {
@@ -70,7 +83,7 @@ async function start(options: Partial<AdminOptions> = {}): Promise<Admin> {
     token: undefined,
     hash: createKeyedHash(),
     hashUids: false,
-    source: { ready: () => ready, status: () => status, connections: () => [connection] },
+    source: { ...nothing, ready: () => ready, status: () => status, connections: () => [connection] },
     ...options,
   });
   return admin;
@@ -82,7 +95,12 @@ interface Answer {
   body: string;
 }
 
-async function ask(path: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
+async function ask(
+  path: string,
+  method = 'GET',
+  headers: Record<string, string> = {},
+  body?: object,
+): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const asked = request(
     { port: admin!.endpoint.port, host: '127.0.0.1', path, method, headers },
@@ -93,7 +111,7 @@ async function ask(path: string, method = 'GET', headers: Record<string, string>
       );
     },
   );
-  asked.on('error', reject).end();
+  asked.on('error', reject).end(body && JSON.stringify(body));
   return promise;
 }
 
@@ -146,7 +164,7 @@ test('an error inside is a problem without its message', async () => {
   const fail = () => {
     throw new Error('secret thing');
   };
-  await start({ source: { ready: () => true, status: fail, connections: () => [] } });
+  await start({ source: { ...nothing, status: fail } });
   const answer = await ask('/api/v1/status');
   expect(answer.status).toBe(500);
   expect(answer.body).not.toContain('secret');
@@ -185,13 +203,15 @@ test('changes from another origin are refused', async () => {
   const foreign = await ask('/api/v1/reload', 'POST', { origin: 'http://evil.example', host: 'localhost' });
   expect(foreign.status).toBe(403);
   const own = await ask('/api/v1/reload', 'POST', { origin: 'http://localhost', host: 'localhost' });
-  expect(own.status).toBe(404);
+  expect(own.status).toBe(200);
 });
 
 test('the OpenAPI document names every path', async () => {
   await start();
   const document = JSON.parse((await ask('/api/v1/openapi.json')).body);
-  for (const path of Object.keys(document.paths)) expect((await ask(path)).status).toBe(200);
+  for (const [path, calls] of Object.entries<object>(document.paths)) {
+    if ('get' in calls) expect((await ask(path)).status).toBe(200);
+  }
   expect(Object.keys(document.paths)).toContain('/api/v1/status');
 });
 
@@ -214,7 +234,118 @@ test('a port that is taken is said with its name', async () => {
     token: undefined,
     hash: createKeyedHash(),
     hashUids: false,
-    source: { ready: () => true, status: () => status, connections: () => [] },
+    source: nothing,
   });
   await expect(second).rejects.toThrow(`admin: 127.0.0.1:${endpoint.port} cannot be listened on: EADDRINUSE`);
+});
+
+describe('changes', () => {
+  const asked: unknown[] = [];
+  const server = status.pools[0]!.servers[0]!;
+  const source: AdminSource = {
+    ...nothing,
+    change(pool, name, change) {
+      if (pool !== 'archive' || name !== '10.0.0.1:104') return undefined;
+      asked.push(change);
+      return server;
+    },
+  };
+  const at = '/api/v1/pools/archive/servers/10.0.0.1%3A104';
+  const json = { 'content-type': 'application/json' };
+  afterEach(() => void asked.splice(0));
+
+  test.each([
+    ['drain', { to: 'drain', strict: false }],
+    ['drain?strict=true', { to: 'drain', strict: true }],
+    ['halt', { to: 'halt' }],
+    ['online', { to: 'online' }],
+  ])('%s is answered with the new status of the server', async (action, change) => {
+    await start({ source });
+    const answer = await ask(`${at}/${action}`, 'POST');
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.body)).toEqual(server);
+    expect(asked).toEqual([change]);
+  });
+
+  test('weight and limit, of the values that the configuration takes', async () => {
+    await start({ source });
+    expect((await ask(at, 'PATCH', json, { weight: 3, maxConnections: null })).status).toBe(200);
+    expect(asked).toEqual([{ to: 'set', weight: 3, maxConnections: null }]);
+    for (const wrong of [{}, { weight: -1 }, { weight: 'much' }, { maxConnections: 0 }, { colour: 'red' }]) {
+      const answer = await ask(at, 'PATCH', json, wrong);
+      expect({ wrong, status: answer.status }).toEqual({ wrong, status: 400 });
+      expect(JSON.parse(answer.body).detail).toMatch(/^The body.* must/);
+    }
+    expect(asked).toHaveLength(1);
+  });
+
+  test('of a server that is not there: 404', async () => {
+    await start({ source });
+    const answer = await ask('/api/v1/pools/archive/servers/nobody/drain', 'POST');
+    expect(JSON.parse(answer.body)).toMatchObject({
+      status: 404,
+      detail: expect.stringContaining('no such server'),
+    });
+  });
+
+  test('need the token when one is set, the new one from when it is set on', async () => {
+    const { setToken } = await start({ source, token: 'open-sesame' });
+    const bearing = (token: string) => ask(`${at}/halt`, 'POST', { authorization: `Bearer ${token}` });
+    expect((await ask(`${at}/halt`, 'POST')).status).toBe(401);
+    expect((await bearing('open-sesame')).status).toBe(200);
+    setToken('other');
+    expect((await bearing('open-sesame')).status).toBe(401);
+    expect((await bearing('other')).status).toBe(200);
+  });
+
+  test('a reload is answered with what changed, or with all faults', async () => {
+    const changes = [{ kind: 'vip', name: 'WEB', what: 'added', nextStart: false } as const];
+    const faults = [{ file: 'a.yaml', line: 3, column: 5, path: 'vips.WEB', message: 'is not a record' }];
+    let result: ReloadResult = { done: { changes } };
+    await start({ source: { ...nothing, reload: async () => result } });
+    const done = await ask('/api/v1/reload', 'POST');
+    expect(done.status).toBe(200);
+    expect(JSON.parse(done.body)).toEqual({ changes });
+    result = { faults, detail: 'The configuration has 1 fault; nothing was changed.' };
+    const refused = await ask('/api/v1/reload', 'POST');
+    expect(refused.status).toBe(422);
+    expect(refused.headers['content-type']).toContain('application/problem+json');
+    expect(JSON.parse(refused.body)).toMatchObject({ status: 422, faults });
+  });
+});
+
+describe('persistence', () => {
+  const entry = (by: string, value: string): Entry => ({
+    table: 'vip ARCHIVE',
+    pool: 'archive',
+    by,
+    value,
+    server: 'a',
+    remaining: 1500.4,
+  });
+  const all = [entry('calling', 'CT1'), entry('source-ip', '10.0.0.9'), entry('patient', 'INVENTED-7')];
+
+  test('shows entries; keys that may be patient data as keyed hashes', async () => {
+    await start({ source: { ...nothing, entries: () => all } });
+    const { body } = await ask('/api/v1/persistence');
+    expect(body).not.toContain('INVENTED');
+    expect(JSON.parse(body)).toEqual([
+      { table: 'vip ARCHIVE', pool: 'archive', by: 'calling', key: 'CT1', server: 'a', remaining: 1500 },
+      expect.objectContaining({ by: 'source-ip', key: '10.0.0.9' }),
+      expect.objectContaining({ by: 'patient', key: expect.stringMatching(/^hash:[0-9a-f]{16}$/) }),
+    ]);
+    expect(JSON.parse((await ask('/api/v1/persistence?key=CT1')).body)).toHaveLength(1);
+    expect(JSON.parse((await ask('/api/v1/persistence?table=vip%20OTHER')).body)).toEqual([]);
+  });
+
+  test('clears by the key, or by the hash that is shown for it', async () => {
+    const cleared: Entry[] = [];
+    await start({ source: { ...nothing, entries: () => all, clear: (one) => void cleared.push(one) } });
+    const [, , shown] = JSON.parse((await ask('/api/v1/persistence')).body);
+    expect(JSON.parse((await ask(`/api/v1/persistence?key=${shown.key}`, 'DELETE')).body)).toEqual({
+      cleared: 1,
+    });
+    expect(JSON.parse((await ask('/api/v1/persistence?key=CT1', 'DELETE')).body)).toEqual({ cleared: 1 });
+    expect(cleared).toEqual([all[2], all[0]]);
+  });
 });

@@ -1,0 +1,56 @@
+/** What differs between two configurations: starting is the difference from nothing. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Configuration, PoolConfiguration, VipConfiguration } from './config/schema.ts';
+
+export interface Change {
+  readonly kind: 'vip' | 'pool' | 'admin' | 'log' | 'table' | 'timeouts';
+  /** Of a VIP or pool; otherwise the kind again. */
+  readonly name: string;
+  readonly what: 'added' | 'changed' | 'removed';
+  /** The running balancer goes on as before: it takes effect at the next start. */
+  readonly nextStart?: true;
+}
+
+/** In the order of the configuration, what was removed last. */
+export function differenceOf(before: Configuration | undefined, after: Configuration): Change[] {
+  const changes: Change[] = [
+    ...namedChanges('vip', before?.vips ?? [], after.vips),
+    ...namedChanges('pool', before?.pools ?? [], after.pools),
+  ];
+  if (!before) return changes;
+  if (!isDeepStrictEqual(before.admin, after.admin)) {
+    const what = !before.admin ? 'added' : !after.admin ? 'removed' : 'changed';
+    changes.push({ kind: 'admin', name: 'admin', what });
+  }
+  if (before.drain !== after.drain) changes.push({ kind: 'timeouts', name: 'timeouts', what: 'changed' });
+  for (const kind of ['log', 'table'] as const) {
+    if (!isDeepStrictEqual(before[kind], after[kind]))
+      changes.push({ kind, name: kind, what: 'changed', nextStart: true });
+  }
+  return changes;
+}
+
+type Named = VipConfiguration | PoolConfiguration;
+
+function namedChanges(kind: 'vip' | 'pool', before: readonly Named[], after: readonly Named[]): Change[] {
+  const earlier = new Map(before.map((one) => [one.name, one]));
+  const wanted = new Set(after.map(({ name }) => name));
+  const changes = after.flatMap((one): Change[] => {
+    const old = earlier.get(one.name);
+    if (old && isDeepStrictEqual(old, one)) return [];
+    return [{ kind, name: one.name, what: old ? 'changed' : 'added' }];
+  });
+  const removed = before.filter(({ name }) => !wanted.has(name));
+  return [...changes, ...removed.map(({ name }): Change => ({ kind, name, what: 'removed' }))];
+}
+
+/** The VIPs for which something is different: they themselves, or a pool that they reach. */
+export function touchedVips(changes: readonly Change[], { vips }: Configuration): VipConfiguration[] {
+  const named = (kind: Change['kind']) =>
+    new Set(changes.filter((change) => change.kind === kind).map(({ name }) => name));
+  const [changedVips, changedPools] = [named('vip'), named('pool')];
+  return vips.filter((vip) => {
+    const pools = [vip.pool, ...vip.routes.map(({ pool }) => pool)];
+    return changedVips.has(vip.name) || pools.some((pool) => pool !== undefined && changedPools.has(pool));
+  });
+}
