@@ -3,7 +3,7 @@
  * Schema (`gantry schema`) and the manual's reference page all come from here.
  */
 import { z } from 'zod';
-import { type health, type persistence, pools } from './pool-schema.ts';
+import { type balance, pools } from './pool-schema.ts';
 import { notBuilt } from './record.ts';
 import { choice, flag, listenAddress, text } from './scalars.ts';
 import { type hl7Schema, timeouts, vips, type When } from './vip-schema.ts';
@@ -59,16 +59,140 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-export type Balance = PoolConfiguration['balance'];
-export type PoolConfiguration = File['pools'][number];
-export type HealthConfiguration = z.output<typeof health>;
+/** A certificate chain and its private key, PEM. */
+export interface CertificateConfiguration {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** TLS that ends here. */
+export interface TlsServerConfiguration {
+  /** The first is for clients that ask for no name, or for one that no certificate has. */
+  readonly certificates: readonly CertificateConfiguration[];
+  /** PEM of the authorities that a client's certificate must come from; undefined: none is asked for. */
+  readonly clientCa: string | undefined;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+/** TLS that begins here. */
+export interface TlsClientConfiguration {
+  /** Is the certificate of the server checked, and its name? */
+  readonly verify: boolean;
+  /** PEM; undefined: the authorities of Node. */
+  readonly ca: string | undefined;
+  /** undefined: the host that is dialled. */
+  readonly servername: string | undefined;
+  /** PEM of the own certificate and its key: both or none. */
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+export type Balance = z.output<typeof balance>;
+
+export interface ServerConfiguration {
+  readonly name: string;
+  readonly host: string;
+  /** undefined: the port the client came to. */
+  readonly port: number | undefined;
+  readonly ae: string | undefined;
+  readonly weight: number;
+  readonly maxConnections: number | undefined;
+  readonly backup: boolean;
+}
+
+/** What one check does, wherever it stands. */
+export type CheckConfiguration = {
+  /** Milliseconds for the whole check. */
+  readonly timeout: number;
+  /** undefined: the server's own. */
+  readonly port: number | undefined;
+  readonly address: string | undefined;
+} & (
+  | { readonly check: 'none' | 'connect' | 'ping' }
+  | { readonly check: 'tls'; readonly tls: TlsClientConfiguration }
+  | ({ readonly check: 'http' } & HttpCheckConfiguration)
+  | ({ readonly check: 'https'; readonly tls: TlsClientConfiguration } & HttpCheckConfiguration)
+  /** `script`: an absolute path. */
+  | { readonly check: 'script'; readonly script: string }
+  | { readonly check: 'dicom-echo'; readonly calling: string; readonly called: string }
+  /** `message`: its segments end in carriage returns; undefined: one of the check's own. */
+  | { readonly check: 'hl7'; readonly message: string | undefined }
+  | { readonly check: 'all' | 'any'; readonly parts: readonly CheckConfiguration[] }
+  /** `servers`: the name of each server → its name in `pool`, which is checked and does not track. */
+  | { readonly check: 'track'; readonly pool: string; readonly servers: Readonly<Record<string, string>> }
+);
+
+export interface HttpCheckConfiguration {
+  readonly method: 'GET' | 'HEAD' | 'OPTIONS';
+  /** Path and query. */
+  readonly path: string;
+  /** The Host header; undefined: the server's address. */
+  readonly host: string | undefined;
+  /** Ranges of status codes that are good, both ends included. */
+  readonly status: readonly { readonly from: number; readonly to: number }[];
+  /** Text that the body must contain, or `/a regular expression/` that it must match. */
+  readonly body: string | undefined;
+  /** What a JSON body must have: the keys and indices that lead to a value, and patterns of which one must fit it. */
+  readonly json: readonly {
+    readonly path: readonly (string | number)[];
+    readonly patterns: readonly string[];
+  }[];
+}
+
+/** Of a pool; of one that tracks another: the times and counts of that one. */
+export type HealthConfiguration = CheckConfiguration & {
+  /** Milliseconds. */
+  readonly interval: number;
+  readonly rise: number;
+  readonly fall: number;
+  readonly startDown: boolean;
+  /** Milliseconds. */
+  readonly agent: { readonly port: number; readonly interval: number } | undefined;
+};
+
 /** `by: []` is no persistence at all, also where the VIP has one. */
-export type PersistenceConfiguration = z.output<typeof persistence>;
+export interface PersistenceConfiguration {
+  readonly by: readonly string[];
+  /** Milliseconds. */
+  readonly ttl: number;
+  /** Entries. */
+  readonly size: number;
+  readonly netmask: number | undefined;
+  readonly share: string | undefined;
+  /** When `by` has `cookie`. Without a key, one is drawn at each start. */
+  readonly cookie: { readonly name: string; readonly key: string | undefined } | undefined;
+}
+
+export interface PoolConfiguration {
+  readonly name: string;
+  readonly servers: readonly ServerConfiguration[];
+  readonly balance: Balance;
+  readonly mode: 'shared' | 'single-active';
+  readonly failBack: boolean;
+  readonly health: HealthConfiguration;
+  /** Milliseconds. */
+  readonly slowStart: number;
+  /** From 0 to 1. */
+  readonly panic: number;
+  readonly persistence: PersistenceConfiguration | undefined;
+  readonly hl7: { readonly connections: number };
+  /** Milliseconds that the open work of a halted server has. */
+  readonly drain: number;
+  /** How connections to its servers are made. Times in milliseconds; undefined: the VIP's. */
+  readonly link: {
+    readonly tls: TlsClientConfiguration | undefined;
+    readonly proxyProtocol: 1 | 2 | undefined;
+    readonly connectTimeout: number | undefined;
+    readonly responseTimeout: number | undefined;
+  };
+}
 
 export interface RouteConfiguration {
   readonly when: When;
   /** undefined when it rejects. */
   readonly pool: string | undefined;
+  /** A name of the protocol's; HTTP: a status code, `redirect` or `respond`; TCP: `close` or `reset`. */
   readonly reject: string | undefined;
   readonly balance: Balance | undefined;
   readonly urgent: boolean;
@@ -82,12 +206,13 @@ export interface VipCommon {
   /** undefined: what no rule matches is rejected. */
   readonly pool: string | undefined;
   readonly persistence: PersistenceConfiguration | undefined;
-  /** Associations at once. */
-  readonly limits: {
-    readonly associations: number | undefined;
-    readonly perCalling: number | undefined;
-    readonly perServer: number | undefined;
-  };
+  readonly tls: TlsServerConfiguration | undefined;
+  /** Each connection begins with a PROXY protocol header. */
+  readonly proxyProtocol: boolean;
+  /** Networks whose PROXY and forwarded headers are believed; none: PROXY headers of everybody. */
+  readonly trustedProxies: readonly string[];
+  /** Milliseconds for the PROXY header and the TLS handshake together. */
+  readonly handshakeTimeout: number;
 }
 
 /** Milliseconds. */
@@ -110,6 +235,12 @@ export interface Hl7Timeouts {
 
 export interface DicomVip extends VipCommon {
   readonly protocol: 'dicom';
+  /** Associations at once. */
+  readonly limits: {
+    readonly associations: number | undefined;
+    readonly perCalling: number | undefined;
+    readonly perServer: number | undefined;
+  };
   readonly dicom: {
     readonly route: 'association';
     /** Milliseconds; 0: nobody waits. */
@@ -153,14 +284,89 @@ export interface Hl7Vip extends VipCommon {
   };
 }
 
-export type VipConfiguration = DicomVip | Hl7Vip;
+/** Milliseconds. */
+export interface HttpTimeouts {
+  /** The head of a request, from its first byte. */
+  readonly request: number;
+  /** Silence inside a body. */
+  readonly stall: number;
+  /** From the whole request to the head of its response. */
+  readonly response: number;
+  /** Between requests. */
+  readonly idle: number;
+  readonly connect: number;
+  /** In the queue while every server is full. */
+  readonly queue: number;
+  /** Silence of an upgraded connection, such as a WebSocket. */
+  readonly tunnel: number;
+}
+
+/** What an HTTP rule does beside choosing a pool. */
+export interface HttpAction {
+  /** The `path` patterns of its `when`, which `$1`… come from. */
+  readonly paths: readonly string[];
+  /** The new path, with `$1`… */
+  readonly rewrite: string | undefined;
+  /** `to`: a URL or a path, with `$1`… */
+  readonly redirect: { readonly to: string; readonly status: number } | undefined;
+  readonly respond: { readonly status: number; readonly body: string; readonly type: string } | undefined;
+}
+
+/** `remove` goes first, then `set`, then `add`. Values are without control characters. */
+export interface HeaderChanges {
+  /** Name and value. */
+  readonly set: readonly (readonly [string, string])[];
+  readonly add: readonly (readonly [string, string])[];
+  readonly remove: readonly string[];
+}
+
+export interface HttpVip extends VipCommon {
+  readonly protocol: 'http';
+  readonly http: {
+    /** One for each of `routes`. */
+    readonly actions: readonly HttpAction[];
+    readonly headers: { readonly request: HeaderChanges; readonly response: HeaderChanges };
+    readonly forwarded: 'append' | 'replace' | 'off';
+    readonly limits: {
+      /** Bytes of a request's head. */
+      readonly headers: number;
+      /** Bytes; undefined: any. */
+      readonly body: number | undefined;
+      /** undefined: any number. */
+      readonly connections: number | undefined;
+    };
+    readonly timeouts: HttpTimeouts;
+  };
+}
+
+/** Milliseconds. */
+export interface TcpTimeouts {
+  readonly connect: number;
+  /** In the queue while every server is full. */
+  readonly queue: number;
+  /** Silence in both directions. */
+  readonly idle: number;
+}
+
+export interface TcpVip extends VipCommon {
+  readonly protocol: 'tcp';
+  readonly tcp: {
+    readonly limits: { readonly connections: number | undefined };
+    readonly timeouts: TcpTimeouts;
+    /** Something asks for `sni`, and TLS does not end here: it is read from the ClientHello. */
+    readonly peeksSni: boolean;
+  };
+}
+
+export type VipConfiguration = DicomVip | Hl7Vip | HttpVip | TcpVip;
 
 /** What a file says, with every default filled in: durations in milliseconds, sizes in bytes. */
 export interface Configuration {
   /** undefined: no admin API. */
   readonly admin: { readonly listen: ListenAddress; readonly token?: string | undefined } | undefined;
   readonly log: File['log'];
-  readonly table: 'memory';
+  /** Where persistence lives; `file`: the absolute path of the snapshot that outlives a restart. */
+  readonly table: { readonly kind: 'memory'; readonly file: string | undefined };
   /** Milliseconds that work in hand gets when the balancer stops. */
   readonly drain: number;
   readonly pools: readonly PoolConfiguration[];
