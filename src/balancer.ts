@@ -12,6 +12,7 @@ import { createKeyedHash, type KeyedHash } from './observe/privacy.ts';
 import type { Endpoint } from './relay/channel.ts';
 import { createDeadlines, type Deadlines } from './relay/deadlines.ts';
 import { resetDismissed } from './relay/dismiss.ts';
+import { type Listener, listen } from './relay/listen.ts';
 import { createReports } from './report.ts';
 
 export interface Balancer {
@@ -84,15 +85,17 @@ export async function startBalancer(
   return { endpoints, admin: admin?.endpoint, stop };
 }
 
-function createFrontEnd(
+async function createFrontEnd(
   vip: VipConfiguration,
   assembly: Assembly,
   deadlines: Deadlines,
   now: () => number,
 ): Promise<FrontEnd> {
+  const listeners: Listener[] = [];
+  for (const endpoint of vip.listen) listeners.push(await listen(endpoint));
   return vip.protocol === 'dicom'
-    ? createDicomFrontEnd(dicomOptions(vip, assembly, deadlines, now))
-    : createHl7FrontEnd(hl7Options(vip, assembly, deadlines, now));
+    ? createDicomFrontEnd({ ...dicomOptions(vip, assembly, deadlines, now), listeners })
+    : createHl7FrontEnd({ ...hl7Options(vip, assembly, deadlines, now), listeners });
 }
 
 function dicomOptions(vip: DicomVip, assembly: Assembly, deadlines: Deadlines, now: () => number) {
@@ -127,7 +130,6 @@ function hl7Options(vip: Hl7Vip, assembly: Assembly, deadlines: Deadlines, now: 
 function common(vip: VipConfiguration, assembly: Assembly) {
   return {
     vip: vip.name,
-    listen: vip.listen,
     director: assembly.directors.get(vip.name)!,
     pools: poolsOf(vip, assembly),
   };

@@ -4,7 +4,7 @@ import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
-import { type Listener, listen } from '../../relay/listen.ts';
+import type { Listener } from '../../relay/listen.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { WaitingRoom } from '../waiting-room.ts';
 import { Association, type AssociationHost, type AssociationTimeouts } from './association.ts';
@@ -12,7 +12,8 @@ import { type LimitOptions, Limits } from './limits.ts';
 
 export interface DicomFrontEndOptions {
   readonly vip: string;
-  readonly listen: readonly Endpoint[];
+  /** Bound by whoever made them; closed here when the front-end ends. */
+  readonly listeners: readonly Listener[];
   readonly director: Director;
   /** Every pool its rules reach: when one of them gets room, the wait queue is served. */
   readonly pools: readonly Pool[];
@@ -28,30 +29,27 @@ export interface DicomFrontEndOptions {
   readonly now: () => number;
 }
 
-/** Listens on every endpoint; throws GTY_LISTEN when one cannot be had. */
-export async function createDicomFrontEnd(options: DicomFrontEndOptions): Promise<FrontEnd> {
-  const frontEnd = new DicomFrontEnd(options);
-  await frontEnd.open();
-  return frontEnd;
+/** Takes the connections of its listeners from now on. */
+export function createDicomFrontEnd(options: DicomFrontEndOptions): FrontEnd<DicomFrontEndOptions> {
+  return new DicomFrontEnd(options);
 }
 
-class DicomFrontEnd implements FrontEnd, AssociationHost {
+class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost {
   readonly vip: string;
-  readonly director: Director;
   readonly deadlines: Deadlines;
   readonly now: () => number;
-  readonly timeouts: AssociationTimeouts;
-  readonly ignoreCase: boolean;
+  director: Director;
+  timeouts: AssociationTimeouts;
+  ignoreCase: boolean;
   readonly totals = { associations: 0, released: 0, aborted: 0, rejected: 0 };
-  readonly #options: DicomFrontEndOptions;
+  #options: DicomFrontEndOptions;
   readonly #associations = new Set<Association>();
   readonly #perServer = new Map<Server, number>();
   readonly #limits: Limits;
   readonly #waiting: WaitingRoom<Association>;
   readonly #unwatch: (() => void)[] = [];
-  #endpoints: readonly Endpoint[];
-  #listeners: Listener[] = [];
   #listening: Promise<void> = Promise.resolve();
+  #isListening = true;
   #leaving = false;
   #whenEmpty: (() => void) | undefined;
 
@@ -63,42 +61,37 @@ class DicomFrontEnd implements FrontEnd, AssociationHost {
     this.now = options.now;
     this.timeouts = options.timeouts;
     this.ignoreCase = options.ignoreCase;
-    this.#endpoints = options.listen;
     this.#limits = new Limits(options.limits);
     this.#waiting = new WaitingRoom(options.wait, options.deadlines, options.now);
+    this.reconfigure(options);
   }
 
   get endpoints(): readonly Endpoint[] {
-    return this.#endpoints;
+    return this.#options.listeners.map(({ endpoint }) => endpoint);
   }
 
-  async open(): Promise<void> {
-    await this.#listen();
-    for (const pool of this.#options.pools) this.#unwatch.push(pool.watch(() => this.#waiting.serve()));
-    const { pool, whenUnavailable } = this.#options;
+  reconfigure(options: DicomFrontEndOptions): void {
+    this.#options = options;
+    this.director = options.director;
+    this.timeouts = options.timeouts;
+    this.ignoreCase = options.ignoreCase;
+    for (const unwatch of this.#unwatch.splice(0)) unwatch();
+    for (const listener of options.listeners) listener.acceptor = (channel) => this.#accept(channel);
+    for (const pool of options.pools) this.#unwatch.push(pool.watch(() => this.#waiting.serve()));
+    const { pool, whenUnavailable } = options;
     if (pool && whenUnavailable === 'refuse') {
       this.#unwatch.push(pool.watch(() => this.#listenWhile(pool.isUp)));
       this.#listenWhile(pool.isUp);
     }
   }
 
-  async #listen(): Promise<void> {
-    const accept = (channel: Channel) => this.#accept(channel);
-    for (const endpoint of this.#endpoints) this.#listeners.push(await listen(endpoint, accept));
-    this.#endpoints = this.#listeners.map((listener) => listener.endpoint);
-  }
-
-  async #stopListening(): Promise<void> {
-    const listeners = this.#listeners;
-    this.#listeners = [];
-    await Promise.all(listeners.map((listener) => listener.close()));
-  }
-
   /** `whenUnavailable: refuse`: one change after the other, so that closing is over before listening again. */
   #listenWhile(wanted: boolean): void {
     this.#listening = this.#listening.then(async () => {
-      if (this.#leaving || wanted === this.#listeners.length > 0) return;
-      await (wanted ? this.#listen() : this.#stopListening());
+      if (this.#leaving || wanted === this.#isListening) return;
+      this.#isListening = wanted;
+      const change = (listener: Listener) => (wanted ? listener.resume() : listener.suspend());
+      await Promise.all(this.#options.listeners.map(change));
     });
   }
 
@@ -169,7 +162,7 @@ class DicomFrontEnd implements FrontEnd, AssociationHost {
     this.#leaving = true;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
     await this.#listening;
-    await this.#stopListening();
+    await Promise.all(this.#options.listeners.map((listener) => listener.close()));
   }
 
   #empty(): Promise<void> {

@@ -5,7 +5,7 @@ import type { Pool } from '../../pools/pool.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import { dial } from '../../relay/dial.ts';
-import { type Listener, listen } from '../../relay/listen.ts';
+import type { Listener } from '../../relay/listen.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { Courier } from './courier.ts';
 import type { Delivery } from './delivery.ts';
@@ -16,7 +16,8 @@ import { createTurnClock } from './turn-clock.ts';
 
 export interface Hl7FrontEndOptions {
   readonly vip: string;
-  readonly listen: readonly Endpoint[];
+  /** Bound by whoever made them; closed here when the front-end ends. */
+  readonly listeners: readonly Listener[];
   readonly director: Director;
   /** Every pool its rules reach. */
   readonly pools: readonly Pool[];
@@ -34,14 +35,12 @@ export interface Hl7FrontEndOptions {
 
 const USUAL_CONNECTIONS = 8;
 
-/** Listens on every endpoint; throws GTY_LISTEN when one cannot be had. */
-export async function createHl7FrontEnd(options: Hl7FrontEndOptions): Promise<FrontEnd> {
-  const frontEnd = new Hl7FrontEnd(options);
-  await frontEnd.open();
-  return frontEnd;
+/** Takes the connections of its listeners from now on. */
+export function createHl7FrontEnd(options: Hl7FrontEndOptions): FrontEnd<Hl7FrontEndOptions> {
+  return new Hl7FrontEnd(options);
 }
 
-class Hl7FrontEnd implements FrontEnd, InboundHost {
+class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   readonly vip: string;
   readonly blocks: MllpBlocks;
   readonly maxFrame: number;
@@ -50,12 +49,10 @@ class Hl7FrontEnd implements FrontEnd, InboundHost {
   readonly deadlines: Deadlines;
   readonly queue = new FlushQueue();
   readonly now: () => number;
-  readonly #options: Hl7FrontEndOptions;
+  #options: Hl7FrontEndOptions;
   readonly #courier: Courier;
   readonly #senders = new Set<InboundConnection>();
   readonly #unwatch: (() => void)[] = [];
-  #endpoints: readonly Endpoint[];
-  #listeners: Listener[] = [];
   #whenEmpty: (() => void) | undefined;
   #connections = 0;
 
@@ -70,7 +67,6 @@ class Hl7FrontEnd implements FrontEnd, InboundHost {
     this.idleTimeout = hl7.timeouts.idle;
     this.deadlines = deadlines;
     this.now = now;
-    this.#endpoints = options.listen;
     this.#courier = new Courier({
       vip,
       director: options.director,
@@ -91,21 +87,22 @@ class Hl7FrontEnd implements FrontEnd, InboundHost {
       wallClock: options.wallClock ?? Date.now,
       whenEmpty: () => this.#lookWhetherEmpty(),
     });
+    this.reconfigure(options);
   }
 
   get endpoints(): readonly Endpoint[] {
-    return this.#endpoints;
+    return this.#options.listeners.map(({ endpoint }) => endpoint);
   }
 
   get totals(): Readonly<Record<string, number>> {
     return { connections: this.#connections, ...this.#courier.totals };
   }
 
-  async open(): Promise<void> {
-    const accept = (channel: Channel) => this.#accept(channel);
-    for (const endpoint of this.#endpoints) this.#listeners.push(await listen(endpoint, accept));
-    this.#endpoints = this.#listeners.map((listener) => listener.endpoint);
-    for (const pool of this.#options.pools) {
+  reconfigure(options: Hl7FrontEndOptions): void {
+    this.#options = options;
+    for (const unwatch of this.#unwatch.splice(0)) unwatch();
+    for (const listener of options.listeners) listener.acceptor = (channel) => this.#accept(channel);
+    for (const pool of options.pools) {
       this.#unwatch.push(pool.watch((server) => this.#courier.serverChanged(server)));
     }
   }
@@ -157,9 +154,7 @@ class Hl7FrontEnd implements FrontEnd, InboundHost {
   }
 
   async #stopListening(): Promise<void> {
-    const listeners = this.#listeners;
-    this.#listeners = [];
-    await Promise.all(listeners.map((listener) => listener.close()));
+    await Promise.all(this.#options.listeners.map((listener) => listener.close()));
   }
 
   #closeServers(): void {

@@ -6,6 +6,7 @@ import type { Hl7Settings } from '../../../src/frontends/hl7/settings.ts';
 import { type MessageEvent, type NoticeEvent, onEvent } from '../../../src/observe/events.ts';
 import { type BalanceName, Pool } from '../../../src/pools/pool.ts';
 import { createDeadlines } from '../../../src/relay/deadlines.ts';
+import { listen } from '../../../src/relay/listen.ts';
 import type { Address } from '../../peers/test-connection.ts';
 import { Journal } from '../../peers/waiting.ts';
 
@@ -87,9 +88,9 @@ export async function startHl7(sketch: Sketch): Promise<TestFrontEnd> {
       pool.connections === undefined ? [] : [[name, pool.connections]],
     ),
   );
-  const frontEnd = await createHl7FrontEnd({
+  const frontEnd = createHl7FrontEnd({
     vip,
-    listen: [{ host: '127.0.0.1', port: 0 }],
+    listeners: [await listen({ host: '127.0.0.1', port: 0 })],
     director,
     pools: Object.values(pools),
     hl7: { ...SETTINGS, ...sketch.hl7 },
