@@ -55,12 +55,21 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
   { room: 'src/config/', may: ['protocols/', 'src/errors.ts'] },
   { room: 'src/profiles/', may: ['src/errors.ts'] },
   // The wiring, and those who run it.
-  ...['src/balancer.ts', 'src/assemble.ts', 'src/checks.ts', 'src/report.ts', 'src/cli/', 'src/demo/'].map(
-    (room) => ({
-      room,
-      may: 'everything' as const,
-    }),
-  ),
+  ...[
+    'balancer.ts',
+    'assemble.ts',
+    'checks.ts',
+    'difference.ts',
+    'front-ends.ts',
+    'listeners.ts',
+    'report.ts',
+    'server-control.ts',
+    'cli/',
+    'demo/',
+  ].map((room) => ({
+    room: `src/${room}`,
+    may: 'everything' as const,
+  })),
 ];
 
 /** npm package → where its one job is done. */

@@ -32,7 +32,7 @@ Example:
       if (table !== undefined) query.set('table', table);
       const wanted = clear ?? key;
       if (wanted !== undefined) query.set('key', wanted);
-      const path = `/api/v1/persistence?${query}`;
+      const path = `/api/v1/persistence?${query.toString()}`;
       if (clear !== undefined) {
         const { cleared } = (await askAdmin(admin, { method: 'DELETE', path })) as { cleared: number };
         process.stdout.write(`${cleared} cleared\n`);

@@ -289,11 +289,11 @@ describe('changes', () => {
   });
 
   test('need the token when one is set, the new one from when it is set on', async () => {
-    const { setToken } = await start({ source, token: 'open-sesame' });
+    const started = await start({ source, token: 'open-sesame' });
     const bearing = (token: string) => ask(`${at}/halt`, 'POST', { authorization: `Bearer ${token}` });
     expect((await ask(`${at}/halt`, 'POST')).status).toBe(401);
     expect((await bearing('open-sesame')).status).toBe(200);
-    setToken('other');
+    started.setToken('other');
     expect((await bearing('open-sesame')).status).toBe(401);
     expect((await bearing('other')).status).toBe(200);
   });
