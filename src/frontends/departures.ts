@@ -16,27 +16,59 @@ export interface Departure {
 /** Watches the servers of `pools`. Returns how to stop that. */
 export function watchDepartures(
   pools: readonly Pool[],
-  { leave, cut }: Departure,
+  departure: Departure,
   deadlines: Deadlines,
 ): () => void {
-  const pending = new Map<Server, Deadline>();
-  const unwatch = pools.map((pool) =>
-    pool.watchLeaving((server, why) => {
-      if (why === 'failed-over') {
-        cut(server, 'another server of its pool has taken over');
-        return;
-      }
-      leave(server);
-      pending.get(server)?.cancel();
-      const cutRest = () => {
-        pending.delete(server);
-        if (server.isHalted) cut(server, 'its server was halted, and the time to finish is over');
-      };
-      pending.set(server, deadlines.after(pool.drain, cutRest));
-    }),
-  );
-  return () => {
-    for (const stop of unwatch) stop();
-    for (const deadline of pending.values()) deadline.cancel();
-  };
+  const departures = new Departures(departure, deadlines);
+  departures.watch(pools);
+  return () => departures.close();
+}
+
+/** For pools that change: a halt that came before a reload is not forgotten over it. */
+export class Departures {
+  readonly #departure: Departure;
+  readonly #deadlines: Deadlines;
+  readonly #watched = new Map<Pool, () => void>();
+  /** Halted: when what is left there is cut. */
+  readonly #pending = new Map<Server, Deadline>();
+
+  constructor(departure: Departure, deadlines: Deadlines) {
+    this.#departure = departure;
+    this.#deadlines = deadlines;
+  }
+
+  /** Watches these pools from now on, and no others. */
+  watch(pools: Iterable<Pool>): void {
+    const wanted = new Set(pools);
+    for (const [pool, stop] of this.#watched) {
+      if (wanted.has(pool)) continue;
+      stop();
+      this.#watched.delete(pool);
+    }
+    for (const pool of wanted) {
+      if (this.#watched.has(pool)) continue;
+      const stop = pool.watchLeaving((server, why) => {
+        if (why === 'halted') this.#halted(server, pool.drain);
+        else this.#departure.cut(server, 'another server of its pool has taken over');
+      });
+      this.#watched.set(pool, stop);
+    }
+  }
+
+  close(): void {
+    this.watch([]);
+    for (const deadline of this.#pending.values()) deadline.cancel();
+    this.#pending.clear();
+  }
+
+  #halted(server: Server, drain: number): void {
+    this.#departure.leave(server);
+    this.#pending.get(server)?.cancel();
+    const cutRest = () => {
+      this.#pending.delete(server);
+      if (server.isHalted)
+        this.#departure.cut(server, 'its server was halted, and the time to finish is over');
+    };
+    this.#pending.set(server, this.#deadlines.after(drain, cutRest));
+  }
 }
