@@ -4,12 +4,13 @@ export interface DemoAddresses {
   /** Ports that the DICOM VIP listens on. */
   readonly dicom: readonly number[];
   readonly hl7: number;
+  readonly http: number;
   readonly admin: number;
   /** Server name → its port on 127.0.0.1. */
   readonly servers: ReadonlyMap<string, number>;
 }
 
-export function demoConfiguration({ dicom, hl7, admin, servers }: DemoAddresses): string {
+export function demoConfiguration({ dicom, hl7, http, admin, servers }: DemoAddresses): string {
   const server = (name: string) => `{ name: ${name}, address: 127.0.0.1:${servers.get(name)} }`;
   const listen = (ports: readonly number[]) => ports.map((port) => `"127.0.0.1:${port}"`).join(', ');
   return `# What the demo runs. The servers behind it live in the same process, on ports of the system's choosing.
@@ -40,6 +41,17 @@ pools:
   orders:
     servers:
       - ${server('orders')}
+  portal:
+    servers:
+      - ${server('web-a')}
+      - ${server('web-b')}
+    persistence: { by: cookie, name: SRV }                                     # a browser keeps its server
+    health: { check: http, path: / }
+  chat:                                  # WebSockets
+    servers:
+      - ${server('chat-a')}
+      - ${server('chat-b')}
+    persistence: { by: cookie, name: CHAT }
 
 vips:
   DEMO:
@@ -59,5 +71,11 @@ vips:
     pool: adt
     persistence: { by: patient, ttl: 1h }                                      # one patient, one receiver
     hl7: { order: patient }
+  WEB:
+    protocol: http
+    listen: [${listen([http])}]
+    routes:
+      - { when: { path: "/chat/*" },        pool: chat, rewrite: { path: "/$1" } }   # by path
+    pool: portal
 `;
 }

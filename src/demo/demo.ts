@@ -13,10 +13,12 @@ import { startHl7Receiver } from './hl7-receiver.ts';
 import { showEvents } from './lines.ts';
 import { startPacsNode } from './pacs-node.ts';
 import { type SampleFiles, writeSamples } from './samples.ts';
+import { startWebServer } from './web-server.ts';
 
 export interface DemoOptions {
   readonly dicomPort: number;
   readonly hl7Port: number;
+  readonly httpPort: number;
   readonly adminPort: number;
   /** Takes a line of what the demo says. */
   readonly print: (line: string) => void;
@@ -37,9 +39,10 @@ const DICOM_PORT = 104;
 
 /** Starts everything and prints what to try. Throws `GantryError` GTY_LISTEN, naming the option, for a taken port. */
 export async function startDemo(options: DemoOptions): Promise<Demo> {
-  const { dicomPort, hl7Port, adminPort, print } = options;
+  const { dicomPort, hl7Port, httpPort, adminPort, print } = options;
   await needPort(dicomPort, 'DICOM', '--dicom-port');
   await needPort(hl7Port, 'HL7', '--hl7-port');
+  await needPort(httpPort, 'HTTP', '--http-port');
   await needPort(adminPort, 'the admin API', '--admin-port');
   const dicom =
     dicomPort !== DICOM_PORT && (await isFree(DICOM_PORT)) ? [dicomPort, DICOM_PORT] : [dicomPort];
@@ -58,10 +61,14 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   try {
     for (const name of PACS_NODES) servers.push(await startPacsNode(name));
     for (const name of HL7_RECEIVERS) servers.push(await startHl7Receiver(name));
+    for (const name of WEB_SERVERS) servers.push(await startWebServer(name));
     const samples = writeSamples(folder);
     const ports = new Map(servers.map(({ name, port }) => [name, port]));
     const file = join(folder, 'demo.yaml');
-    writeFileSync(file, demoConfiguration({ dicom, hl7: hl7Port, admin: adminPort, servers: ports }));
+    writeFileSync(
+      file,
+      demoConfiguration({ dicom, hl7: hl7Port, http: httpPort, admin: adminPort, servers: ports }),
+    );
     const { configuration, faults } = loadConfiguration(file);
     if (!configuration) throw new Error(faults.map(formatFault).join('\n'));
     balancer = await startBalancer(configuration);
@@ -91,16 +98,18 @@ export async function runDemo(options: Omit<DemoOptions, 'print'>): Promise<void
 
 const PACS_NODES = ['pacs-a', 'pacs-b', 'ct-mr-a', 'ct-mr-b', 'research'];
 const HL7_RECEIVERS = ['adt-a', 'adt-b', 'orders'];
+const WEB_SERVERS = ['web-a', 'web-b', 'chat-a', 'chat-b'];
 
 function welcome(options: DemoOptions, dicom: readonly number[], file: string, samples: SampleFiles): string {
-  const { dicomPort, hl7Port, adminPort } = options;
+  const { dicomPort, hl7Port, httpPort, adminPort } = options;
   const series = samples.dicom.CT.join(' ');
   const web = `http://127.0.0.1:${adminPort}`;
   return `
-Gantry is ready: a load balancer in front of ${PACS_NODES.length} PACS nodes and ${HL7_RECEIVERS.length} HL7 receivers, all in this process.
+Gantry is ready: a load balancer in front of ${PACS_NODES.length} PACS nodes, ${HL7_RECEIVERS.length} HL7 receivers and ${WEB_SERVERS.length} web servers, all in this process.
 
   DICOM          ${dicom.map((port) => `127.0.0.1:${port}`).join(', ')}   any called AE title; STAT… is urgent, RESEARCH has its own node
   HL7            127.0.0.1:${hl7Port}   orders to one receiver, everything else by patient to two
+  HTTP           127.0.0.1:${httpPort}   two servers with a cookie; /chat/ is a WebSocket, on two others
   Configuration  ${file}
   Dashboard      ${web}/
 
@@ -108,7 +117,7 @@ Try:
 
   storescu -R -aec DEMO 127.0.0.1 ${dicomPort} ${series}
   mllp_send --loose -p ${hl7Port} -f ${samples.hl7} 127.0.0.1
-  curl ${web}/api/v1/status
+  curl -i http://127.0.0.1:${httpPort}/
 
 What happens is shown below. Ctrl-C ends it.
 `;

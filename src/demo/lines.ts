@@ -1,5 +1,11 @@
 /** The demo's log: what happens, a short line each, for people who watch. */
-import { type AssociationEvent, type MessageEvent, onEvent, type ServerEvent } from '../observe/events.ts';
+import {
+  type AssociationEvent,
+  type MessageEvent,
+  onEvent,
+  type RequestEvent,
+  type ServerEvent,
+} from '../observe/events.ts';
 
 /** Prints a line per event from now on; the function returned stops it. */
 export function showEvents(print: (line: string) => void): () => void {
@@ -9,6 +15,7 @@ export function showEvents(print: (line: string) => void): () => void {
   const undo = [
     onEvent('association', (event) => say('DICOM', associationLine(event))),
     onEvent('message', (event) => say('HL7', messageLine(event))),
+    onEvent('request', (event) => say('HTTP', requestLine(event))),
     onEvent('server', (event) => say('server', serverLine(event))),
     onEvent('notice', ({ level, message }) => {
       if (level === 'warn' || level === 'error') say(level, message);
@@ -43,6 +50,16 @@ function messageLine(event: MessageEvent): string {
     server === undefined ? 'no server' : `by ${server} (${event.rule ?? 'default'})`,
     acknowledgement,
     outcome,
+    detail,
+    `${Math.round(ms)} ms`,
+  ]);
+}
+
+function requestLine({ method, version, status, server, rule, detail, ms }: RequestEvent): string {
+  return sentence([
+    `${printable(method)} HTTP/${version}`,
+    server === undefined ? 'no server' : `by ${server} (${rule ?? 'default'})`,
+    status === undefined ? 'no answer' : String(status),
     detail,
     `${Math.round(ms)} ms`,
   ]);

@@ -13,11 +13,16 @@ import { Journal } from '../peers/waiting.ts';
 
 const host = '127.0.0.1';
 let demo: Demo;
-let ports: { dicomPort: number; hl7Port: number; adminPort: number };
+let ports: { dicomPort: number; hl7Port: number; httpPort: number; adminPort: number };
 let said: Journal<string>;
 
 beforeEach(async () => {
-  ports = { dicomPort: await freePort(), hl7Port: await freePort(), adminPort: await freePort() };
+  ports = {
+    dicomPort: await freePort(),
+    hl7Port: await freePort(),
+    httpPort: await freePort(),
+    adminPort: await freePort(),
+  };
   said = new Journal('lines');
   demo = await startDemo({ ...ports, print: (line) => said.add(line) });
 });
@@ -33,7 +38,7 @@ test('it says what listens where, and three commands with real paths', () => {
     `storescu -R -aec DEMO 127.0.0.1 ${ports.dicomPort} ${demo.samples.dicom.CT.join(' ')}`,
   );
   expect(spoken()).toContain(`mllp_send --loose -p ${ports.hl7Port} -f ${demo.samples.hl7} 127.0.0.1`);
-  expect(spoken()).toContain(`curl http://127.0.0.1:${ports.adminPort}/api/v1/status`);
+  expect(spoken()).toContain(`curl -i http://127.0.0.1:${ports.httpPort}/`);
   for (const path of [demo.configuration, demo.samples.hl7, ...Object.values(demo.samples.dicom).flat()]) {
     expect(existsSync(path)).toBe(true);
   }
@@ -65,10 +70,31 @@ test('messages go by type and by patient', async () => {
   await said.find((line) => line.includes('ADT^A08 3') && line.includes('delivered'));
 });
 
+test('requests go by path, a cookie keeps the server, and a WebSocket echoes', async () => {
+  const web = `http://127.0.0.1:${ports.httpPort}`;
+  const first = await fetch(web);
+  const answer = await first.text();
+  expect(answer).toMatch(/^GET answered by web-[ab]$/m);
+  const cookie = first.headers.getSetCookie()[0]!.split(';')[0]!;
+  for (let count = 0; count < 5; count++)
+    expect(await (await fetch(web, { headers: { cookie } })).text()).toBe(answer);
+  expect(await (await fetch(`${web}/chat/`)).text()).toMatch(/chat-[ab]/);
+  await said.find((line) => /GET HTTP\/1\.1 · by chat-[ab] \(routes\[1\]\) · 200/.test(line));
+
+  const socket = new WebSocket(`${web.replace('http', 'ws')}/chat/echo`);
+  const messages = new Journal<string>('WebSocket messages');
+  socket.onmessage = ({ data }) => messages.add(String(data));
+  await messages.find((text) => text.endsWith('echoes what you send'));
+  socket.send('invented');
+  await messages.find((text) => text === 'invented');
+  socket.close();
+  await said.find((line) => line.includes('· 101 ·'));
+});
+
 test('status, connections and the page are there', async () => {
   const web = `http://127.0.0.1:${ports.adminPort}`;
   const status = await (await fetch(`${web}/api/v1/status`)).json();
-  expect(status).toMatchObject({ vips: [{ name: 'DEMO' }, { name: 'MESSAGES' }] });
+  expect(status).toMatchObject({ vips: [{ name: 'DEMO' }, { name: 'MESSAGES' }, { name: 'WEB' }] });
   const client = await associate(dicom(), { called: 'RESEARCH', calling: 'CT1' });
   const open = await (await fetch(`${web}/api/v1/connections`)).json();
   expect(open).toMatchObject([{ vip: 'DEMO', server: 'research', facts: { calling: 'CT1' } }]);
@@ -82,9 +108,9 @@ test('a taken port is said with the option to change it', async () => {
     `port ${ports.dicomPort} on 127.0.0.1, for DICOM, is taken or not permitted: choose another one with --dicom-port`,
   );
   await expect(again({ dicomPort: await freePort() })).rejects.toThrow('--hl7-port');
-  await expect(again({ dicomPort: await freePort(), hl7Port: await freePort() })).rejects.toThrow(
-    '--admin-port',
-  );
+  const others = { dicomPort: await freePort(), hl7Port: await freePort() };
+  await expect(again(others)).rejects.toThrow('--http-port');
+  await expect(again({ ...others, httpPort: await freePort() })).rejects.toThrow('--admin-port');
 });
 
 test('its end leaves nothing behind', async () => {
