@@ -15,6 +15,15 @@ const PEER_PACKAGES = {
   'python3-hl7': 'mllp_send',
   iperf3: 'iperf3',
   tshark: 'tshark',
+  'nginx-light': 'nginx',
+  wrk: 'wrk',
+  'nghttp2-client': 'h2load',
+  slowhttptest: 'slowhttptest',
+  'testssl.sh': 'testssl',
+  chromium: 'chromium',
+  'iputils-ping': 'ping',
+  curl: 'curl',
+  openssl: 'openssl',
 } as const;
 
 export type PeerPackage = keyof typeof PEER_PACKAGES;

@@ -2,11 +2,15 @@
 import { type Balancer, startBalancer } from '../../src/balancer.ts';
 import { formatFault } from '../../src/config/fault.ts';
 import { readConfiguration } from '../../src/config/load.ts';
+import type { Configuration } from '../../src/config/schema.ts';
+import type { Change } from '../../src/difference.ts';
 import {
   type AssociationEvent,
+  type ConnectionEvent,
   type MessageEvent,
   type NoticeEvent,
   onEvent,
+  type RequestEvent,
   type ServerEvent,
 } from '../../src/observe/events.ts';
 import type { Address } from './test-connection.ts';
@@ -22,11 +26,26 @@ export interface TestBalancer extends AsyncDisposable {
   readonly associations: Journal<AssociationEvent>;
   /** One per HL7 message that was dealt with. */
   readonly messages: Journal<MessageEvent>;
+  /** One per HTTP request. */
+  readonly requests: Journal<RequestEvent>;
+  /** One per TCP connection that ended. */
+  readonly connections: Journal<ConnectionEvent>;
   /** Changes of state. */
   readonly servers: Journal<ServerEvent>;
   readonly notices: Journal<NoticeEvent>;
+  /** Goes over to another configuration, as a reload does. */
+  apply(yaml: string): Promise<readonly Change[]>;
   /** Stops at once; with `drain`, after the work in hand. */
   stop(options?: { readonly drain?: boolean }): Promise<void>;
+}
+
+/** Throws the faults when there are any. */
+function configurationOf(yaml: string): Configuration {
+  const front = /^version:/m.test(yaml) ? '' : 'version: 1\n';
+  const admin = /^admin:/m.test(yaml) ? '' : 'admin: off\n';
+  const { configuration, faults } = readConfiguration(`${front}${admin}${yaml}`, { file: 'test.yaml' });
+  if (!configuration) throw new Error(faults.map(formatFault).join('\n'));
+  return configuration;
 }
 
 /**
@@ -34,18 +53,19 @@ export interface TestBalancer extends AsyncDisposable {
  * in front of it. Throws the faults when there are any. Listen on `127.0.0.1:0`.
  */
 export async function startTestBalancer(yaml: string): Promise<TestBalancer> {
-  const front = /^version:/m.test(yaml) ? '' : 'version: 1\n';
-  const admin = /^admin:/m.test(yaml) ? '' : 'admin: off\n';
-  const { configuration, faults } = readConfiguration(`${front}${admin}${yaml}`, { file: 'test.yaml' });
-  if (!configuration) throw new Error(faults.map(formatFault).join('\n'));
+  const configuration = configurationOf(yaml);
 
   const associations = new Journal<AssociationEvent>('association events');
   const messages = new Journal<MessageEvent>('message events');
+  const requests = new Journal<RequestEvent>('request events');
+  const connections = new Journal<ConnectionEvent>('connection events');
   const servers = new Journal<ServerEvent>('server events');
   const notices = new Journal<NoticeEvent>('notices');
   const undo = [
     onEvent('association', (event) => associations.add(event)),
     onEvent('message', (event) => messages.add(event)),
+    onEvent('request', (event) => requests.add(event)),
+    onEvent('connection', (event) => connections.add(event)),
     onEvent('server', (event) => servers.add(event)),
     onEvent('notice', (event) => notices.add(event)),
   ];
@@ -68,8 +88,11 @@ export async function startTestBalancer(yaml: string): Promise<TestBalancer> {
     },
     associations,
     messages,
+    requests,
+    connections,
     servers,
     notices,
+    apply: (next) => balancer.apply(configurationOf(next)),
     stop,
     [Symbol.asyncDispose]: () => stop(),
   };
