@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createAuthority } from '../peers/certificates.ts';
 import { writeInstances } from '../peers/dicom-files.ts';
+import { type GantryProcess, type LogLine, startGantry } from '../peers/gantry-process.ts';
 import { freePort } from '../peers/processes.ts';
 import {
   http2Requests,
@@ -19,13 +20,7 @@ import {
   tcpEchoes,
   webSocketMessages,
 } from './loads.ts';
-import {
-  type Endpoints,
-  type GantryProcess,
-  startGantry,
-  startServers,
-  writeCertificate,
-} from './surroundings.ts';
+import { type Endpoints, startServers, writeCertificate } from './surroundings.ts';
 
 export interface ChangesOptions {
   readonly changes: number;
@@ -49,7 +44,7 @@ export interface ChangesResult {
   readonly doubledMessages: number;
   /** Errors in the balancer's log. */
   readonly errors: readonly string[];
-  readonly exitCode: number | undefined;
+  readonly exitCode: number | null;
 }
 
 /** Everything about the configuration that changes. */
@@ -130,11 +125,11 @@ export async function runChanges(options: ChangesOptions): Promise<ChangesResult
     };
     const reload = async (how: 'SIGHUP' | 'API') => {
       if (how === 'API') return call('POST', 'reload');
-      const before = gantry!.log().length;
+      const before = gantry!.log.length;
       gantry!.signal('SIGHUP');
-      const { msg } = await gantry!.line(
-        before,
-        ({ msg: said }) => said === 'reloaded' || said === 'not reloaded',
+      const isAnswer = (line: LogLine) => line.msg === 'reloaded' || line.msg === 'not reloaded';
+      const { msg } = await gantry!.log.find(
+        (line) => isAnswer(line) && gantry!.log.items.indexOf(line) >= before,
       );
       if (msg !== 'reloaded') throw new Error('the balancer did not reload');
     };
@@ -193,7 +188,7 @@ export async function runChanges(options: ChangesOptions): Promise<ChangesResult
     await pause(options.pause);
     const results = await Promise.all(loads.map((load) => load.stop()));
     const exitCode = await gantry.end();
-    const log = gantry.log();
+    const log = gantry.log.items;
     return {
       changes: done,
       loads: results,

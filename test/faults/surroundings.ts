@@ -1,4 +1,4 @@
-/** What the balancer of a faults run stands between: servers of four protocols, certificates, and its own process. */
+/** What the balancer of a faults run stands between: servers of four protocols, and certificates. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -77,53 +77,6 @@ function closed(server: Server): void {
 async function listening(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-export interface GantryProcess {
-  readonly pid: number;
-  /** Lines of its log so far. */
-  log(): Record<string, unknown>[];
-  /** Resolves with the first line after the `from`-th that `wanted` takes. */
-  line(from: number, wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
-  signal(signal: NodeJS.Signals): void;
-  /** Sends SIGTERM; resolves with the exit code. */
-  end(): Promise<number | undefined>;
-  kill(): Promise<void>;
-}
-
-/** `gantry run` on a file that is there already. */
-export async function startGantry(file: string): Promise<GantryProcess> {
-  const program = new URL('../../bin/gantry.js', import.meta.url).pathname;
-  const gantry = startProgram(process.execPath, [program, 'run', '-c', file]);
-  const log = () =>
-    gantry.output
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
-  let over = false;
-  void gantry.exited.then(() => {
-    over = true;
-  });
-  const line: GantryProcess['line'] = async (from, wanted) => {
-    for (;;) {
-      const found = log().slice(from).find(wanted);
-      if (found) return found;
-      if (over) throw new Error(`the balancer ended:\n${gantry.output.slice(-2000)}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  };
-  await line(0, ({ msg }) => msg === 'ready');
-  return {
-    pid: gantry.pid,
-    log,
-    line,
-    signal: (signal) => void process.kill(gantry.pid, signal),
-    async end() {
-      process.kill(gantry.pid, 'SIGTERM');
-      return (await gantry.exited).code;
-    },
-    kill: () => gantry.stop(),
-  };
 }
 
 /** Writes PEM files that a configuration names. */

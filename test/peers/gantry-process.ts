@@ -1,0 +1,65 @@
+/** The balancer as its operators run it: `gantry run` on a file, in a process of its own. */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Journal, within } from './waiting.ts';
+
+export type LogLine = Readonly<Record<string, unknown>>;
+
+export interface GantryProcess {
+  readonly pid: number;
+  /** Its log so far, without the lines of single requests and messages, of which there may be millions. */
+  readonly log: Journal<LogLine>;
+  signal(signal: NodeJS.Signals): void;
+  /** Sends SIGTERM; resolves with the exit code. */
+  end(): Promise<number | null>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** Memory that it has resident, bytes. */
+  memory(): number;
+}
+
+const COUNTLESS = /"msg":"(?:request|message|connection)"/;
+
+/** `gantry run` on a file that is there already; resolves when it is ready. */
+export async function startGantry(file: string): Promise<GantryProcess> {
+  const program = fileURLToPath(new URL('../../bin/gantry.js', import.meta.url));
+  const gantry = spawn(process.execPath, [program, 'run', '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const pid = gantry.pid!;
+  const log = new Journal<LogLine>('lines of the log');
+  let complaints = '';
+  createInterface({ input: gantry.stdout }).on('line', (line) => {
+    if (!COUNTLESS.test(line)) log.add(JSON.parse(line) as LogLine);
+  });
+  gantry.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text;
+  });
+  const closed = new Promise<number | null>((resolve) => gantry.on('close', resolve));
+  const kill = async () => {
+    gantry.kill('SIGKILL');
+    await closed;
+  };
+  process.on('exit', () => gantry.kill('SIGKILL'));
+  const early = closed.then((code) => {
+    throw new Error(`the balancer ended with ${code}:\n${complaints}`);
+  });
+  early.catch(() => {});
+  await Promise.race([log.find(({ msg }) => msg === 'ready'), early]);
+  return {
+    pid,
+    log,
+    signal: (signal) => void gantry.kill(signal),
+    async end() {
+      gantry.kill('SIGTERM');
+      return within(closed, 'the balancer to end', 100_000);
+    },
+    kill,
+    memory: () => residentMemory(pid),
+  };
+}
+
+function residentMemory(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
+}
