@@ -192,8 +192,9 @@ export class PersistentChoice implements Choice {
 }
 
 /**
- * What the entry of a key says: its server, or, without one that may have the work, why it is looked for anew. An entry
- * moves only when its server is down or out, never because it is busy.
+ * What the entry of a key, or a cookie, says: its server, or, without one that may have the work, why it is looked for
+ * anew. An entry moves only when its server is down or out, never because it is busy; where one server has all the work,
+ * only that one counts.
  */
 export function placeOf(
   name: string | undefined,
@@ -204,12 +205,15 @@ export function placeOf(
   | { readonly server: undefined; readonly why: string | undefined } {
   if (name === undefined) return { server: undefined, why: undefined };
   const server = pool.server(name);
-  if (server && (server.honoursPersistence || pool.takers.includes(server))) {
+  if (server && (pool.takers.includes(server) || isHonoured(server, pool, by))) {
     const how = server.isDraining ? ', still honoured while it drains' : '';
     return { server, why: `persistence by ${by}: its server${how}` };
   }
-  return {
-    server: undefined,
-    why: `persistence by ${by} moved from ${name}, which is ${server?.state ?? 'gone'}`,
-  };
+  const state = server?.eligible ? 'not the active one' : (server?.state ?? 'gone');
+  return { server: undefined, why: `persistence by ${by} moved from ${name}, which is ${state}` };
+}
+
+function isHonoured(server: Server, { mode }: Pool, by: string): boolean {
+  if (mode === 'single-active') return false;
+  return by === 'cookie' ? server.honoursCookies : server.honoursPersistence;
 }

@@ -10,6 +10,7 @@ import {
   PlainChoice,
   placeOf,
 } from './choice.ts';
+import { CookieChoice } from './cookie-choice.ts';
 import type { Persistence, PersistenceKey } from './persistence.ts';
 import { compileRules, type When } from './rules.ts';
 import { Search } from './search.ts';
@@ -92,8 +93,11 @@ class RuledDirector implements Director {
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
     const search = this.#search(facts, pool, this.#balance(pool, balance), key, options);
-    if (!key) return new PlainChoice(destination, search, persistence?.cookie);
-    return new PersistentChoice(destination, pool, search, persistence!, key);
+    const choice = key
+      ? new PersistentChoice(destination, pool, search, persistence!, key)
+      : new PlainChoice(destination, search, persistence?.cookie);
+    const named = persistence?.cookieServer(facts, pool);
+    return named ? new CookieChoice(choice, pool, search, named) : choice;
   }
 
   explain(facts: Facts, options: ChooseOptions = {}): Explanation {
@@ -104,15 +108,24 @@ class RuledDirector implements Director {
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
     const search = this.#search(facts, pool, this.#balance(pool, balance).fork(), key, options);
+    const cookie = placeOf(persistence?.cookieServer(facts, pool)?.name, pool, 'cookie');
+    const entry = placeOf(
+      key && persistence!.table.serverOf(persistence!.entryOf(key, pool)),
+      pool,
+      key?.by ?? '',
+    );
+    const place = cookie.server ? cookie : entry;
+    let next = place.server ? search.only(place.server, place.why) : search.next(place.why);
+    // A cookie that does not count any more is why it was chosen anew.
+    let before = cookie.server || cookie.why === undefined ? '' : `${cookie.why}; `;
     const candidates: { server: string; reason: string }[] = [];
-    const name = key && persistence!.table.serverOf(persistence!.entryOf(key, pool));
-    const { server, why } = placeOf(name, pool, key?.by ?? '');
-    let next = server ? search.only(server, why) : search.next(why);
     while (next) {
-      candidates.push({ server: next.server.name, reason: next.reason });
+      candidates.push({ server: next.server.name, reason: before + next.reason });
       next = search.next();
+      before = '';
     }
-    return { vip, rule, persistence: key, candidates, reject };
+    const by = cookie.server ? { by: 'cookie', key: cookie.server.name } : key;
+    return { vip, rule, persistence: by, candidates, reject };
   }
 
   #route(

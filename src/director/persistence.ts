@@ -7,11 +7,12 @@
 import { createHash } from 'node:crypto';
 import { type Facts, firstValue } from '../../protocols/facts.ts';
 import type { Pool } from '../pools/pool.ts';
+import type { Server } from '../pools/server.ts';
 import type { Table } from '../tables/table.ts';
 import { sourceOf } from './address.ts';
 
 export interface PersistenceOptions {
-  /** `source-ip` or any fact; the first that has a value counts. Empty: no persistence. */
+  /** `source-ip`, `cookie` or any fact; the first that has a value counts. Empty: no persistence. */
   readonly by: readonly string[];
   readonly table: Table;
   /** For `cookie`: its name. */
@@ -36,25 +37,45 @@ export class Persistence {
   /** The name of the cookie that brings a client back to its server; undefined: none is set. */
   readonly cookie: string | undefined;
   readonly #by: readonly string[];
+  /** What goes before the cookie. */
+  readonly #beforeCookie: readonly string[];
   readonly #netmask: number | undefined;
   readonly #isShared: boolean;
 
   constructor({ by, table, cookie, netmask, isShared = false }: PersistenceOptions) {
     this.table = table;
-    this.cookie = by.includes('cookie') ? cookie : undefined;
-    this.#by = by;
+    const place = by.indexOf('cookie');
+    this.cookie = place < 0 ? undefined : cookie;
+    this.#beforeCookie = by.slice(0, Math.max(place, 0));
+    this.#by = by.filter((fact) => fact !== 'cookie');
     this.#netmask = netmask;
     this.#isShared = isShared;
   }
 
-  /** undefined: these facts have none of the values that would bring the work back. */
+  /**
+   * The fact that brings the work back when no cookie does. undefined: these facts have none of the values that would.
+   */
   keyOf(facts: Facts): PersistenceKey | undefined {
     for (const by of this.#by) {
-      const value = firstValue(facts.get(by === 'source-ip' ? 'client' : by));
+      const value = valueIn(facts, by);
       if (value !== undefined)
         return { by, key: by === 'source-ip' ? sourceOf(value, this.#netmask) : value };
     }
     return undefined;
+  }
+
+  /**
+   * The server that the client's cookie names. The fact `serverCookie.NAME` has the names of the servers in it, those
+   * whose key was right; several pools may use one cookie name, so that not each is one of this pool.
+   */
+  cookieServer(facts: Facts, pool: Pool): Server | undefined {
+    if (this.cookie === undefined) return undefined;
+    const names = facts.get(`serverCookie.${this.cookie}`);
+    if (names === undefined || this.#beforeCookie.some((by) => valueIn(facts, by) !== undefined)) {
+      return undefined;
+    }
+    const known = (typeof names === 'string' ? [names] : names).find((name) => pool.server(name));
+    return known === undefined ? undefined : pool.server(known);
   }
 
   /** The key in the table for work that goes to `pool`. */
@@ -68,6 +89,10 @@ export class Persistence {
     }
     return joined(pool.name, '/', by, '=', value);
   }
+}
+
+function valueIn(facts: Facts, by: string): string | undefined {
+  return firstValue(facts.get(by === 'source-ip' ? 'client' : by));
 }
 
 /** One piece of text. Concatenated text would remember its pieces, for as long as the entry lives. */

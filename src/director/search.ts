@@ -87,9 +87,12 @@ export class Search {
   }
 
   #reason(server: Server, count: number, now: number, why: string | undefined): string {
-    const among = count > 1 ? `${this.#options.balance.why} of ${count}` : 'the only one to ask';
+    const { pool, balance } = this.#options;
+    const among = count > 1 ? `${balance.why} of ${count}` : 'the only one to ask';
+    const usual = server.backup ? 'backup, no other is up' : among;
     const last = server.isAskedLast(now) ? ', though it did not answer just now' : '';
-    const text = `${server.backup ? 'backup, no other is up' : among}${last}`;
+    const active = pool.mode === 'single-active' ? `the active one, ${pool.activeReason}` : usual;
+    const text = `${active}${last}`;
     return why ? `${why}; ${text}` : text;
   }
 }

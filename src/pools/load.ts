@@ -43,9 +43,9 @@ export class PoolLoad {
 }
 
 export class Load {
-  /** Associations or connections that are work. */
+  /** Associations, connections or HTTP requests that are work. */
   connections = 0;
-  /** Operations or messages without their answer. */
+  /** Operations or messages without their answer; what is work by itself already is not counted here again. */
   operations = 0;
   /** Bytes of operations in flight, kept by whoever moves them. */
   bytesInFlight = 0;
@@ -71,6 +71,11 @@ export class Load {
   /** `ms`: from the request to its answer. A failure counts as the slowest response. */
   operationEnded(ms: number, outcome: OperationOutcome): void {
     this.operations--;
+    this.answered(ms, outcome);
+  }
+
+  /** A response time, of work that is no operation: an HTTP request, which holds its slot until its body has gone. */
+  answered(ms: number, outcome: OperationOutcome): void {
     const now = this.#pool.now();
     const counted = outcome === 'success' ? ms : Math.max(ms, this.#pool.slowest);
     this.#average = this.#average === 0 ? counted : this.#average + (counted - this.#average) * SMOOTHING;

@@ -2,7 +2,8 @@
  * One server of a pool: its state, its limits and its live load.
  *
  * Two words make the state: the operator's (online, drain, halt) goes before what health says (starting, up, down).
- * Health is the word of the checks; real traffic may only take a server out before the next check would.
+ * Health is the word of the checks; real traffic may only take a server out before the next check would. A server that
+ * the configuration no longer has is retired: it drains, and nothing brings it back.
  */
 import { events } from '../observe/events.ts';
 import { Load, type PoolLoad } from './load.ts';
@@ -36,6 +37,8 @@ export interface ServerHome {
   readonly health: VerdictOptions;
   /** Milliseconds after which a server that came up has its full weight; 0: at once. */
   readonly slowStart: number;
+  /** Milliseconds for which the cookies of a draining server still count. */
+  readonly drain: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   /** May work still go elsewhere when this server takes none? */
@@ -55,6 +58,12 @@ const BUSY_SHARE = 0.25;
 /** Without a check, a server that could not be dialled is asked last for this long, in milliseconds. */
 const ASKED_LAST_MS = 5000;
 
+/** What may change while the server stays the same one. */
+export type ServerSettings = Pick<ServerOptions, 'weight' | 'maxConnections'>;
+
+const WAITS = 'waits for its first check';
+const UNCHECKED = 'its health is not checked';
+
 type Duty = 'online' | 'drain' | 'strict-drain' | 'halt';
 
 export class Server {
@@ -70,9 +79,13 @@ export class Server {
   readonly #home: ServerHome;
   readonly #verdict: Verdict;
   readonly #doubters = new Set<() => void>();
+  /** What the configuration says, whatever an operator has set since. */
+  #configured: ServerSettings;
   #weight: number;
   #maxConnections: number | undefined;
   #duty: Duty = 'online';
+  #isRetired = false;
+  #drainBegan = 0;
   #state: ServerState;
   #since: number;
   #reason: string;
@@ -93,13 +106,14 @@ export class Server {
     this.ae = options.ae;
     this.backup = options.backup;
     this.load = new Load(home.load);
+    this.#configured = options;
     this.#weight = options.weight;
     this.#maxConnections = options.maxConnections;
     this.#home = home;
     this.#verdict = new Verdict(home.health);
     this.#state = this.#verdict.state;
     this.#since = home.now();
-    this.#healthReason = home.health.isChecked ? 'waits for its first check' : 'its health is not checked';
+    this.#healthReason = home.health.isChecked ? WAITS : UNCHECKED;
     this.#reason = this.#healthReason;
   }
 
@@ -159,12 +173,22 @@ export class Server {
 
   /** Would it be eligible if health were ignored? */
   get isWanted(): boolean {
-    return this.#duty === 'online' && this.#weight > 0;
+    return this.#duty === 'online' && this.#weight > 0 && !this.#isRetired;
   }
 
   /** May it get the work that persistence keeps there? A draining server still does, unless it drains strictly. */
   get honoursPersistence(): boolean {
-    return this.#verdict.state !== 'down' && (this.#duty === 'online' || this.#duty === 'drain');
+    const isOpen = this.#duty === 'online' || this.#duty === 'drain';
+    return isOpen && !this.#isRetired && this.#verdict.state !== 'down';
+  }
+
+  /**
+   * May it get the work of a client who has its cookie? A cookie is renewed by nobody and ends with the browser, so
+   * that of a draining server counts for the time of the pool only.
+   */
+  get honoursCookies(): boolean {
+    if (!this.honoursPersistence) return false;
+    return this.#duty === 'online' || this.#home.now() - this.#drainBegan < this.#home.drain;
   }
 
   /** An operator took it out: open work ends at its next safe point. */
@@ -172,8 +196,14 @@ export class Server {
     return this.#duty === 'halt';
   }
 
+  /** What persistence has here is not renewed. */
   get isDraining(): boolean {
-    return this.#duty === 'drain' || this.#duty === 'strict-drain';
+    return this.#duty === 'drain' || this.#duty === 'strict-drain' || this.#isRetired;
+  }
+
+  /** The configuration no longer has it: what it has in hand finishes, and it is never handed out again. */
+  get isRetired(): boolean {
+    return this.#isRetired;
   }
 
   /** There are signs that its health is about to change: it is checked at shorter intervals. */
@@ -212,12 +242,12 @@ export class Server {
 
   /** A check has a result. The first one alone decides; after that `rise` and `fall` count. */
   checked(outcome: CheckOutcome, reason: string): void {
-    const before = this.#verdict.state;
+    const { state: before, isDecided: wasDecided } = this.#verdict;
     const wasBusy = this.#isBusy;
     this.#isBusy = outcome === 'busy';
     if (this.#verdict.result(outcome === 'up' || outcome === 'busy')) this.#cameUp = this.#home.now();
     if (this.#verdict.state !== before) this.#failedDials = 0;
-    if (this.#verdict.state !== before || this.#isBusy !== wasBusy) this.#healthTurned(reason);
+    if (!wasDecided || this.#verdict.state !== before || this.#isBusy !== wasBusy) this.#healthTurned(reason);
   }
 
   /** A connection for work could not be had, or nothing answered on it in time. Counts before the next check does. */
@@ -243,13 +273,14 @@ export class Server {
 
   /** No new work; what is in hand finishes. Persistence is honoured, not renewed; `strict`: not even honoured. */
   drain(strict = false): void {
+    if (this.#duty === 'online' || this.#duty === 'halt') this.#drainBegan = this.#home.now();
     this.#duty = strict ? 'strict-drain' : 'drain';
-    if (this.#active === 0) this.#enter('drained', 'drained by an operator; nothing was left');
-    else this.#enter('draining', 'drained by an operator');
+    this.#empty('drained by an operator');
   }
 
   /** Out, at once. Ending what is still open is the front-ends' work. */
   halt(): void {
+    if (this.#duty === 'halt') return;
     this.#duty = 'halt';
     this.#enter('halted', 'halted by an operator');
     this.#home.hasToLeave(this, 'halted');
@@ -261,6 +292,27 @@ export class Server {
     this.#enter(this.#verdict.state, `put online by an operator; ${this.#healthReason}`);
   }
 
+  /** Out for ever, as the configuration no longer has it. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#duty === 'halt') this.#home.stateChanged(this);
+    else this.#empty('no longer in the configuration');
+  }
+
+  /**
+   * Takes over the settings of a new configuration, and those of its pool's health. What an operator has set stays
+   * while the configuration says the same as before.
+   */
+  reconfigure(settings: ServerSettings): void {
+    const before = this.#configured;
+    this.#configured = settings;
+    if (settings.weight !== before.weight) this.weight = settings.weight;
+    if (settings.maxConnections !== before.maxConnections) this.maxConnections = settings.maxConnections;
+    if (!this.#verdict.reconfigure(this.#home.health)) return;
+    this.#isBusy = false;
+    this.#healthTurned(this.#verdict.isChecked ? WAITS : UNCHECKED);
+  }
+
   /** Calls `doubt` whenever a dial failed, so that a check may look into it. Returns how to stop that. */
   onDoubt(doubt: () => void): () => void {
     this.#doubters.add(doubt);
@@ -269,8 +321,13 @@ export class Server {
 
   #healthTurned(reason: string): void {
     this.#healthReason = reason;
-    if (this.#duty === 'online') this.#enter(this.#verdict.state, reason);
+    if (this.#duty === 'online' && !this.#isRetired) this.#enter(this.#verdict.state, reason);
     else this.#home.stateChanged(this);
+  }
+
+  #empty(reason: string): void {
+    if (this.#active === 0) this.#enter('drained', `${reason}; nothing was left`);
+    else this.#enter('draining', reason);
   }
 
   #enter(state: ServerState, reason: string): void {

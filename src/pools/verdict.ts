@@ -15,20 +15,32 @@ export interface VerdictOptions {
 }
 
 export class Verdict {
-  readonly isChecked: boolean;
-  readonly fall: number;
-  readonly #rise: number;
+  #isChecked: boolean;
+  #rise: number;
+  #fall: number;
   #state: 'starting' | 'up' | 'down';
-  /** A check or real traffic has spoken. */
   #decided = false;
   /** Results in a row that speak against the state. */
   #against = 0;
 
   constructor({ isChecked, rise, fall, startDown }: VerdictOptions) {
-    this.isChecked = isChecked;
-    this.fall = fall;
+    this.#isChecked = isChecked;
     this.#rise = rise;
+    this.#fall = fall;
     this.#state = !isChecked ? 'up' : startDown ? 'down' : 'starting';
+  }
+
+  get isChecked(): boolean {
+    return this.#isChecked;
+  }
+
+  get fall(): number {
+    return this.#fall;
+  }
+
+  /** A check or real traffic has spoken. */
+  get isDecided(): boolean {
+    return this.#decided;
   }
 
   get state(): 'starting' | 'up' | 'down' {
@@ -37,7 +49,22 @@ export class Verdict {
 
   /** Some results speak against the state, not yet enough of them; or nothing is known yet. */
   get isInDoubt(): boolean {
-    return this.#against > 0 || (this.isChecked && !this.#decided);
+    return this.#against > 0 || (this.#isChecked && !this.#decided);
+  }
+
+  /**
+   * Counts by these from now on; what was found out stays until a check says otherwise, or nobody checks any more.
+   * Returns true when checks have begun or ended.
+   */
+  reconfigure({ isChecked, rise, fall }: VerdictOptions): boolean {
+    this.#rise = rise;
+    this.#fall = fall;
+    if (isChecked === this.#isChecked) return false;
+    this.#isChecked = isChecked;
+    this.#state = 'up';
+    this.#decided = false;
+    this.#against = 0;
+    return true;
   }
 
   /** Takes a check's result in. Returns true when it came up after it had been down before. */
@@ -50,7 +77,7 @@ export class Verdict {
       return false;
     }
     this.#against++;
-    if (!first && this.#against < (good ? this.#rise : this.fall)) return false;
+    if (!first && this.#against < (good ? this.#rise : this.#fall)) return false;
     this.#state = said;
     this.#against = 0;
     return good && !first;

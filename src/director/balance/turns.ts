@@ -27,7 +27,13 @@ export class Turns {
       }
     }
     this.#credit.set(picked, most - gained);
+    if (this.#credit.size > servers.length) this.#forget();
     return picked;
+  }
+
+  /** Servers that are gone for good. */
+  #forget(): void {
+    for (const server of this.#credit.keys()) if (server.isRetired) this.#credit.delete(server);
   }
 
   fork(): Turns {
