@@ -2,16 +2,20 @@
 import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
 import { associationLine } from './association-line.ts';
+import { connectionLine } from './connection-line.ts';
 import {
   type AssociationEvent,
+  type ConnectionEvent,
   type MessageEvent,
   type NoticeEvent,
   onEvent,
+  type RequestEvent,
   type ServerEvent,
 } from './events.ts';
 import { createLineWriter } from './line-writer.ts';
 import { messageLine } from './message-line.ts';
 import { type KeyedHash, withoutUids } from './privacy.ts';
+import { requestLine } from './request-line.ts';
 
 export interface LogOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
@@ -48,6 +52,12 @@ export function startLog({ level, hashUids, hash, descriptor = 1 }: LogOptions):
   const message = (event: MessageEvent) => {
     writer.writeAscii(messageLine(event, sentence(event.reason), sentence(event.detail)));
   };
+  const request = (event: RequestEvent) => {
+    writer.writeAscii(requestLine(event, sentence(event.reason), sentence(event.detail), hash));
+  };
+  const connection = (event: ConnectionEvent) => {
+    writer.writeAscii(connectionLine(event, sentence(event.reason), sentence(event.detail)));
+  };
   const server = (event: ServerEvent) => {
     logger[event.state === 'down' ? 'warn' : 'info'](event, 'server');
   };
@@ -62,6 +72,8 @@ export function startLog({ level, hashUids, hash, descriptor = 1 }: LogOptions):
   };
   listen('info', () => onEvent('association', association));
   listen('info', () => onEvent('message', message));
+  listen('info', () => onEvent('request', request));
+  listen('info', () => onEvent('connection', connection));
   listen('warn', () => onEvent('server', server));
   listen('error', () => onEvent('notice', notice));
 
