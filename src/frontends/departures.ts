@@ -37,11 +37,11 @@ export class Departures {
     this.#deadlines = deadlines;
   }
 
-  /** Watches these pools from now on, and no others. */
+  /** Watches these pools from now on, and of those before only where work is still open. */
   watch(pools: Iterable<Pool>): void {
     const wanted = new Set(pools);
     for (const [pool, stop] of this.#watched) {
-      if (wanted.has(pool)) continue;
+      if (wanted.has(pool) || pool.servers.some(({ active }) => active > 0)) continue;
       stop();
       this.#watched.delete(pool);
     }
@@ -56,7 +56,8 @@ export class Departures {
   }
 
   close(): void {
-    this.watch([]);
+    for (const stop of this.#watched.values()) stop();
+    this.#watched.clear();
     for (const deadline of this.#pending.values()) deadline.cancel();
     this.#pending.clear();
   }

@@ -12,7 +12,8 @@ export interface Waiting {
 }
 
 export class WaitingRoom<Guest extends Waiting> {
-  readonly #ms: number;
+  /** How long those may wait who come in from now on, milliseconds; 0 lets nobody in. */
+  patience: number;
   readonly #deadlines: Deadlines;
   readonly #now: () => number;
   /** When the patience of each guest ends, counted from the first time it came in. */
@@ -20,9 +21,8 @@ export class WaitingRoom<Guest extends Waiting> {
   /** In order of arrival; a Map keeps it. */
   readonly #guests = new Map<Guest, Deadline>();
 
-  /** `ms`: how long anybody may wait; 0 lets nobody in. */
-  constructor(ms: number, deadlines: Deadlines, now: () => number) {
-    this.#ms = ms;
+  constructor(patience: number, deadlines: Deadlines, now: () => number) {
+    this.patience = patience;
     this.#deadlines = deadlines;
     this.#now = now;
   }
@@ -34,7 +34,7 @@ export class WaitingRoom<Guest extends Waiting> {
   /** True when the guest waits from now on, or waited already; false when its time is over. */
   enter(guest: Guest): boolean {
     const now = this.#now();
-    const until = this.#until.get(guest) ?? now + this.#ms;
+    const until = this.#until.get(guest) ?? now + this.patience;
     if (until <= now) return false;
     if (!this.#guests.has(guest)) {
       this.#until.set(guest, until);
@@ -52,16 +52,12 @@ export class WaitingRoom<Guest extends Waiting> {
     this.#guests.delete(guest);
   }
 
-  /** Lets everybody try again, the urgent first. */
+  /** Lets everybody try again, the urgent first. Most will have to wait on: they should find that out cheaply. */
   serve(): void {
     if (this.#guests.size === 0) return;
+    // A copy: who leaves and comes in again while this goes on has had its turn.
     const guests = [...this.#guests.keys()];
-    const inTurn = [
-      ...guests.filter(({ isUrgent }) => isUrgent),
-      ...guests.filter(({ isUrgent }) => !isUrgent),
-    ];
-    for (const guest of inTurn) {
-      if (this.#guests.has(guest)) guest.tryAgain();
-    }
+    for (const guest of guests) if (guest.isUrgent && this.#guests.has(guest)) guest.tryAgain();
+    for (const guest of guests) if (!guest.isUrgent && this.#guests.has(guest)) guest.tryAgain();
   }
 }
