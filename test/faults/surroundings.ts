@@ -54,7 +54,8 @@ async function startReceiver(ledger: string) {
   return { port, process: receiver };
 }
 
-async function startChat() {
+/** A WebSocket server that sends back what it gets. */
+export async function startChat(): Promise<{ readonly endpoint: string; close(): void }> {
   const server = createServer();
   new WebSocketServer({ server }).on('connection', (socket) => {
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));

@@ -1,0 +1,96 @@
+/** Must show, HTTP: bodies of a gigabyte, both ways, plain and in TLS, in memory that stays flat. */
+
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createAuthority } from '../peers/certificates.ts';
+import { type GantryProcess, startGantry } from '../peers/gantry-process.ts';
+import { type Nginx, startNginx } from '../peers/nginx.ts';
+import { describeWith, freePort, runProgram } from '../peers/processes.ts';
+
+const GIB = 1024 ** 3;
+const MOST_GROWTH = 64 * 1024 * 1024;
+
+describeWith(['nginx-light', 'curl', 'openssl'], 'a gigabyte', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-large-'));
+  const large = join(folder, 'large');
+  let nginx: Nginx;
+  let gantry: GantryProcess;
+  let ports: { http: number; https: number };
+  const sink = createServer((request, response) => {
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    request.on('end', () => response.end(`${bytes}\n`));
+  });
+
+  beforeAll(async () => {
+    writeFileSync(large, '');
+    truncateSync(large, GIB);
+    nginx = await startNginx('files', { server: `location / { root ${folder}; }` });
+    await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve));
+    const authority = await createAuthority();
+    const { cert, key } = await authority.issue({ names: ['127.0.0.1'] });
+    for (const [name, text] of Object.entries({
+      'ca.pem': authority.ca,
+      'server.pem': cert,
+      'server.key': key,
+    }))
+      writeFileSync(join(folder, name), text);
+    ports = { http: await freePort(), https: await freePort() };
+    const routes = 'routes: [{ when: { path: /upload }, pool: sink }], pool: files';
+    const file = join(folder, 'gantry.yaml');
+    writeFileSync(
+      file,
+      `version: 1
+admin: off
+pools:
+  files: { servers: ["${nginx.endpoint}"] }
+  sink: { servers: ["127.0.0.1:${(sink.address() as AddressInfo).port}"] }
+vips:
+  WEB: { protocol: http, listen: "127.0.0.1:${ports.http}", ${routes} }
+  WEBS: { protocol: http, listen: "127.0.0.1:${ports.https}", tls: { cert: "file:server.pem", key: "file:server.key" }, ${routes} }
+`,
+    );
+    gantry = await startGantry(file);
+  });
+  afterAll(async () => {
+    await gantry?.kill();
+    await nginx?.stop();
+    sink.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const curl = async (...args: string[]) => {
+    const { code, output } = await runProgram('curl', ['-sS', '--cacert', join(folder, 'ca.pem'), ...args]);
+    expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
+    return output;
+  };
+
+  test.each(['http', 'https'] as const)(
+    '1 GiB upload and download through %s with flat memory',
+    async (scheme) => {
+      const web = `${scheme}://127.0.0.1:${ports[scheme]}`;
+      const size = ['-o', '/dev/null', '-w', '%{size_download}'];
+      // Once to warm up: code that is compiled and buffers that are kept are no growth.
+      await curl(...size, '-r', '0-67108863', `${web}/large`);
+      const before = gantry.memory();
+      let most = before;
+      const watch = setInterval(() => {
+        most = Math.max(most, gantry.memory());
+      }, 50);
+      try {
+        expect(await curl(...size, `${web}/large`)).toBe(String(GIB));
+        for (const version of scheme === 'https' ? ['--http1.1', '--http2'] : ['--http1.1'])
+          expect(await curl(version, '-T', large, `${web}/upload`)).toBe(`${GIB}\n`);
+      } finally {
+        clearInterval(watch);
+      }
+      expect((most - before) / 2 ** 20).toBeLessThan(MOST_GROWTH / 2 ** 20);
+    },
+  );
+});
