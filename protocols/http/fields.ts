@@ -8,7 +8,10 @@ export type Fields = readonly string[];
 
 /** Is `name` the field whose name in lower case is `lower`? */
 export function isField(name: string, lower: string): boolean {
-  return name.length === lower.length && (name === lower || name.toLowerCase() === lower);
+  if (name.length !== lower.length) return false;
+  if (name === lower) return true;
+  // Most names of one length differ in their first letter.
+  return (name.charCodeAt(0) | 0x20) === lower.charCodeAt(0) && name.toLowerCase() === lower;
 }
 
 /** The values of every field of that name, in their order. `lower`: the name in lower case. */

@@ -29,7 +29,7 @@ export function withForwarded(fields: string[], forwarding: Forwarding): string[
   const { kept, came } = takeApart(fields, forwarding.mode === 'append');
   const { proto, host, port } = forwarding;
   const client = plainAddress(forwarding.client);
-  const own = element({ for: client, proto, host, by: forwarding.by && plainAddress(forwarding.by) });
+  const own = ownElement(client, forwarding);
   if (came === undefined) {
     kept.push('X-Forwarded-For', client, 'X-Forwarded-Proto', proto);
     if (host !== undefined) kept.push('X-Forwarded-Host', host);
@@ -47,6 +47,13 @@ export function withForwarded(fields: string[], forwarding: Forwarding): string[
   if (camePort !== undefined) kept.push('X-Forwarded-Port', camePort);
   kept.push('Forwarded', [...elements, own].join(', '));
   return kept;
+}
+
+/** forwarded-element (RFC 7239 4) of this hop. */
+function ownElement(client: string, { proto, host, by }: Forwarding): string {
+  const from = `for=${quoted(node(client))};proto=${proto}`;
+  const asked = host === undefined ? from : `${from};host=${quoted(host)}`;
+  return by === undefined ? asked : `${asked};by=${quoted(node(plainAddress(by)))}`;
 }
 
 /** Written anew with each hop. Several fields of one name are one list (RFC 9110 5.3). */
@@ -114,7 +121,7 @@ function chain(came: ReadonlyMap<string, string>): {
   return { addresses, elements };
 }
 
-/** forwarded-element (RFC 7239 4), its values quoted where they are no token. */
+/** A forwarded-element of another hop, its values quoted where they are no token. */
 function element(pairs: Readonly<Record<string, string | undefined>>): string {
   const written: string[] = [];
   for (const [name, value] of Object.entries(pairs)) {
