@@ -31,6 +31,18 @@ export const ERRORS = {
     retryable: true,
     advice: 'The server cannot be reached: check the address and the route.',
   },
+  GTY_TLS_CERTIFICATE: {
+    source: 'server',
+    retryable: true,
+    advice:
+      'The certificate of the server is not accepted: renew it there, or set `tls.ca` and `tls.servername` of the pool to what it really is.',
+  },
+  GTY_TLS_HANDSHAKE: {
+    source: 'server',
+    retryable: true,
+    advice:
+      'TLS could not be agreed on with the server: does its port speak TLS, which versions, and does it ask for a certificate of ours (`tls.cert` and `tls.key` of the pool)?',
+  },
   GTY_RESET: {
     source: 'server',
     retryable: true,

@@ -1,8 +1,15 @@
 /** Outgoing connections. */
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import type { GantryError } from '../errors.ts';
 import type { Channel, ChannelHandler } from './channel.ts';
+import { connectError } from './connection-error.ts';
 import { DEFAULT_READS, type ReadMode } from './read-mode.ts';
+import { StreamChannel } from './stream-channel.ts';
 import { KEEP_ALIVE_MS, SOCKET_OPTIONS, TcpChannel } from './tcp-channel.ts';
+import { connectTls, type TlsClientOptions } from './tls-client.ts';
+import { tlsError } from './tls-error.ts';
+
+export type { TlsClientOptions } from './tls-client.ts';
 
 export interface DialTarget {
   /** An address or a name. */
@@ -23,45 +30,92 @@ export interface ServerLink {
   readonly responseTimeout?: number | undefined;
 }
 
-export interface TlsClientOptions {
-  /** Is the certificate of the server checked, and its name? */
-  readonly verify: boolean;
-  /** PEM of the authorities; undefined: those of Node. */
-  readonly ca?: string | undefined;
-  /** The name that the certificate must have, and that is asked for (SNI); undefined: the host that is dialled. */
-  readonly servername?: string | undefined;
-  /** PEM of our own certificate and its key, for servers that ask for one. */
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+/** What comes before a connection's own bytes. */
+export interface Preamble {
+  /** Sent first, before TLS; does not count as written. */
+  readonly proxyHeader?: Uint8Array | undefined;
+  readonly tls?: TlsClientOptions | undefined;
 }
 
-export interface DialOptions {
-  /** How the channel reads; direct unless asked otherwise. */
+export interface DialOptions extends Preamble {
+  /** How the channel reads; direct unless asked otherwise. TLS is always copied. */
   readonly reads?: ReadMode;
 }
 
 /**
- * Dials, and returns at once: `handler.connected()` follows, or `handler.closed()` with a GTY_CONNECT_… error. There is
- * no time-out here but the system's own: whoever dials keeps a deadline and calls `reset()`, upon which `closed`
- * follows without an error. What is written before the connection is there goes out with it.
+ * Dials, and returns at once: `handler.connected()` follows, with TLS after its handshake, or `handler.closed()` with a
+ * GTY_CONNECT_… or GTY_TLS_… error. There is no time-out here but the system's own: whoever dials keeps a deadline and
+ * calls `reset()`, upon which `closed` follows without an error. What is written before the connection is there goes
+ * out with it.
  */
 export function dial(
   target: DialTarget,
   handler: ChannelHandler,
-  { reads = DEFAULT_READS }: DialOptions = {},
+  { reads = DEFAULT_READS, tls, proxyHeader }: DialOptions = {},
 ): Channel {
+  const { host, port } = target;
+  if (tls) {
+    const channel = new StreamChannel(handler, { remote: { host, port } });
+    const attempt = dialSocket(target, { tls, proxyHeader }, (error, socket) => {
+      if (socket) channel.connect(socket);
+      else channel.fail(error!);
+    });
+    return channel.awaiting(() => attempt.cancel());
+  }
   const channel = new TcpChannel(reads === 'direct', handler);
-  const { host, port, localAddress } = target;
-  const socket = connect({
-    ...SOCKET_OPTIONS,
-    host,
-    port,
-    localAddress,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_MS,
-    onread: channel.onread,
+  const socket = connect({ ...socketOptions(target), ...SOCKET_OPTIONS, onread: channel.onread });
+  channel.attach(socket, { host, port });
+  if (proxyHeader) {
+    channel.write(proxyHeader);
+    channel.bytesWritten = 0;
+  }
+  return channel;
+}
+
+function socketOptions({ host, port, localAddress }: DialTarget) {
+  const keepAlive = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+  return { host, port, localAddress, noDelay: true, ...keepAlive };
+}
+
+export interface DialAttempt {
+  /** Gives up, when it is still under way; `done` is not called then. */
+  cancel(): void;
+}
+
+/**
+ * Dials for a library that reads sockets itself. `done` is called once, later: with a GTY_CONNECT_… or GTY_TLS_… error,
+ * or with a connected socket (in TLS a TLSSocket) that has no listeners of ours and from which nothing was read.
+ */
+export function dialSocket(
+  target: DialTarget,
+  { tls, proxyHeader }: Preamble,
+  done: (error: GantryError | undefined, socket?: Socket) => void,
+): DialAttempt {
+  const { host, port } = target;
+  const socket = connect({ ...socketOptions(target), allowHalfOpen: true });
+  let isOver = false;
+  const finish = (error: GantryError | undefined, connected?: Socket) => {
+    if (isOver) return;
+    isOver = true;
+    done(error, connected);
+  };
+  const refuse = (error: Error) => finish(connectError(error, target));
+  socket.once('error', refuse);
+  socket.once('connect', () => {
+    if (proxyHeader) socket.write(proxyHeader);
+    if (tls) {
+      connectTls(socket, { host, port }, tls, (error, secured) => {
+        finish(error && tlsError(error, { host, port }), secured);
+      });
+    }
+    socket.off('error', refuse);
+    if (!tls) finish(undefined, socket);
   });
-  return channel.attach(socket, { host, port });
+  return {
+    cancel() {
+      if (isOver) return;
+      isOver = true;
+      socket.destroy();
+    },
+  };
 }

@@ -6,8 +6,19 @@
 import type { Channel } from './channel.ts';
 import type { Deadlines } from './deadlines.ts';
 
-/** Who is being sent away, by the clock that limits it. */
-const leaving = new WeakMap<Deadlines, Set<Channel>>();
+/** A connection whose stay a deadline limits. */
+export interface Guest {
+  reset(): void;
+}
+
+const guests = new WeakMap<Deadlines, Set<Guest>>();
+
+/** Who is being sent away, or has not been let in yet, by the clock that limits it. */
+export function guestsOf(deadlines: Deadlines): Set<Guest> {
+  const known = guests.get(deadlines) ?? new Set();
+  guests.set(deadlines, known);
+  return known;
+}
 
 export function dismiss(
   channel: Channel,
@@ -20,15 +31,14 @@ export function dismiss(
     whenGone?.();
     return;
   }
-  const guests = leaving.get(deadlines) ?? new Set();
-  leaving.set(deadlines, guests.add(channel));
+  const leaving = guestsOf(deadlines).add(channel);
   const deadline = deadlines.after(ms, () => channel.reset());
   channel.handler = {
     read() {},
     ended() {},
     closed() {
       deadline.cancel();
-      guests.delete(channel);
+      leaving.delete(channel);
       whenGone?.();
     },
   };
@@ -37,7 +47,7 @@ export function dismiss(
   channel.resume();
 }
 
-/** Resets whoever has not left yet, before `deadlines` are closed: nobody would limit their stay any more. */
+/** Resets all guests before `deadlines` are closed: nobody would limit their stay any more. */
 export function resetDismissed(deadlines: Deadlines): void {
-  for (const channel of leaving.get(deadlines) ?? []) channel.reset();
+  for (const guest of guestsOf(deadlines)) guest.reset();
 }

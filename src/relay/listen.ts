@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { notice } from '../observe/events.ts';
-import type { Channel, Endpoint } from './channel.ts';
+import type { Endpoint } from './channel.ts';
 import { describeEndpoint, listenError } from './connection-error.ts';
 import { createDescriptorWatch } from './descriptors.ts';
 import {
@@ -29,7 +29,7 @@ export interface ListenOptions {
 /** Who gets the connections of a listener: as channels, or, for protocols that another library reads, as sockets. */
 export type Acceptor =
   /** Sets the channel's handler before it returns. */
-  | ((channel: Channel) => void)
+  | ((channel: TcpChannel) => void)
   /** Nothing was read from the socket yet: it is paused, and whoever gets it resumes it. */
   | { readonly socket: (socket: Socket) => void };
 
@@ -124,7 +124,7 @@ class SocketListener implements Listener {
   }
 
   /** A connection, to be made into what the acceptor wants. */
-  #accept(connection: { socket(): Socket; channel(): Channel }): void {
+  #accept(connection: { socket(): Socket; channel(): TcpChannel }): void {
     const hand = () => {
       const acceptor = this.#acceptor!;
       if (typeof acceptor === 'function') acceptor(connection.channel());
@@ -145,7 +145,7 @@ class SocketListener implements Listener {
   }
 }
 
-function copying(socket: Socket): Channel {
+function copying(socket: Socket): TcpChannel {
   const channel = new TcpChannel(false).attach(socket);
   socket.resume();
   return channel;

@@ -32,10 +32,10 @@ export const KEEP_ALIVE_MS = 60_000;
 /** So many reads in a row that a small buffer would have held give the large one back. */
 const SMALL_READS = 16;
 
-const NO_ENDPOINT: Endpoint = { host: '', port: 0 };
+export const NO_ENDPOINT: Endpoint = { host: '', port: 0 };
 
 /** Handler of a channel that nobody has taken yet. */
-const NOBODY: ChannelHandler = { read() {}, ended() {}, closed() {} };
+export const NOBODY: ChannelHandler = { read() {}, ended() {}, closed() {} };
 
 export class TcpChannel implements Channel {
   handler: ChannelHandler;
@@ -64,6 +64,9 @@ export class TcpChannel implements Channel {
   #paused = false;
   /** Paused inside the read callback: somebody still uses the buffer. */
   #held = false;
+
+  /** Read already, and to be read again. */
+  #unread: Buffer | undefined;
 
   /** Written before the connection was there. */
   #early: Uint8Array[] | undefined;
@@ -152,10 +155,37 @@ export class TcpChannel implements Channel {
     this.#paused = false;
     this.#held = false;
     if (this.#reset || this.#closed) return;
+    if (this.#unread === undefined) this.#flow();
+    else process.nextTick(() => this.#readAgain());
+  }
+
+  #flow(): void {
     if (this.onread === undefined) this.#socket.resume();
     else if (this.#connected && !this.#reading) {
       if (this.#buffer === undefined) this.#readOn();
       else whenFree(this.#buffer, this.#readOn);
+    }
+  }
+
+  /**
+   * Called within the read callback, by whoever read a preamble that names the ends of the connection (undefined: they
+   * stay as they are). `accept` names the next handler, which gets what followed, `rest`, as the first bytes read.
+   */
+  introduce(
+    remote: Endpoint | undefined,
+    local: Endpoint | undefined,
+    rest: Buffer,
+    accept: () => void,
+  ): void {
+    if (remote) this.#remote = remote;
+    if (local) this.#local = local;
+    this.bytesRead = 0;
+    accept();
+    if (rest.length === 0 || !this.open) return;
+    if (this.#paused) this.#unread = rest;
+    else {
+      this.#read(rest);
+      this.#reading = true;
     }
   }
 
@@ -272,6 +302,14 @@ export class TcpChannel implements Channel {
     return buffer;
   }
 
+  #readAgain(): void {
+    const bytes = this.#unread;
+    if (bytes === undefined || this.#paused || !this.open) return;
+    this.#unread = undefined;
+    this.#read(bytes);
+    if (!this.#paused) this.#flow();
+  }
+
   #end(): void {
     this.#peerEnded = true;
     if (!this.#reset) this.handler.ended();
@@ -300,7 +338,7 @@ export class TcpChannel implements Channel {
 }
 
 /** IPv4 addresses that come in IPv6 clothes (`::ffff:10.0.0.1`) are shown as what they are. */
-function endpointOf(address: string | undefined, port: number | undefined): Endpoint | undefined {
+export function endpointOf(address: string | undefined, port: number | undefined): Endpoint | undefined {
   if (address === undefined || port === undefined) return undefined;
   return { host: address.startsWith('::ffff:') ? address.slice(7) : address, port };
 }
