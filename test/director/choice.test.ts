@@ -3,7 +3,7 @@ import type { FactValue } from '../../protocols/facts.ts';
 import { Persistence } from '../../src/director/persistence.ts';
 import { createMemoryStore } from '../../src/tables/memory.ts';
 import { Table } from '../../src/tables/table.ts';
-import { bringUp, makePool, takeDown } from '../pools/make-pool.ts';
+import { bringUp, makePool, settings, takeDown } from '../pools/make-pool.ts';
 import { clock, direct } from './direct.ts';
 
 describe('persistence', () => {
@@ -178,6 +178,42 @@ describe('persistence', () => {
     expect(setting.table.serverOf('archive/calling=CT1')).toBe(server.name);
     clock.ms += 200;
     expect(setting.table.serverOf('archive/calling=CT1')).toBeUndefined();
+  });
+
+  test('drained, and nothing else is up: what is pinned still comes, new work does not', () => {
+    const setting = direct({ by: ['calling'] });
+    const { server, other } = settled(setting);
+    takeDown(other);
+    server.drain();
+    expect(setting.choose(CT1).next()?.server).toBe(server);
+    const choice = setting.choose({ calling: 'CT2' });
+    expect([choice.next(), choice.exhausted]).toEqual([undefined, 'none-up']);
+  });
+
+  test('single-active: entries to other servers do not count', () => {
+    const setting = direct({ by: ['calling'], pool: makePool({ mode: 'single-active' }) });
+    setting.table.confirm(setting.table.claim('archive/calling=CT1', 'b'), true);
+    const choice = setting.choose(CT1);
+    expect(choice.next()).toMatchObject({
+      server: { name: 'a' },
+      reason:
+        'persistence by calling moved from b, which is not the active one; the active one, the first in order',
+    });
+    choice.settle();
+    setting.a.drain();
+    expect(setting.choose(CT1).next()?.reason).toContain('moved from a, which is drained; the active one');
+  });
+
+  test('a retired server: moved, and what a new one of its name has is its', () => {
+    const setting = direct({ by: ['calling'] });
+    const { server, other } = settled(setting);
+    setting.pool.reconfigure(settings({ servers: { [other.name]: { host: other.host } } }));
+    const moved = setting.choose(CT1);
+    expect(moved.next()?.reason).toContain(`moved from ${server.name}, which is gone`);
+    moved.abandon();
+    setting.pool.reconfigure(settings({ servers: { a: { port: 105 }, b: { port: 105 } } }));
+    const next = setting.choose(CT1).next()!.server;
+    expect([next.name, next.port]).toEqual([server.name, 105]);
   });
 
   test('a server that is gone from the configuration: moved', () => {

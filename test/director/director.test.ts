@@ -34,6 +34,28 @@ describe('rules', () => {
     expect(choose({})).toMatchObject({ rule: 'default', urgent: false, reject: undefined });
   });
 
+  test('says which of the rules it was, names of others beside the routes or not', () => {
+    const { choose } = direct({
+      rules: [{ name: 'clients', when: when('called', 'X'), reject: 'r' }, ...rules],
+    });
+    expect(choose({ called: 'X' })).toMatchObject({ rule: 'clients', ruleIndex: 0, reject: 'r' });
+    expect(choose({ modality: 'CT' })).toMatchObject({ rule: 'routes[2]', ruleIndex: 2 });
+    expect(choose({})).toMatchObject({ rule: 'default', ruleIndex: -1 });
+  });
+
+  test('a path by glob or regular expression; redirect, respond and statuses are rejections', () => {
+    const { choose } = direct({
+      rules: [
+        { when: when('path', '/chat/*'), pool: ct },
+        { when: when('path', '~^/(old|older)/'), reject: 'redirect' },
+        { when: when('host', 'down.example'), reject: '503' },
+      ],
+    });
+    expect(choose({ path: '/chat/1' }).pool).toBe(ct);
+    expect(choose({ path: '/older/x' })).toMatchObject({ reject: 'redirect', ruleIndex: 1, pool: undefined });
+    expect(choose({ path: '/new', host: 'down.example' })).toMatchObject({ reject: '503', ruleIndex: 2 });
+  });
+
   test('a rejection has no pool and no candidate', () => {
     const choice = direct({ rules }).choose({ called: 'OLD' });
     expect(choice).toMatchObject({ rule: 'routes[3]', reject: 'called-ae-not-recognized', pool: undefined });

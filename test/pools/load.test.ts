@@ -55,6 +55,13 @@ describe('load', () => {
     expect(a.average).toBeGreaterThan(400);
   });
 
+  test('a response time alone: work that is no operation counts once, by its slot', () => {
+    const { a } = twoServers();
+    a.connections = 1;
+    a.answered(100, 'success');
+    expect([a.inHand, a.average]).toEqual([1, 100]);
+  });
+
   test('a run of refusals leaves a trickle, more of it later, all of it after a success', () => {
     const { a, answer, clock } = twoServers();
     answer(a, 1, 'refused');

@@ -1,5 +1,5 @@
 /** Pools for tests: a clock that stands still until told, servers by their letters. */
-import { Pool, type PoolOptions } from '../../src/pools/pool.ts';
+import { Pool, type PoolOptions, type PoolSettings } from '../../src/pools/pool.ts';
 import type { Server, ServerOptions } from '../../src/pools/server.ts';
 
 export interface TestClock {
@@ -18,11 +18,14 @@ export interface TestPoolOptions extends Partial<Omit<PoolOptions, 'servers' | '
 }
 
 /** Two servers, `a` and `b`, at weight 1 unless said otherwise. */
-export function makePool({ servers = { a: {}, b: {} }, health, ...options }: TestPoolOptions = {}): Pool {
-  return new Pool({
-    name: 'archive',
+export function makePool(options: TestPoolOptions = {}): Pool {
+  return new Pool({ name: 'archive', now: () => 1_000_000, ...options, ...settings(options) });
+}
+
+/** What `makePool` makes its pool of, to reconfigure one. */
+export function settings({ servers = { a: {}, b: {} }, health, ...options }: TestPoolOptions): PoolSettings {
+  return {
     balance: 'least-busy',
-    now: () => 1_000_000,
     health: { isChecked: true, rise: 2, fall: 3, startDown: false, ...health },
     servers: Object.entries(servers).map(([name, server], index) => ({
       name,
@@ -35,7 +38,7 @@ export function makePool({ servers = { a: {}, b: {} }, health, ...options }: Tes
       ...server,
     })),
     ...options,
-  });
+  };
 }
 
 export function takeDown(server: Server): void {

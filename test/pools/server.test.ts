@@ -58,6 +58,55 @@ describe('server state', () => {
     expect(a).toMatchObject({ state: 'drained', honoursPersistence: false, isDraining: true });
   });
 
+  test('drain: cookies count until the time of the pool is over, persistence for as long as its entries live', () => {
+    const { a, clock } = pair({ drain: 5000 });
+    expect(a.honoursCookies).toBe(true);
+    clock.ms += 1000;
+    a.drain();
+    clock.ms += 4999;
+    a.drain();
+    expect(a.honoursCookies).toBe(true);
+    clock.ms += 1;
+    expect([a.honoursCookies, a.honoursPersistence]).toEqual([false, true]);
+    a.online();
+    expect(a.honoursCookies).toBe(true);
+    a.drain();
+    expect(a.honoursCookies).toBe(true);
+    a.drain(true);
+    expect(a.honoursCookies).toBe(false);
+  });
+
+  test('a server that is down, halted or has weight 0, and its cookies', () => {
+    const { a, b } = pair();
+    takeDown(a);
+    expect(a.honoursCookies).toBe(false);
+    bringUp(a);
+    a.weight = 0;
+    expect(a.honoursCookies).toBe(true);
+    b.halt();
+    expect(b.honoursCookies).toBe(false);
+  });
+
+  test('drained, and nothing else is up: nothing new for anybody, what persistence keeps there still comes', () => {
+    const { a, b, pool } = pair();
+    takeDown(b);
+    a.drain();
+    expect(pool.isUp).toBe(false);
+    expect(a).toMatchObject({ state: 'drained', honoursPersistence: true, honoursCookies: true });
+  });
+
+  test('drained twice, halted and drained again: each with its own word', () => {
+    const { a } = pair();
+    a.acquire();
+    a.drain();
+    a.halt();
+    expect(a).toMatchObject({ state: 'halted', isHalted: true, isDraining: false });
+    a.drain(true);
+    expect(a).toMatchObject({ state: 'draining', isHalted: false, isDraining: true });
+    a.release();
+    expect(a.state).toBe('drained');
+  });
+
   test('halt: nothing any more; online: back to what health says', () => {
     const { a } = pair();
     a.checked('up', 'answers');

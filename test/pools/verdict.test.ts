@@ -61,6 +61,29 @@ describe('verdict', () => {
     expect(verdict.state).toBe('up');
   });
 
+  test('new counts hold from now on; what was found out stays', () => {
+    const verdict = new Verdict(checked);
+    verdict.result(true);
+    verdict.result(false);
+    expect(verdict.reconfigure({ ...checked, fall: 2 })).toBe(false);
+    expect(verdict.state).toBe('up');
+    verdict.result(false);
+    expect(verdict.state).toBe('down');
+    verdict.reconfigure({ ...checked, rise: 1 });
+    expect(verdict.state).toBe('down');
+    verdict.result(true);
+    expect(verdict.state).toBe('up');
+  });
+
+  test('checks that end leave it up; the first result of checks that begin alone decides', () => {
+    const verdict = new Verdict(checked);
+    verdict.takeDown();
+    expect([verdict.reconfigure({ ...checked, isChecked: false }), verdict.state]).toEqual([true, 'up']);
+    expect([verdict.reconfigure(checked), verdict.state, verdict.isInDoubt]).toEqual([true, 'up', true]);
+    verdict.result(false);
+    expect(verdict.state).toBe('down');
+  });
+
   test('unchecked: up for ever', () => {
     const verdict = new Verdict({ ...checked, isChecked: false });
     expect([verdict.state, verdict.isInDoubt]).toEqual(['up', false]);
