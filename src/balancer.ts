@@ -101,7 +101,7 @@ async function createFrontEnd(
 function dicomOptions(vip: DicomVip, assembly: Assembly, deadlines: Deadlines, now: () => number) {
   const { wait, whenUnavailable, ignoreCase, timeouts } = vip.dicom;
   return {
-    ...common(vip, assembly),
+    ...common(vip, assembly, deadlines),
     pool: assembly.pools.get(vip.pool ?? ''),
     limits: vip.limits,
     wait,
@@ -118,7 +118,7 @@ function hl7Options(vip: Hl7Vip, assembly: Assembly, deadlines: Deadlines, now: 
     onAmbiguous === undefined ? [] : [[`routes[${index + 1}]`, onAmbiguous] as const],
   );
   return {
-    ...common(vip, assembly),
+    ...common(vip, assembly, deadlines),
     hl7: { ...vip.hl7, accession: vip.hl7.accession.map(fieldPath) },
     onAmbiguousByRule: Object.fromEntries(ofRules),
     connections: assembly.hl7Connections,
@@ -127,9 +127,11 @@ function hl7Options(vip: Hl7Vip, assembly: Assembly, deadlines: Deadlines, now: 
   };
 }
 
-function common(vip: VipConfiguration, assembly: Assembly) {
+function common(vip: VipConfiguration, assembly: Assembly, deadlines: Deadlines) {
   return {
     vip: vip.name,
+    links: new Map(),
+    entrance: { handshakeTimeout: 10_000, deadlines, vip: vip.name },
     director: assembly.directors.get(vip.name)!,
     pools: poolsOf(vip, assembly),
   };

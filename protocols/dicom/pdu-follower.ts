@@ -36,6 +36,8 @@ export interface PduFollower {
   readonly atBoundary: boolean;
   /** Between the first and the last byte of a PDU, as far as known. False for ever after a fault. */
   readonly insidePdu: boolean;
+  /** A command set has begun that goes on in another fragment. */
+  readonly insideCommand: boolean;
   /** The type of the PDU under way; 0 between PDUs, and while its header is not complete. */
   readonly pduType: number;
   /** There was a fault. */
@@ -98,6 +100,10 @@ class Follower implements PduFollower {
 
   get insidePdu(): boolean {
     return !this.#blind && !this.atBoundary;
+  }
+
+  get insideCommand(): boolean {
+    return this.#commandContext !== NONE;
   }
 
   get pduType(): number {

@@ -18,6 +18,7 @@ import type { Facts } from '../../../protocols/facts.ts';
 import type { Choice, Director } from '../../director/director.ts';
 import type { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
+import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Channel, ChannelHandler } from '../../relay/channel.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
@@ -27,7 +28,13 @@ import { Conversation, type ConversationTimeouts } from './conversation.ts';
 import { AssociationRecord } from './record.ts';
 import { REJECTIONS, rejectionNamed, tripleOf } from './rejections.ts';
 import type { Accept } from './server-attempt.ts';
-import { type SearchHost, type SearchListener, type ServerRejection, ServerSearch } from './server-search.ts';
+import {
+  type SearchListener,
+  type SearchSettings,
+  type ServerRejection,
+  ServerSearch,
+  type SlotKeeper,
+} from './server-search.ts';
 
 export interface AssociationTimeouts extends ConversationTimeouts {
   /** Milliseconds from TCP accept to a whole A-ASSOCIATE-RQ (ARTIM). */
@@ -38,12 +45,18 @@ export interface AssociationTimeouts extends ConversationTimeouts {
   readonly accept: number;
 }
 
-/** What the front-end is to its associations. */
-export interface AssociationHost extends SearchHost {
+/** What one configuration says about associations. */
+export interface AssociationSettings extends SearchSettings {
   readonly vip: string;
   readonly director: Director;
   readonly timeouts: AssociationTimeouts;
   readonly ignoreCase: boolean;
+}
+
+/** What the front-end is to its associations. */
+export interface AssociationHost extends SlotKeeper {
+  /** Those in force now: an association keeps the ones with which it looked for its server. */
+  readonly settings: AssociationSettings;
   /** Counts the association in when the limits of the VIP and of its calling AE leave room for it. */
   admit(callingAe: string): boolean;
   /** May this server get one more association of this VIP? */
@@ -67,6 +80,7 @@ export class Association implements ChannelHandler, SearchListener {
   readonly #client: Channel;
   readonly #collector = createPduCollector();
   readonly #timer: Deadline;
+  #settings: AssociationSettings;
   #phase: Phase = 'request';
   #facts: Facts | undefined;
   #choice: Choice | undefined;
@@ -82,11 +96,11 @@ export class Association implements ChannelHandler, SearchListener {
   constructor(client: Channel, host: AssociationHost) {
     this.#client = client;
     this.#host = host;
-    this.record = new AssociationRecord(host.vip, client.remote.host, host.now());
+    const { vip, deadlines, timeouts, now } = host.settings;
+    this.#settings = host.settings;
+    this.record = new AssociationRecord(vip, client.remote.host, now());
     client.handler = this;
-    this.#timer = host.deadlines.after(host.timeouts.request, () =>
-      this.#drop('no A-ASSOCIATE-RQ came in time'),
-    );
+    this.#timer = deadlines.after(timeouts.request, () => this.#drop('no A-ASSOCIATE-RQ came in time'));
   }
 
   get isUrgent(): boolean {
@@ -99,6 +113,11 @@ export class Association implements ChannelHandler, SearchListener {
 
   get isAdmitted(): boolean {
     return this.#admitted;
+  }
+
+  /** Where its rule sends it. */
+  get pool(): Pool | undefined {
+    return this.#choice?.pool;
   }
 
   get view(): ConnectionView {
@@ -119,13 +138,27 @@ export class Association implements ChannelHandler, SearchListener {
 
   /** Something got free: looks for a server again, unless it is doing so already. */
   tryAgain(): void {
-    if (this.#phase === 'waiting') this.#seek();
+    if (this.#phase !== 'waiting') return;
+    this.#settings = this.#host.settings;
+    this.#seek();
   }
 
   /** The wait is over, nothing got free. */
   waitIsOver(): void {
     if (this.#phase === 'waiting')
       this.#reject(REJECTIONS['local-limit-exceeded'], 'no slot got free in time');
+  }
+
+  /** The server was halted: what is not open yet goes to another one, what is open ends at its next safe point. */
+  leave(server: Server, detail: string): void {
+    if (this.#open?.target === server) this.#conversation!.leave(detail);
+    else this.#search?.leave(server);
+  }
+
+  /** The same, and what is open ends at once. */
+  cut(server: Server, detail: string): void {
+    if (this.#open?.target === server) this.#conversation!.abort(detail);
+    else this.#search?.leave(server);
   }
 
   /** Ends it from the balancer's side (shutdown). */
@@ -188,12 +221,15 @@ export class Association implements ChannelHandler, SearchListener {
     } else if (request.applicationContext !== DICOM_APPLICATION_CONTEXT) {
       this.#reject(REJECTIONS['application-context-not-supported'], 'the application context is not DICOM');
     } else {
-      const { vip, ignoreCase } = this.#host;
       const client = this.#client;
+      this.#settings = this.#host.settings;
+      const { vip, ignoreCase } = this.#settings;
       // The port costs a system call: only a rule that asks for it pays.
       const extra = {
         client: client.remote.host,
         vip,
+        sni: client.tls?.sni,
+        tlsSubject: client.tls?.subject,
         get port() {
           return String(client.local.port);
         },
@@ -208,7 +244,7 @@ export class Association implements ChannelHandler, SearchListener {
   #seek(): void {
     const host = this.#host;
     this.#admitted ||= host.admit(this.callingAe);
-    const choice = host.director.choose(this.#facts!, {
+    const choice = this.#settings.director.choose(this.#facts!, {
       hasRoom: (server) => host.hasRoom(server) && !this.#asked.includes(server),
     });
     this.#choice = choice;
@@ -223,8 +259,7 @@ export class Association implements ChannelHandler, SearchListener {
       this.#wait('a limit of associations is reached');
     } else {
       this.#phase = 'trying';
-      const clientPort = () => this.#client.local.port;
-      this.#search = new ServerSearch(choice, this.record, clientPort, host, this);
+      this.#search = new ServerSearch(choice, this.record, this.#client, this.#settings, host, this);
       this.#search.begin();
     }
   }
@@ -257,7 +292,7 @@ export class Association implements ChannelHandler, SearchListener {
     client.write(ac);
     // Each side may have begun to say more: the server behind its accept, the client with an A-ABORT.
     const early = { toServer: Buffer.from(this.#collector.partial), toClient: Buffer.from(rest) };
-    const { timeouts, deadlines, now } = this.#host;
+    const { timeouts, deadlines, now } = this.#settings;
     const over = () => this.#over();
     const options = { client, server, target, record: this.record, timeouts, deadlines, now, early, over };
     this.#conversation = new Conversation(options);
@@ -286,7 +321,7 @@ export class Association implements ChannelHandler, SearchListener {
   }
 
   #close(lastWords?: Buffer, publish = false): void {
-    const { deadlines, timeouts } = this.#host;
+    const { deadlines, timeouts } = this.#settings;
     this.#phase = 'over';
     this.#timer.cancel();
     this.#search?.stop();
@@ -309,6 +344,6 @@ export class Association implements ChannelHandler, SearchListener {
   }
 
   #publish(): void {
-    this.record.publish(this.#host.now());
+    this.record.publish(this.#settings.now());
   }
 }

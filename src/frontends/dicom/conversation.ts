@@ -61,6 +61,8 @@ export class Conversation {
   /** Released, or aborted by a peer: nobody is owed an abort any more. */
   #orderly = false;
   #finishing = false;
+  /** It is to end at its next safe point: why. */
+  #departure: string | undefined;
   #open = 2;
   /** Operations that the client asked for and the server has not answered. */
   #asked = 0;
@@ -108,6 +110,23 @@ export class Conversation {
     this.#finish();
   }
 
+  /**
+   * The server was halted. Ends the association where that breaks nothing: between two operations, with both directions
+   * at a PDU boundary. A release that has begun ends it by itself.
+   */
+  leave(detail: string): void {
+    this.#departure = detail;
+    this.#departIfSafe();
+  }
+
+  readonly #departIfSafe = (): void => {
+    const detail = this.#departure;
+    if (detail === undefined || this.#finishing || this.#leaving || this.#orderly) return;
+    if (!this.#options.target.isHalted) this.#departure = undefined;
+    else if (this.#operations.atSafePoint && isBetweenMessages(this.#toServer, this.#toClient))
+      this.abort(detail);
+  };
+
   #tap(bytes: Buffer, direction: Direction): void {
     this.#chunks++;
     if (direction === 'toServer') {
@@ -116,6 +135,8 @@ export class Conversation {
     } else {
       this.#toClient.push(bytes);
     }
+    // Not here: these bytes, the last response perhaps, are not written yet.
+    if (this.#departure !== undefined) queueMicrotask(this.#departIfSafe);
   }
 
   #countInFlight(bytes: number): void {
@@ -241,4 +262,8 @@ export class Conversation {
   #isGone(): void {
     if (--this.#open === 0) this.#options.over();
   }
+}
+
+function isBetweenMessages(...directions: readonly PduFollower[]): boolean {
+  return directions.every(({ atBoundary, insideCommand }) => atBoundary && !insideCommand);
 }

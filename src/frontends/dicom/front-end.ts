@@ -1,22 +1,34 @@
 /** The DICOM front-end of one VIP, association routing: its listeners, its associations, its limits, its wait queue. */
 import type { Director } from '../../director/director.ts';
+import { notice } from '../../observe/events.ts';
 import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
+import { channelAcceptor, type Entrance } from '../../relay/accept.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
-import type { Listener } from '../../relay/listen.ts';
+import type { ServerLink } from '../../relay/dial.ts';
+import type { Acceptor, Listener } from '../../relay/listen.ts';
+import { type Departure, Departures } from '../departures.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { WaitingRoom } from '../waiting-room.ts';
-import { Association, type AssociationHost, type AssociationTimeouts } from './association.ts';
+import {
+  Association,
+  type AssociationHost,
+  type AssociationSettings,
+  type AssociationTimeouts,
+} from './association.ts';
 import { type LimitOptions, Limits } from './limits.ts';
 
 export interface DicomFrontEndOptions {
   readonly vip: string;
   /** Bound by whoever made them; closed here when the front-end ends. */
   readonly listeners: readonly Listener[];
+  readonly entrance: Entrance;
   readonly director: Director;
   /** Every pool its rules reach: when one of them gets room, the wait queue is served. */
   readonly pools: readonly Pool[];
+  /** How their servers are reached, by the name of the pool. */
+  readonly links: ReadonlyMap<string, ServerLink>;
   /** The VIP's own pool. With `refuse`, nothing listens while it has no server. */
   readonly pool: Pool | undefined;
   readonly whenUnavailable: 'reject' | 'refuse';
@@ -34,36 +46,34 @@ export function createDicomFrontEnd(options: DicomFrontEndOptions): FrontEnd<Dic
   return new DicomFrontEnd(options);
 }
 
-class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost {
-  readonly vip: string;
-  readonly deadlines: Deadlines;
-  readonly now: () => number;
-  director: Director;
-  timeouts: AssociationTimeouts;
-  ignoreCase: boolean;
+class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, Departure {
   readonly totals = { associations: 0, released: 0, aborted: 0, rejected: 0 };
+  /** They are the settings of the associations as well. */
   #options: DicomFrontEndOptions;
   readonly #associations = new Set<Association>();
   readonly #perServer = new Map<Server, number>();
   readonly #limits: Limits;
   readonly #waiting: WaitingRoom<Association>;
+  readonly #departures: Departures;
   readonly #unwatch: (() => void)[] = [];
+  #acceptor: Acceptor | undefined;
+  /** The ports are to be open. */
+  #isOpen = true;
   #listening: Promise<void> = Promise.resolve();
-  #isListening = true;
   #leaving = false;
-  #whenEmpty: (() => void) | undefined;
+  #isOver = false;
+  #emptied: PromiseWithResolvers<void> | undefined;
 
   constructor(options: DicomFrontEndOptions) {
     this.#options = options;
-    this.vip = options.vip;
-    this.director = options.director;
-    this.deadlines = options.deadlines;
-    this.now = options.now;
-    this.timeouts = options.timeouts;
-    this.ignoreCase = options.ignoreCase;
     this.#limits = new Limits(options.limits);
     this.#waiting = new WaitingRoom(options.wait, options.deadlines, options.now);
+    this.#departures = new Departures(this, options.deadlines);
     this.reconfigure(options);
+  }
+
+  get settings(): AssociationSettings {
+    return this.#options;
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -71,32 +81,57 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost {
   }
 
   reconfigure(options: DicomFrontEndOptions): void {
+    const { listeners, entrance, pools, pool, limits, wait } = options;
     this.#options = options;
-    this.director = options.director;
-    this.timeouts = options.timeouts;
-    this.ignoreCase = options.ignoreCase;
+    this.#limits.options = limits;
+    this.#waiting.patience = wait;
+    this.#acceptor = channelAcceptor(entrance, (channel) => this.#accept(channel));
+    for (const listener of listeners) listener.acceptor = this.#acceptor;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
-    for (const listener of options.listeners) listener.acceptor = (channel) => this.#accept(channel);
-    for (const pool of options.pools) this.#unwatch.push(pool.watch(() => this.#waiting.serve()));
-    const { pool, whenUnavailable } = options;
-    if (pool && whenUnavailable === 'refuse') {
-      this.#unwatch.push(pool.watch(() => this.#listenWhile(pool.isUp)));
-      this.#listenWhile(pool.isUp);
+    for (const one of pools) this.#unwatch.push(one.watch(() => this.#waiting.serve()));
+    if (pool) this.#unwatch.push(pool.watch(() => this.#listenAsWanted()));
+    this.#departures.watch(pools);
+    this.#listenAsWanted(true);
+    this.#waiting.serve();
+  }
+
+  leave(server: Server): void {
+    for (const association of [...this.#associations]) association.leave(server, 'its server was halted');
+  }
+
+  cut(server: Server, why: string): void {
+    for (const association of [...this.#associations]) association.cut(server, why);
+  }
+
+  /** `whenUnavailable: refuse`. `anew`: for listeners that came just now. */
+  #listenAsWanted(anew = false): void {
+    const { pool, whenUnavailable } = this.#options;
+    const isOpen = whenUnavailable === 'reject' || !pool || pool.isUp;
+    if (isOpen === this.#isOpen && !anew) return;
+    this.#isOpen = isOpen;
+    // One change after the other, so that closing is over before listening again.
+    this.#listening = this.#listening.then(() => this.#openOrClose());
+  }
+
+  async #openOrClose(): Promise<void> {
+    if (this.#leaving) return;
+    try {
+      await Promise.all(this.#own().map((one) => (this.#isOpen ? one.resume() : one.suspend())));
+    } catch (error) {
+      const { vip } = this.#options;
+      notice('error', 'a port cannot be opened again', { vip, reason: (error as Error).message });
     }
   }
 
-  /** `whenUnavailable: refuse`: one change after the other, so that closing is over before listening again. */
-  #listenWhile(wanted: boolean): void {
-    this.#listening = this.#listening.then(async () => {
-      if (this.#leaving || wanted === this.#isListening) return;
-      this.#isListening = wanted;
-      const change = (listener: Listener) => (wanted ? listener.resume() : listener.suspend());
-      await Promise.all(this.#options.listeners.map(change));
-    });
+  /** Those of its listeners that no reload has given to another front-end. */
+  #own(): Listener[] {
+    return this.#options.listeners.filter(({ acceptor }) => acceptor === this.#acceptor);
   }
 
   #accept(channel: Channel): void {
-    this.#associations.add(new Association(channel, this));
+    // It was still at the entrance when everything ended.
+    if (this.#isOver) channel.reset();
+    else this.#associations.add(new Association(channel, this));
   }
 
   admit(callingAe: string): boolean {
@@ -140,7 +175,7 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost {
       this.#limits.leave(association.callingAe);
       this.#waiting.serve();
     }
-    if (this.#associations.size === 0) this.#whenEmpty?.();
+    if (this.#associations.size === 0) this.#emptied?.resolve();
   }
 
   *connections(): Iterable<ConnectionView> {
@@ -160,15 +195,17 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost {
 
   async #stopAccepting(): Promise<void> {
     this.#leaving = true;
-    for (const unwatch of this.#unwatch.splice(0)) unwatch();
     await this.#listening;
-    await Promise.all(this.#options.listeners.map((listener) => listener.close()));
+    await Promise.all(this.#own().map((listener) => listener.close()));
   }
 
-  #empty(): Promise<void> {
-    if (this.#associations.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#whenEmpty = resolve;
-    });
+  async #empty(): Promise<void> {
+    if (this.#associations.size > 0) {
+      this.#emptied ??= Promise.withResolvers();
+      await this.#emptied.promise;
+    }
+    this.#isOver = true;
+    for (const unwatch of this.#unwatch.splice(0)) unwatch();
+    this.#departures.close();
   }
 }

@@ -7,17 +7,18 @@ export interface LimitOptions {
 }
 
 export class Limits {
-  readonly #options: LimitOptions;
+  /** May be set anew: what is counted stays. */
+  options: LimitOptions;
   readonly #perCalling = new Map<string, number>();
   #associations = 0;
 
   constructor(options: LimitOptions) {
-    this.#options = options;
+    this.options = options;
   }
 
   /** Counts one more association of this calling AE title in, unless a limit is reached. */
   admit(callingAe: string): boolean {
-    const { associations = Infinity, perCalling = Infinity } = this.#options;
+    const { associations = Infinity, perCalling = Infinity } = this.options;
     const ofThisAe = this.#perCalling.get(callingAe) ?? 0;
     if (this.#associations >= associations || ofThisAe >= perCalling) return false;
     this.#associations++;

@@ -10,7 +10,7 @@ import { actionOn } from '../../../protocols/dicom/upper-layer.ts';
 import { GantryError } from '../../errors.ts';
 import type { Channel, ChannelHandler, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
-import { dial } from '../../relay/dial.ts';
+import { type DialOptions, dial } from '../../relay/dial.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 
 /** An A-ASSOCIATE-AC as it came, and how many presentation contexts it accepts. */
@@ -40,6 +40,7 @@ export class ServerAttempt implements ChannelHandler {
   /** `request`: the whole A-ASSOCIATE-RQ. `lingerMs`: how long a server that was sent away may take to close. */
   constructor(
     target: Endpoint,
+    options: DialOptions,
     request: Buffer,
     listener: AttemptListener,
     deadlines: Deadlines,
@@ -48,7 +49,7 @@ export class ServerAttempt implements ChannelHandler {
     this.#listener = listener;
     this.#deadlines = deadlines;
     this.#lingerMs = lingerMs;
-    this.#channel = dial(target, this);
+    this.#channel = dial(target, this, options);
     this.#channel.write(request);
   }
 

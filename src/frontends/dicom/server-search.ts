@@ -5,12 +5,14 @@
  */
 import { withCalledAe } from '../../../protocols/dicom/associate-write.ts';
 import { isTransient, type Reject } from '../../../protocols/dicom/small-pdus.ts';
+import { writeProxyHeader } from '../../../protocols/proxy-protocol/write.ts';
 import type { Candidate, Choice } from '../../director/director.ts';
 import type { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Channel } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
+import type { ServerLink } from '../../relay/dial.ts';
 import type { AssociationRecord } from './record.ts';
 import { type Accept, type AttemptListener, ServerAttempt } from './server-attempt.ts';
 
@@ -29,20 +31,30 @@ export interface SearchListener {
   nobody(rejection: ServerRejection | undefined, detail: string): void;
 }
 
-export interface SearchHost {
+export interface SearchSettings {
   readonly deadlines: Deadlines;
   readonly now: () => number;
   readonly timeouts: { readonly connect: number; readonly accept: number; readonly release: number };
+  /** How the servers of a pool are reached, by its name. */
+  readonly links: ReadonlyMap<string, ServerLink>;
+}
+
+export interface SlotKeeper {
   /** Takes a slot of the server, and gives it back. */
   take(server: Server): void;
   free(server: Server): void;
 }
 
+/** Of a pool about which nothing is said. */
+const PLAIN: ServerLink = {};
+
 export class ServerSearch implements AttemptListener {
   readonly #choice: Choice;
   readonly #record: AssociationRecord;
-  readonly #clientPort: () => number;
-  readonly #host: SearchHost;
+  readonly #client: Channel;
+  readonly #settings: SearchSettings;
+  readonly #link: ServerLink;
+  readonly #slots: SlotKeeper;
   readonly #listener: SearchListener;
   readonly #timer: Deadline;
   readonly #tryTimer: Deadline;
@@ -56,21 +68,26 @@ export class ServerSearch implements AttemptListener {
   /** A server could not be had at all, so a permanent rejection by another is not the last word. */
   #someFailed = false;
 
-  /** `record` has the request; `clientPort` is for servers without a port of their own. `begin` follows. */
+  /** `record` has the request of `client`. `begin` follows. */
   constructor(
     choice: Choice,
     record: AssociationRecord,
-    clientPort: () => number,
-    host: SearchHost,
+    client: Channel,
+    settings: SearchSettings,
+    slots: SlotKeeper,
     listener: SearchListener,
   ) {
+    const { deadlines, timeouts, links } = settings;
+    const link = links.get(choice.pool?.name ?? '') ?? PLAIN;
     this.#choice = choice;
     this.#record = record;
-    this.#clientPort = clientPort;
-    this.#host = host;
+    this.#client = client;
+    this.#settings = settings;
+    this.#link = link;
+    this.#slots = slots;
     this.#listener = listener;
-    this.#timer = host.deadlines.after(host.timeouts.accept, () => this.#timeUp());
-    this.#tryTimer = host.deadlines.after(host.timeouts.connect, () => this.#tryIsSlow());
+    this.#timer = deadlines.after(link.responseTimeout ?? timeouts.accept, () => this.#timeUp());
+    this.#tryTimer = deadlines.after(link.connectTimeout ?? timeouts.connect, () => this.#tryIsSlow());
   }
 
   begin(): void {
@@ -87,6 +104,14 @@ export class ServerSearch implements AttemptListener {
     this.#choice.abandon();
   }
 
+  /** This server is not to have the association any more: the next one is asked. */
+  leave(server: Server): void {
+    if (this.#candidate?.server !== server) return;
+    this.#attempt!.giveUp();
+    this.#leaveCandidate();
+    this.#try(this.#choice.next());
+  }
+
   #try(candidate: Candidate | undefined): void {
     if (!candidate) {
       this.#give(this.#record.attempts > 0 ? 'no server could be had' : 'no server is up');
@@ -95,14 +120,20 @@ export class ServerSearch implements AttemptListener {
     const { server } = candidate;
     this.#candidate = candidate;
     this.#asked.push(server);
-    this.#host.take(server);
+    this.#slots.take(server);
     this.#record.tries(server.name, candidate.reason);
     const { bytes } = this.#record.request!;
     const request = server.ae === undefined ? bytes : withCalledAe(bytes, server.ae);
-    const target = { host: server.host, port: server.port ?? this.#clientPort() };
-    const { deadlines, timeouts } = this.#host;
+    const client = this.#client;
+    const { tls, proxyProtocol } = this.#link;
+    // Our own address costs a system call: asked for only where it is needed.
+    const target = { host: server.host, port: server.port ?? client.local.port };
+    const proxyHeader =
+      proxyProtocol && writeProxyHeader(proxyProtocol, { source: client.remote, destination: client.local });
+    const options = { tls, proxyHeader };
+    const { deadlines, timeouts } = this.#settings;
     this.#tryTimer.restart();
-    this.#attempt = new ServerAttempt(target, request, this, deadlines, timeouts.release);
+    this.#attempt = new ServerAttempt(target, options, request, this, deadlines, timeouts.release);
   }
 
   /** Ends the try at the present candidate; its slot is free again. */
@@ -110,7 +141,7 @@ export class ServerSearch implements AttemptListener {
     const { server } = this.#candidate!;
     this.#candidate = undefined;
     this.#attempt = undefined;
-    this.#host.free(server);
+    this.#slots.free(server);
     return server;
   }
 
@@ -119,7 +150,7 @@ export class ServerSearch implements AttemptListener {
     attempt.giveUp();
     this.#someFailed = true;
     const reason = attempt.isConnected ? 'accepts connections but does not answer' : 'does not connect';
-    this.#leaveCandidate().dialFailed(reason, this.#host.now());
+    this.#leaveCandidate().dialFailed(reason, this.#settings.now());
   }
 
   /** The try has used its time. It goes on while there is nobody else to ask. */
@@ -153,7 +184,7 @@ export class ServerSearch implements AttemptListener {
     const { server } = this.#candidate!;
     this.#timer.cancel();
     this.#tryTimer.cancel();
-    server.dialAnswered(this.#host.now());
+    server.dialAnswered(this.#settings.now());
     this.#choice.settle();
     for (const name of this.#refusedBy) {
       notice('warn', DRIFT, { pool: server.pool, server: name, acceptedBy: server.name });
@@ -163,7 +194,7 @@ export class ServerSearch implements AttemptListener {
 
   rejected(pdu: Buffer, reject: Reject): void {
     const server = this.#leaveCandidate();
-    server.dialAnswered(this.#host.now());
+    server.dialAnswered(this.#settings.now());
     if (!isTransient(reject)) this.#refusedBy.push(server.name);
     const kept = this.#rejection;
     if (!kept || isTransient(reject) || !isTransient(kept.reject)) this.#rejection = { pdu, reject };
@@ -172,7 +203,7 @@ export class ServerSearch implements AttemptListener {
 
   failed(error: GantryError): void {
     this.#someFailed = true;
-    this.#leaveCandidate().dialFailed(error.message, this.#host.now());
+    this.#leaveCandidate().dialFailed(error.message, this.#settings.now());
     this.#try(this.#choice.next());
   }
 }

@@ -9,6 +9,8 @@
  *     any answer                                the sender gets it, byte for byte; no other server ever gets the message
  *     given up                                  `whenUnavailable`: the sender's connection is closed, or it gets a nack
  */
+
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Acknowledgement,
   type Answer,
@@ -19,27 +21,21 @@ import {
 import { Message } from '../../../protocols/hl7/cursor.ts';
 import { messageFacts } from '../../../protocols/hl7/facts.ts';
 import { orderingOf } from '../../../protocols/hl7/patient.ts';
-import type { Choice, ChooseOptions, Director } from '../../director/director.ts';
+import type { Choice, ChooseOptions } from '../../director/director.ts';
 import { notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
 import { Delivery, type Outcome } from './delivery.ts';
 import type { InboundConnection } from './inbound.ts';
 import { Lanes, WHOLE_VIP } from './lanes.ts';
-import type { Loss, OutboundOptions } from './outbound.ts';
+import type { Loss } from './outbound.ts';
+import { ambiguityOf, answerTimeOf, maySendAgain, type Plan } from './plan.ts';
 import { overlong, rejectionCode, undeliverable, unreadable, unroutable } from './refusal.ts';
-import { type Ambiguity, ackTimeoutOf, type Hl7Settings, senderTimeoutOf } from './settings.ts';
+import { senderTimeoutOf } from './settings.ts';
 import type { Target, TargetListener } from './target.ts';
-import { Targets } from './targets.ts';
+import { Targets, type TargetsOf } from './targets.ts';
 
 export interface CourierOptions {
   readonly vip: string;
-  readonly director: Director;
-  readonly settings: Hl7Settings;
-  /** By rule (`routes[1]`), where it differs from the VIP's. */
-  readonly onAmbiguousByRule: Readonly<Record<string, Ambiguity>>;
-  /** Connections to each server, by pool. */
-  readonly connections: (pool: string) => number;
-  readonly outbound: OutboundOptions;
   readonly now: () => number;
   /** Milliseconds since 1970, for MSH-7. */
   readonly wallClock: () => number;
@@ -49,8 +45,6 @@ export interface CourierOptions {
 
 /** A kept connection takes one message after another: its server's room is the connections' business. */
 const CHOOSE: ChooseOptions = { ignoreRoom: true };
-/** An answer that does not fit its message is believed to be a mistake once. */
-const MOST_MISMATCHES = 1;
 
 export class Courier implements TargetListener {
   readonly vip: string;
@@ -65,6 +59,10 @@ export class Courier implements TargetListener {
     dropped: 0,
   };
   readonly #options: CourierOptions;
+  /** By which messages that come are dealt with. */
+  #plan: Plan;
+  /** Messages in hand stand in lanes of another order: what comes next waits for all of them. */
+  #orderChanged = false;
   readonly #lanes = new Lanes<Target>();
   readonly #targets: Targets;
   /** Messages whose servers are all full. */
@@ -73,10 +71,21 @@ export class Courier implements TargetListener {
   readonly #message = new Message();
   #inHand = 0;
 
-  constructor(options: CourierOptions) {
+  constructor(options: CourierOptions, plan: Plan, targetsOf: TargetsOf) {
     this.#options = options;
     this.vip = options.vip;
-    this.#targets = new Targets(this, options.connections, options.outbound);
+    this.#plan = plan;
+    this.#targets = new Targets(this, targetsOf);
+  }
+
+  /** What comes from now on is dealt with by this plan; the order of what is in hand holds. */
+  reconfigure(plan: Plan, targetsOf: TargetsOf): void {
+    const [before, after] = [this.#plan.settings, plan.settings];
+    const isSame = before.order === after.order && isDeepStrictEqual(before.patient, after.patient);
+    if (!isSame && this.#inHand > 0) this.#orderChanged = true;
+    this.#plan = plan;
+    this.#targets.reconfigure(targetsOf);
+    this.#retryRoomless();
   }
 
   /** Messages that are not decided. */
@@ -96,12 +105,12 @@ export class Courier implements TargetListener {
     } else if (this.#enterLanes(delivery, message)) {
       this.#dispatch(delivery, message, content);
     } else {
-      delivery.keep(content, this.#options.outbound.blocks);
+      delivery.keep(content);
     }
   }
 
   /** A message came that is longer than allowed: it is answered when its header can be read, then its sender must go. */
-  receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number): void {
+  receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number, byteLimit: number): void {
     const message = this.#message.open(beginning);
     const delivery = this.#admit(sender, message);
     if (!delivery) {
@@ -110,7 +119,7 @@ export class Courier implements TargetListener {
     }
     delivery.detail = `too long: ${byteCount} bytes or more`;
     const code = message.problem === undefined ? rejectionCode(delivery.mode) : undefined;
-    if (code) this.#reply(delivery, overlong(code, this.#options.settings.maxFrame), message);
+    if (code) this.#reply(delivery, overlong(code, byteLimit), message);
     this.#finish(delivery, 'rejected');
     sender.drain();
   }
@@ -145,6 +154,20 @@ export class Courier implements TargetListener {
   /** A server's state or room changed. */
   serverChanged(server: Server): void {
     this.#targets.tidy(server);
+    this.#retryRoomless();
+  }
+
+  /** The server was halted: what was not sent goes to others, for what was sent the answer is awaited. */
+  leave(server: Server): void {
+    this.#targets.leave(server);
+  }
+
+  /** The same, and connections on which an answer is awaited are lost. */
+  cut(server: Server, why: string): void {
+    this.#targets.cut(server, why);
+  }
+
+  #retryRoomless(): void {
     if (this.#roomless.size === 0) return;
     const waiting = [...this.#roomless];
     this.#roomless.clear();
@@ -158,10 +181,8 @@ export class Courier implements TargetListener {
 
   // What targets tell.
 
-  timeFor(delivery: Delivery, now: number): number {
-    const { settings } = this.#options;
-    const time = ackTimeoutOf(settings, delivery.senderTimeout, this.#onAmbiguous(delivery));
-    return Math.max(Math.min(time, delivery.expires - now), 0);
+  timeFor(delivery: Delivery, now: number, ofPool: number | undefined): number {
+    return answerTimeOf(delivery, now, ofPool);
   }
 
   answered(delivery: Delivery, answer: Acknowledgement | undefined, bytes: Buffer): void {
@@ -210,7 +231,6 @@ export class Courier implements TargetListener {
   }
 
   refused(delivery: Delivery, detail: string): void {
-    delivery.attempts++;
     delivery.detail = detail;
     this.#next(delivery, undefined);
   }
@@ -224,9 +244,9 @@ export class Courier implements TargetListener {
     }
     delivery.ambiguous = true;
     if (loss.cause === 'mismatch') delivery.mismatches++;
-    const onAmbiguous = this.#onAmbiguous(delivery);
+    const onAmbiguous = ambiguityOf(delivery);
     if (onAmbiguous === 'fail') this.#hangUp(delivery, 'failed');
-    else if (!this.#maySendAgain(delivery, loss)) this.#giveUp(delivery, 'failed');
+    else if (!maySendAgain(delivery, loss, this.#options.now())) this.#giveUp(delivery, 'failed');
     else if (onAmbiguous === 'any') this.#next(delivery, undefined);
     else delivery.target!.hold(delivery);
   }
@@ -235,7 +255,6 @@ export class Courier implements TargetListener {
 
   /** Takes a message into its sender's row. Undefined for an answer, which is never answered. */
   #admit(sender: InboundConnection, message: Message): Delivery | undefined {
-    const { settings, now } = this.#options;
     if (isAcknowledgement(message)) {
       this.totals.dropped++;
       notice('warn', 'a sender sent an acknowledgement; it was dropped', {
@@ -244,8 +263,10 @@ export class Courier implements TargetListener {
       });
       return undefined;
     }
-    const time = senderTimeoutOf(settings, message);
-    const delivery = new Delivery(this, sender, message, acknowledgementMode(message), time, now());
+    const plan = this.#plan;
+    const time = senderTimeoutOf(plan.settings, message);
+    const mode = acknowledgementMode(message);
+    const delivery = new Delivery(this, sender, message, mode, plan, time, this.#options.now());
     this.totals.messages++;
     this.#inHand++;
     sender.enlist(delivery);
@@ -254,8 +275,11 @@ export class Courier implements TargetListener {
 
   /** Puts the message in order. True: it may go at once. */
   #enterLanes(delivery: Delivery, message: Message): boolean {
-    const { order, patient } = this.#options.settings;
-    if (order === 'patient') {
+    const { order, patient } = this.#plan.settings;
+    if (this.#orderChanged) {
+      this.#orderChanged = false;
+      delivery.keys = WHOLE_VIP;
+    } else if (order === 'patient') {
       const { keys, wholeVip } = orderingOf(message, patient);
       delivery.keys = wholeVip ? WHOLE_VIP : keys.length === 1 ? keys[0]! : keys;
     } else if (order === 'sender') {
@@ -267,6 +291,8 @@ export class Courier implements TargetListener {
   /** `message` is the delivery's; `content` too, when it has no copy of its own. */
   #dispatch(delivery: Delivery, message: Message, content: Buffer | undefined): void {
     delivery.went = true;
+    delivery.choice?.abandon();
+    delivery.plan = this.#plan;
     const choice = this.#choose(message, delivery.sender);
     delivery.choice = choice;
     if (choice.reject !== undefined) {
@@ -277,7 +303,7 @@ export class Courier implements TargetListener {
       return;
     }
     const place = delivery.lane?.place;
-    if (place && place.server.pool === choice.pool?.name && place.server.eligible) {
+    if (place && place.server.pool === choice.pool?.name && place.keepsLanes) {
       delivery.reason = 'messages of the same patient are there';
       if (this.#offer(delivery, place, content)) return;
     }
@@ -285,12 +311,17 @@ export class Courier implements TargetListener {
   }
 
   #choose(message: Message, sender: InboundConnection): Choice {
-    const { director, settings } = this.#options;
+    const { director, settings } = this.#plan;
     return director.choose(messageFacts(message, sender.facts, settings), CHOOSE);
   }
 
   /** Tries one candidate after the other. */
   #next(delivery: Delivery, content: Buffer | undefined): void {
+    if (delivery.plan !== this.#plan) {
+      // The servers of its choice may be gone with the configuration that it was made by.
+      this.#dispatch(delivery, this.#message.open(delivery.content), undefined);
+      return;
+    }
     const choice = delivery.choice!;
     const failed = delivery.target;
     if (failed && this.#options.now() >= delivery.expires) {
@@ -306,7 +337,7 @@ export class Courier implements TargetListener {
       if (this.#offer(delivery, target, content)) return;
       full = true;
     }
-    if (content) delivery.keep(content, this.#options.outbound.blocks);
+    if (content) delivery.keep(content);
     if (full && !delivery.ambiguous) {
       this.#roomless.add(delivery);
       return;
@@ -322,25 +353,11 @@ export class Courier implements TargetListener {
     return target.offer(delivery, content);
   }
 
-  #onAmbiguous(delivery: Delivery): Ambiguity {
-    const { settings, onAmbiguousByRule } = this.#options;
-    return onAmbiguousByRule[delivery.choice!.rule] ?? settings.onAmbiguous;
-  }
-
-  /** Would sending it once more help, and find somebody who waits for the answer? */
-  #maySendAgain(delivery: Delivery, { cause }: Loss): boolean {
-    if (!delivery.sender.isListening || delivery.mismatches > MOST_MISMATCHES) return false;
-    const now = this.#options.now();
-    const left = delivery.expires - now;
-    // A server that was silent this long will be so again: only if it gets as long once more.
-    return cause === 'timeout' ? left >= now - delivery.sentAt : left > 0;
-  }
-
   // How it ends.
 
   /** It cannot be delivered, and its sender is told, or sent away. */
   #giveUp(delivery: Delivery, outcome: Outcome): void {
-    const { whenUnavailable } = this.#options.settings;
+    const { whenUnavailable } = delivery.plan.settings;
     if (whenUnavailable === 'close') {
       this.#hangUp(delivery, outcome);
       return;

@@ -1,13 +1,14 @@
 /** One message on its way: from its sender to a server, and the answer back. */
 import { type AcknowledgementMode, isSent } from '../../../protocols/hl7/acknowledgement.ts';
 import type { Message } from '../../../protocols/hl7/cursor.ts';
-import { encodeFrame, type MllpBlocks } from '../../../protocols/hl7/mllp.ts';
+import { encodeFrame } from '../../../protocols/hl7/mllp.ts';
 import type { Choice } from '../../director/director.ts';
 import { events } from '../../observe/events.ts';
 import type { Courier } from './courier.ts';
 import type { InboundConnection } from './inbound.ts';
 import type { Lane, OrderKeys, Turn } from './lanes.ts';
 import type { OutboundConnection } from './outbound.ts';
+import type { Plan } from './plan.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -38,6 +39,8 @@ export class Delivery implements Turn<Target> {
   readonly source: string;
   readonly batch: boolean;
   readonly mode: AcknowledgementMode;
+  /** By which it is dealt with: that of its choice, or before there is one that of its arrival. */
+  plan: Plan;
 
   keys: OrderKeys = NO_KEYS;
   lane: Lane<Target> | undefined;
@@ -55,7 +58,7 @@ export class Delivery implements Turn<Target> {
   /** The sender gets no answer: its connection is closed when those before it are answered. */
   hangUp = false;
 
-  /** The message in its frame, when it had to wait; otherwise the outbound connection has it. */
+  /** The message in a frame, when it had to wait; otherwise the outbound connection has it. */
   frame: Buffer | undefined;
   choice: Choice | undefined;
   target: Target | undefined;
@@ -81,6 +84,7 @@ export class Delivery implements Turn<Target> {
     sender: InboundConnection,
     message: Message,
     mode: AcknowledgementMode,
+    plan: Plan,
     senderTimeout: number,
     now: number,
   ) {
@@ -102,6 +106,7 @@ export class Delivery implements Turn<Target> {
     const isSame = before?.application === this.application && before.facility === this.facility;
     this.source = isSame ? before.source : `${this.application}^${this.facility}`;
     this.mode = mode;
+    this.plan = plan;
   }
 
   go(): void {
@@ -109,8 +114,8 @@ export class Delivery implements Turn<Target> {
   }
 
   /** Takes a copy of the message: it has to wait. */
-  keep(content: Buffer, blocks: MllpBlocks): void {
-    this.frame ??= encodeFrame(content, blocks);
+  keep(content: Buffer): void {
+    this.frame ??= encodeFrame(content);
   }
 
   /** The message as it came; empty when it was delivered. */

@@ -1,26 +1,35 @@
 /** The HL7 front-end of one VIP, relay delivery: its listeners, its senders, and the courier of their messages. */
-import type { MllpBlocks } from '../../../protocols/hl7/mllp.ts';
+import { writeProxyHeader } from '../../../protocols/proxy-protocol/write.ts';
 import type { Director } from '../../director/director.ts';
 import type { Pool } from '../../pools/pool.ts';
+import type { Server } from '../../pools/server.ts';
+import { channelAcceptor, type Entrance } from '../../relay/accept.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
-import { dial } from '../../relay/dial.ts';
-import type { Listener } from '../../relay/listen.ts';
+import { dial, type ServerLink } from '../../relay/dial.ts';
+import type { Acceptor, Listener } from '../../relay/listen.ts';
+import { type Departure, Departures } from '../departures.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { Courier } from './courier.ts';
 import type { Delivery } from './delivery.ts';
 import { FlushQueue } from './flush-queue.ts';
-import { InboundConnection, type InboundHost } from './inbound.ts';
+import { InboundConnection, type InboundHost, type InboundSettings } from './inbound.ts';
+import type { Plan } from './plan.ts';
 import type { Ambiguity, Hl7Settings } from './settings.ts';
+import type { TargetOptions } from './target.ts';
+import type { TargetsOf } from './targets.ts';
 import { createTurnClock } from './turn-clock.ts';
 
 export interface Hl7FrontEndOptions {
   readonly vip: string;
   /** Bound by whoever made them; closed here when the front-end ends. */
   readonly listeners: readonly Listener[];
+  readonly entrance: Entrance;
   readonly director: Director;
   /** Every pool its rules reach. */
   readonly pools: readonly Pool[];
+  /** How their servers are reached, by the name of the pool. */
+  readonly links: ReadonlyMap<string, ServerLink>;
   readonly hl7: Hl7Settings;
   /** `onAmbiguous` of rules that have their own, by `routes[1]`. */
   readonly onAmbiguousByRule?: Readonly<Record<string, Ambiguity>>;
@@ -40,54 +49,38 @@ export function createHl7FrontEnd(options: Hl7FrontEndOptions): FrontEnd<Hl7Fron
   return new Hl7FrontEnd(options);
 }
 
-class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
+class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, Departure {
   readonly vip: string;
-  readonly blocks: MllpBlocks;
-  readonly maxFrame: number;
-  readonly stallTimeout: number;
-  readonly idleTimeout: number | undefined;
   readonly deadlines: Deadlines;
   readonly queue = new FlushQueue();
   readonly now: () => number;
+  settings: InboundSettings;
   #options: Hl7FrontEndOptions;
   readonly #courier: Courier;
   readonly #senders = new Set<InboundConnection>();
+  readonly #departures: Departures;
   readonly #unwatch: (() => void)[] = [];
-  #whenEmpty: (() => void) | undefined;
+  #acceptor: Acceptor | undefined;
+  #emptied: PromiseWithResolvers<void> | undefined;
   #connections = 0;
+  #isOver = false;
 
   constructor(options: Hl7FrontEndOptions) {
-    const { hl7, vip, deadlines, connections = {}, onAmbiguousByRule = {} } = options;
+    const { vip, deadlines, wallClock = Date.now } = options;
     const now = createTurnClock(options.now);
     this.#options = options;
     this.vip = vip;
-    this.blocks = { startBlock: hl7.startBlock, endBlock: hl7.endBlock };
-    this.maxFrame = hl7.maxFrame;
-    this.stallTimeout = hl7.timeouts.stall;
-    this.idleTimeout = hl7.timeouts.idle;
     this.deadlines = deadlines;
     this.now = now;
-    this.#courier = new Courier({
-      vip,
-      director: options.director,
-      settings: hl7,
-      onAmbiguousByRule,
-      connections: (pool) => (Object.hasOwn(connections, pool) ? connections[pool]! : USUAL_CONNECTIONS),
-      outbound: {
-        blocks: this.blocks,
-        maxFrame: hl7.maxFrame,
-        ackMatch: hl7.ackMatch,
-        connectTimeout: hl7.timeouts.connect,
-        dial,
-        deadlines,
-        queue: this.queue,
-        now,
-      },
-      now,
-      wallClock: options.wallClock ?? Date.now,
-      whenEmpty: () => this.#lookWhetherEmpty(),
-    });
-    this.reconfigure(options);
+    this.settings = inboundSettings(options.hl7);
+    this.#departures = new Departures(this, deadlines);
+    const whenEmpty = () => this.#lookWhetherEmpty();
+    this.#courier = new Courier(
+      { vip, now, wallClock, whenEmpty },
+      planOf(options),
+      this.#targetsOf(options),
+    );
+    this.#watch();
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -100,14 +93,66 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
 
   reconfigure(options: Hl7FrontEndOptions): void {
     this.#options = options;
+    this.settings = inboundSettings(options.hl7);
+    this.#watch();
+    this.#courier.reconfigure(planOf(options), this.#targetsOf(options));
+  }
+
+  #watch(): void {
+    const { listeners, entrance, pools } = this.#options;
+    this.#acceptor = channelAcceptor(entrance, (channel) => this.#accept(channel));
+    for (const listener of listeners) listener.acceptor = this.#acceptor;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
-    for (const listener of options.listeners) listener.acceptor = (channel) => this.#accept(channel);
-    for (const pool of options.pools) {
-      this.#unwatch.push(pool.watch((server) => this.#courier.serverChanged(server)));
+    for (const pool of pools) this.#unwatch.push(pool.watch((server) => this.#courier.serverChanged(server)));
+    this.#departures.watch(pools);
+  }
+
+  #targetsOf({ pools, links, hl7, connections = {} }: Hl7FrontEndOptions): TargetsOf {
+    const { startBlock, endBlock, maxFrame, ackMatch, timeouts } = hl7;
+    const { deadlines, queue, now } = this;
+    const all = new Map<string, TargetOptions>();
+    for (const pool of pools) {
+      const link = links.get(pool.name) ?? {};
+      const { tls, proxyProtocol, connectTimeout = timeouts.connect, responseTimeout } = link;
+      const most = Object.hasOwn(connections, pool.name) ? connections[pool.name]! : USUAL_CONNECTIONS;
+      const blocks = { startBlock, endBlock };
+      const times = { connectTimeout, responseTimeout };
+      // Senders share these connections: a header that named one of them would lie about the others.
+      const proxyHeader = proxyProtocol && writeProxyHeader(proxyProtocol);
+      const outbound = {
+        blocks,
+        maxFrame,
+        ackMatch,
+        ...times,
+        tls,
+        proxyHeader,
+        dial,
+        deadlines,
+        queue,
+        now,
+      };
+      all.set(pool.name, { pool, most, outbound });
     }
+    return (server) => {
+      const options = all.get(server.pool);
+      return options?.pool.server(server.name) === server ? options : undefined;
+    };
+  }
+
+  leave(server: Server): void {
+    this.#courier.leave(server);
+  }
+
+  cut(server: Server, why: string): void {
+    this.#courier.cut(server, why);
   }
 
   #accept(channel: Channel): void {
+    // It was still at the entrance when everything ended.
+    if (this.#isOver) {
+      channel.reset();
+      return;
+    }
     this.#connections++;
     this.#senders.add(new InboundConnection(channel, this, `${this.vip}-${this.#connections}`));
   }
@@ -116,8 +161,8 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
     this.#courier.receive(sender, content);
   }
 
-  receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number): void {
-    this.#courier.receiveOverlong(sender, beginning, byteCount);
+  receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number, byteLimit: number): void {
+    this.#courier.receiveOverlong(sender, beginning, byteCount, byteLimit);
   }
 
   expire(delivery: Delivery): void {
@@ -153,12 +198,16 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
     await this.#empty();
   }
 
+  /** A listener that a reload has given to another front-end is no longer ours to close. */
   async #stopListening(): Promise<void> {
-    await Promise.all(this.#options.listeners.map((listener) => listener.close()));
+    const own = this.#options.listeners.filter(({ acceptor }) => acceptor === this.#acceptor);
+    await Promise.all(own.map((listener) => listener.close()));
   }
 
   #closeServers(): void {
+    this.#isOver = true;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
+    this.#departures.close();
     this.#courier.close();
   }
 
@@ -166,14 +215,22 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
     return this.#senders.size === 0 && this.#courier.inHand === 0;
   }
 
-  #empty(): Promise<void> {
-    if (this.#isEmpty()) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#whenEmpty = resolve;
-    });
+  async #empty(): Promise<void> {
+    if (this.#isEmpty()) return;
+    this.#emptied ??= Promise.withResolvers();
+    await this.#emptied.promise;
   }
 
   #lookWhetherEmpty(): void {
-    if (this.#whenEmpty && this.#isEmpty()) this.#whenEmpty();
+    if (this.#isEmpty()) this.#emptied?.resolve();
   }
+}
+
+function inboundSettings({ startBlock, endBlock, maxFrame, timeouts }: Hl7Settings): InboundSettings {
+  const { stall: stallTimeout, idle: idleTimeout } = timeouts;
+  return { blocks: { startBlock, endBlock }, maxFrame, stallTimeout, idleTimeout };
+}
+
+function planOf({ director, hl7: settings, onAmbiguousByRule = {} }: Hl7FrontEndOptions): Plan {
+  return { director, settings, onAmbiguousByRule };
 }

@@ -17,20 +17,26 @@ import type { FlushQueue } from './flush-queue.ts';
 import { Outbox } from './outbox.ts';
 import { Row } from './row.ts';
 
-/** What a sender's connection asks of its front-end. */
-export interface InboundHost {
-  readonly vip: string;
+/** What one configuration says about the connections of senders. */
+export interface InboundSettings {
   readonly blocks: MllpBlocks;
   readonly maxFrame: number;
   readonly stallTimeout: number;
   readonly idleTimeout: number | undefined;
+}
+
+/** What a sender's connection asks of its front-end. */
+export interface InboundHost {
+  readonly vip: string;
+  /** Those in force now: a connection keeps the ones with which it began. */
+  readonly settings: InboundSettings;
   readonly deadlines: Deadlines;
   readonly queue: FlushQueue;
   readonly now: () => number;
   /** A message came; `content` is valid during the call. */
   receive(sender: InboundConnection, content: Buffer): void;
   /** A message came that is longer than allowed; its beginning is valid during the call. */
-  receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number): void;
+  receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number, byteLimit: number): void;
   /** The time of this message is over. */
   expire(delivery: Delivery): void;
   /** Nobody waits for the answer to this message any more. */
@@ -56,6 +62,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   /** What the connection says about its messages. */
   readonly facts: Readonly<Record<string, FactValue>>;
   readonly #host: InboundHost;
+  readonly #settings: InboundSettings;
   readonly #channel: Channel;
   readonly #decoder: MllpDecoder;
   readonly #outbox: Outbox;
@@ -82,12 +89,15 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   constructor(channel: Channel, host: InboundHost, id: string) {
     this.id = id;
     this.#host = host;
+    this.#settings = host.settings;
     this.#channel = channel;
     this.started = host.now();
     this.client = channel.remote.host;
-    this.facts = { client: this.client, port: String(channel.local.port), vip: host.vip };
-    this.#decoder = new MllpDecoder(this, { ...host.blocks, maxFrame: host.maxFrame });
-    this.#outbox = new Outbox(channel, host.queue, host.blocks, () => this.#regulate());
+    const { sni, subject: tlsSubject } = channel.tls ?? {};
+    this.facts = { client: this.client, port: String(channel.local.port), vip: host.vip, sni, tlsSubject };
+    const { blocks, maxFrame } = this.#settings;
+    this.#decoder = new MllpDecoder(this, { ...blocks, maxFrame });
+    this.#outbox = new Outbox(channel, host.queue, blocks, () => this.#regulate());
     channel.handler = this;
     this.#watchSilence();
   }
@@ -235,7 +245,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
       this.drain();
     } else {
       notice('warn', 'a message was longer than hl7.maxFrame allows', fields);
-      this.#host.receiveOverlong(this, beginning ?? Buffer.alloc(0), byteCount);
+      this.#host.receiveOverlong(this, beginning ?? Buffer.alloc(0), byteCount, this.#settings.maxFrame);
     }
   }
 
@@ -279,7 +289,8 @@ export class InboundConnection implements ChannelHandler, MllpSink {
 
   /** The stall timer inside a frame, the idle timer between messages, and patience for answers that are owed. */
   #watchSilence(): void {
-    const { stallTimeout, idleTimeout, deadlines } = this.#host;
+    const { deadlines } = this.#host;
+    const { stallTimeout, idleTimeout } = this.#settings;
     if (this.#decoder.pendingEnd) {
       this.#endBlock ??= deadlines.after(END_BLOCK_ALONE_MS, () => this.#endBlockAlone());
       this.#endBlock.restart();

@@ -16,7 +16,7 @@ import { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
 import type { Channel, ChannelHandler, Endpoint } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
-import type { dial } from '../../relay/dial.ts';
+import type { dial, TlsClientOptions } from '../../relay/dial.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 import type { Delivery } from './delivery.ts';
 import type { Flushable, FlushQueue } from './flush-queue.ts';
@@ -55,10 +55,15 @@ export interface OutboundListener {
 }
 
 export interface OutboundOptions {
-  readonly blocks: MllpBlocks;
+  readonly blocks: Required<MllpBlocks>;
   readonly maxFrame: number;
   readonly ackMatch: AcknowledgementMatch;
   readonly connectTimeout: number;
+  /** Milliseconds a server has to answer; undefined: as the VIP has it. */
+  readonly responseTimeout: number | undefined;
+  readonly tls: TlsClientOptions | undefined;
+  /** The same for every connection. */
+  readonly proxyHeader: Uint8Array | undefined;
   readonly dial: typeof dial;
   readonly deadlines: Deadlines;
   readonly queue: FlushQueue;
@@ -83,7 +88,8 @@ const reader = new Message();
 
 export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   readonly #listener: OutboundListener;
-  readonly #options: OutboundOptions;
+  /** Those with which it began. */
+  readonly options: OutboundOptions;
   readonly #channel: Channel;
   readonly #decoder: MllpDecoder;
   readonly #timer: Deadline;
@@ -109,12 +115,13 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
 
   constructor(remote: Endpoint, listener: OutboundListener, options: OutboundOptions) {
     this.#listener = listener;
-    this.#options = options;
+    this.options = options;
     this.#decoder = new MllpDecoder(this, { ...options.blocks, maxFrame: options.maxFrame });
     this.#due = options.now() + options.connectTimeout;
     this.#timerAt = this.#due;
     this.#timer = options.deadlines.after(options.connectTimeout, () => this.#look());
-    this.#channel = options.dial(remote, this);
+    const { tls, proxyHeader } = options;
+    this.#channel = options.dial(remote, this, { tls, proxyHeader });
   }
 
   get isConnected(): boolean {
@@ -123,7 +130,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
 
   /** An application's answer may be on its way that a sender waits for: not a good moment to close. */
   get isOwing(): boolean {
-    return this.#owed.size > 0 && this.#options.now() < this.#owingUntil;
+    return this.#owed.size > 0 && this.options.now() < this.#owingUntil;
   }
 
   /**
@@ -135,7 +142,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
     delivery.connection = this;
     delivery.sentAt = now;
     if (delivery.frame) {
-      this.#frame = delivery.frame;
+      this.#frame = withBlocks(delivery.frame, this.options.blocks);
       this.#length = delivery.frame.length;
     } else {
       const needed = frameLength(content!.length);
@@ -143,12 +150,12 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
         this.#buffer = Buffer.allocUnsafeSlow(Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(needed))));
       }
       this.#frame = this.#buffer;
-      this.#length = writeFrame(this.#buffer, 0, content!, this.#options.blocks);
+      this.#length = writeFrame(this.#buffer, 0, content!, this.options.blocks);
     }
     this.#due = now + ms;
     if (this.#due < this.#timerAt) this.#startTimer(ms);
     this.#written = 'not yet';
-    this.#options.queue.add(this);
+    this.options.queue.add(this);
   }
 
   flush(): void {
@@ -201,7 +208,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
     if (!this.#decoder.pendingEnd) return;
     if (this.#endBlockTimer) this.#endBlockTimer.restart();
     else {
-      const { deadlines } = this.#options;
+      const { deadlines } = this.options;
       this.#endBlockTimer = deadlines.after(END_BLOCK_ALONE_MS, () => this.#decoder.flushPendingEnd());
     }
   }
@@ -257,7 +264,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   #belongs(answer: Acknowledgement | undefined, delivery: Delivery): boolean {
     // The answer to a batch may be a batch without a single MSA: all is well (HL7 v2.5.1 2.10.3.4).
     if (delivery.batch) return true;
-    return answer !== undefined && matches(answer, delivery.controlId, this.#options.ackMatch);
+    return answer !== undefined && matches(answer, delivery.controlId, this.options.ackMatch);
   }
 
   #owe(delivery: Delivery): void {
@@ -265,7 +272,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
     this.#forget(key);
     if (this.#owed.size === OWED) this.#forget(this.#owed.keys().next().value!);
     this.#owed.set(key, delivery);
-    if (delivery.wantsApplicationsAnswer) this.#owingUntil = this.#options.now() + OWED_MS;
+    if (delivery.wantsApplicationsAnswer) this.#owingUntil = this.options.now() + OWED_MS;
   }
 
   #forget(key: string): void {
@@ -274,7 +281,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   }
 
   #owedKey(controlId: string): string {
-    return this.#options.ackMatch === 'prefix20' ? controlId.slice(0, 20).trim() : controlId;
+    return this.options.ackMatch === 'prefix20' ? controlId.slice(0, 20).trim() : controlId;
   }
 
   /** The message in hand is no longer this connection's. */
@@ -297,7 +304,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
   #look(): void {
     this.#timerAt = Infinity;
     if (this.#gone || this.#due === Infinity) return;
-    const left = this.#due - this.#options.now();
+    const left = this.#due - this.options.now();
     if (left > 0) {
       this.#startTimer(left);
     } else if (!this.#connected) {
@@ -309,7 +316,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
 
   #unanswered(): void {
     const delivery = this.#delivery!;
-    if (this.#written === 'whole' && delivery.silenceIsSuccess && this.#options.ackMatch !== 'position') {
+    if (this.#written === 'whole' && delivery.silenceIsSuccess && this.options.ackMatch !== 'position') {
       this.#release();
       this.#owe(delivery);
       this.#listener.unconfirmed(this, delivery);
@@ -337,12 +344,19 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable {
     this.#timer.cancel();
     this.#endBlockTimer?.cancel();
     this.#decoder.stop();
-    if (politely && this.#connected) dismiss(this.#channel, this.#options.deadlines, LINGER_MS);
+    if (politely && this.#connected) dismiss(this.#channel, this.options.deadlines, LINGER_MS);
     else this.#channel.reset();
     this.#listener.gone(this, error);
     for (const delivery of this.#owed.values()) this.#listener.notAnsweredLater(delivery);
     this.#owed.clear();
   }
+}
+
+/** A frame that was made for another connection, changed into one for a connection with these blocks. */
+function withBlocks(frame: Buffer, { startBlock, endBlock }: Required<MllpBlocks>): Buffer {
+  frame[0] = startBlock;
+  frame[frame.length - 2] = endBlock;
+  return frame;
 }
 
 function mismatch(answer: Acknowledgement | undefined): string {

@@ -1,6 +1,8 @@
 /** A server as one HL7 VIP sees it: the connections kept to it, and the messages that wait for one. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Acknowledgement } from '../../../protocols/hl7/acknowledgement.ts';
 import type { GantryError } from '../../errors.ts';
+import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Endpoint } from '../../relay/channel.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
@@ -23,8 +25,15 @@ export interface TargetListener {
   lost(delivery: Delivery, loss: Loss): void;
   /** Nothing of it was sent, and the target cannot be had: it may go to another. */
   refused(delivery: Delivery, detail: string): void;
-  /** Milliseconds that a server has to answer this message, from now. */
-  timeFor(delivery: Delivery, now: number): number;
+  /** Milliseconds that a server has to answer this message, from now. `ofPool`: what its pool says, if anything. */
+  timeFor(delivery: Delivery, now: number, ofPool: number | undefined): number;
+}
+
+export interface TargetOptions {
+  readonly pool: Pool;
+  /** Connections at once. */
+  readonly most: number;
+  readonly outbound: OutboundOptions;
 }
 
 /** Pauses before a message goes to the same server again, in milliseconds: doubling with each time it was sent. */
@@ -34,9 +43,10 @@ const LONGEST_PAUSE_MS = 2000;
 export class Target implements OutboundListener, Tenant {
   readonly server: Server;
   readonly #remote: Endpoint;
-  readonly #most: number;
   readonly #listener: TargetListener;
-  readonly #options: OutboundOptions;
+  #options: TargetOptions;
+  /** Nothing new comes here: no rule leads to it any more. */
+  #isRetired = false;
   readonly #connections = new Set<OutboundConnection>();
   readonly #idle: OutboundConnection[] = [];
   #dialling = 0;
@@ -49,20 +59,36 @@ export class Target implements OutboundListener, Tenant {
   #tidyAgain: Deadline | undefined;
   #closed = false;
 
-  /** `most`: connections to this server at once. */
-  constructor(
-    server: Server,
-    remote: Endpoint,
-    most: number,
-    listener: TargetListener,
-    options: OutboundOptions,
-  ) {
+  constructor(server: Server, remote: Endpoint, options: TargetOptions, listener: TargetListener) {
     this.server = server;
     this.#remote = remote;
-    this.#most = most;
-    this.#listener = listener;
     this.#options = options;
+    this.#listener = listener;
     moveIn(server, this);
+  }
+
+  /** May the messages of a lane go on coming here, while there are any? */
+  get keepsLanes(): boolean {
+    return !this.#isRetired && !this.#isOut && this.server.honoursPersistence;
+  }
+
+  /** No connection, and nobody who waits for one. */
+  get isEmpty(): boolean {
+    return this.#connections.size === 0 && this.#queued === 0 && this.#held.every(({ finished }) => finished);
+  }
+
+  /** Connections that were made with other options are replaced when they have nothing to do. */
+  reconfigure(options: TargetOptions): void {
+    const { outbound } = this.#options;
+    this.#isRetired = false;
+    this.#options = isDeepStrictEqual(options.outbound, outbound) ? { ...options, outbound } : options;
+    this.tidy();
+  }
+
+  /** Gets nothing new. What was not sent goes elsewhere. */
+  retire(): void {
+    this.#isRetired = true;
+    this.leave('its server is no longer in use');
   }
 
   /**
@@ -76,7 +102,7 @@ export class Target implements OutboundListener, Tenant {
       return true;
     }
     if (!this.#grow(1) && this.#connections.size === 0) return false;
-    if (content) delivery.keep(content, this.#options.blocks);
+    if (content) delivery.keep(content);
     this.#waiting.push(delivery);
     return true;
   }
@@ -88,18 +114,34 @@ export class Target implements OutboundListener, Tenant {
     const ms = Math.min(FIRST_PAUSE_MS * 2 ** (delivery.attempts - 1), LONGEST_PAUSE_MS);
     if (this.#held.length > 1) return;
     if (this.#pause) this.#pause.restart(ms);
-    else this.#pause = this.#options.deadlines.after(ms, () => this.#tryAgain());
+    else this.#pause = this.#outbound.deadlines.after(ms, () => this.#tryAgain());
   }
 
-  /** The server takes no new work any more: what is kept open without need is closed. */
+  /** Closes what lies idle and is not wanted: the server takes no new work, or it is configured otherwise now. */
   tidy(): void {
-    if (this.server.eligible || this.#closed) return;
-    for (let index = this.#idle.length - 1; index >= 0; index--) {
-      if (!this.#idle[index]!.isOwing) this.#idle.splice(index, 1)[0]!.close();
+    if (this.#closed) return;
+    let isOwing = false;
+    for (const connection of [...this.#idle]) {
+      // Closing one makes room, and whoever waits for room may have taken another.
+      if (this.#isWanted(connection) || !this.#idle.includes(connection)) continue;
+      if (connection.isOwing) isOwing = true;
+      else connection.close();
     }
-    if (this.#idle.length === 0) return;
+    if (!isOwing) return;
     if (this.#tidyAgain) this.#tidyAgain.restart();
-    else this.#tidyAgain = this.#options.deadlines.after(OWED_MS, () => this.tidy());
+    else this.#tidyAgain = this.#outbound.deadlines.after(OWED_MS, () => this.tidy());
+  }
+
+  /** What was not sent goes elsewhere; for what was sent the answer is awaited. */
+  leave(why: string): void {
+    this.#turnAway(why, 0);
+    this.tidy();
+  }
+
+  /** The same, and every connection ends: what is in flight is lost. */
+  cut(why: string): void {
+    this.leave(why);
+    for (const connection of [...this.#connections]) connection.abort(why);
   }
 
   yieldSlot(): boolean {
@@ -121,6 +163,7 @@ export class Target implements OutboundListener, Tenant {
   connected(connection: OutboundConnection): void {
     this.#dialling--;
     this.#serve(connection);
+    this.#tidyUp(connection);
   }
 
   gone(connection: OutboundConnection, error: GantryError | undefined): void {
@@ -129,7 +172,7 @@ export class Target implements OutboundListener, Tenant {
     if (index >= 0) this.#idle.splice(index, 1);
     if (!connection.isConnected) {
       this.#dialling--;
-      if (!this.#closed) this.server.dialFailed(error?.message ?? 'no connection', this.#options.now());
+      if (!this.#closed && error) this.server.dialFailed(error.message, this.#outbound.now());
     }
     this.server.release(true);
     if (this.#closed) return;
@@ -144,16 +187,18 @@ export class Target implements OutboundListener, Tenant {
     bytes: Buffer,
   ): void {
     this.#ended(delivery, 'success');
-    this.server.dialAnswered(this.#options.now());
+    this.server.dialAnswered(this.#outbound.now());
     // First who waits here, then who waits for this message: they came later.
     this.#serve(connection);
     this.#listener.answered(delivery, answer, bytes);
+    this.#tidyUp(connection);
   }
 
   unconfirmed(connection: OutboundConnection, delivery: Delivery): void {
     this.#ended(delivery, 'success');
     this.#serve(connection);
     this.#listener.unconfirmed(delivery);
+    this.#tidyUp(connection);
   }
 
   answeredLater(delivery: Delivery, answer: Acknowledgement, bytes: Buffer): void {
@@ -169,9 +214,19 @@ export class Target implements OutboundListener, Tenant {
     if (loss.cause === 'timeout' && !delivery.marked) {
       // The same message again and again tells of the message, not of the server.
       delivery.marked = true;
-      this.server.dialFailed(loss.detail, this.#options.now());
+      this.server.dialFailed(loss.detail, this.#outbound.now());
     }
     this.#listener.lost(delivery, loss);
+  }
+
+  get #outbound(): OutboundOptions {
+    return this.#options.outbound;
+  }
+
+  /** Nothing may be sent there: an operator took it out, or another server of its pool is the active one. */
+  get #isOut(): boolean {
+    const { pool } = this.#options;
+    return this.server.isHalted || (pool.mode === 'single-active' && pool.activeServer !== this.server);
   }
 
   get #queued(): number {
@@ -179,18 +234,19 @@ export class Target implements OutboundListener, Tenant {
   }
 
   #send(connection: OutboundConnection, delivery: Delivery, content: Buffer | undefined): void {
-    const now = this.#options.now();
+    const { responseTimeout, now: clock } = this.#outbound;
+    const now = clock();
     const { load } = this.server;
     delivery.attempts++;
     load.operationStarted();
     load.bytesInFlight += delivery.length;
-    connection.send(delivery, content, this.#listener.timeFor(delivery, now), now);
+    connection.send(delivery, content, this.#listener.timeFor(delivery, now, responseTimeout), now);
   }
 
   #ended(delivery: Delivery, outcome: 'success' | 'failure'): void {
     const { load } = this.server;
     load.bytesInFlight -= delivery.length;
-    load.operationEnded(this.#options.now() - delivery.sentAt, outcome);
+    load.operationEnded(this.#outbound.now() - delivery.sentAt, outcome);
   }
 
   /** The connection is free: the next message, or it lies idle. */
@@ -198,10 +254,18 @@ export class Target implements OutboundListener, Tenant {
     const delivery = this.#next();
     if (delivery) this.#send(connection, delivery, undefined);
     else if (!connection.isOwing && isSlotWanted(this.server, this)) connection.close();
-    else {
-      this.#idle.push(connection);
-      this.tidy();
-    }
+    else this.#idle.push(connection);
+  }
+
+  /** Whoever was served meanwhile may have taken it. */
+  #tidyUp(connection: OutboundConnection): void {
+    if (!this.#isWanted(connection)) this.tidy();
+  }
+
+  #isWanted({ options }: OutboundConnection): boolean {
+    const { most, outbound } = this.#options;
+    const isTaker = this.server.eligible && !this.#isRetired;
+    return isTaker && options === outbound && this.#connections.size <= most;
   }
 
   #next(): Delivery | undefined {
@@ -222,31 +286,45 @@ export class Target implements OutboundListener, Tenant {
 
   /** Dials for `wanted` messages more, as far as that is allowed. False: not one connection was dialled. */
   #grow(wanted: number): boolean {
+    const { most, outbound } = this.#options;
     let dialled = false;
-    const needed = Math.min(this.#queued + wanted, this.#most);
-    while (this.#connections.size < this.#most && this.#dialling < needed && takeSlot(this.server, this)) {
+    const needed = Math.min(this.#queued + wanted, most);
+    while (this.#connections.size < most && this.#dialling < needed && takeSlot(this.server, this)) {
       this.#dialling++;
       dialled = true;
-      this.#connections.add(new OutboundConnection(this.#remote, this, this.#options));
+      this.#connections.add(new OutboundConnection(this.#remote, this, outbound));
     }
     return dialled;
   }
 
   /** No connection is left, and none can be had. */
   #cannotBeHad(detail: string): void {
+    this.#turnAway(detail, 1);
+  }
+
+  /** Nobody waits for a connection any more. `attempts`: what that counts for. */
+  #turnAway(detail: string, attempts: 0 | 1): void {
     const waiting = this.#waiting.slice(this.#head);
     this.#waiting = [];
     this.#head = 0;
     for (const delivery of waiting) {
       if (delivery.finished) continue;
-      if (delivery.heldFor === this) this.hold(delivery);
-      else this.#listener.refused(delivery, detail);
+      if (delivery.heldFor === this) {
+        this.hold(delivery);
+        continue;
+      }
+      delivery.attempts += attempts;
+      this.#listener.refused(delivery, detail);
     }
   }
 
   #tryAgain(): void {
     const back = this.#held.filter((delivery) => !delivery.finished);
     this.#held = [];
+    if (this.#isOut) {
+      for (const delivery of back) this.hold(delivery);
+      return;
+    }
     if (back.length === 0) return;
     this.#waiting = [...back, ...this.#waiting.slice(this.#head)];
     this.#head = 0;

@@ -1,21 +1,35 @@
 /** The targets of one HL7 VIP: one for each server, or for each port of it where it takes the port the sender came to. */
 import type { Server } from '../../pools/server.ts';
-import type { OutboundOptions } from './outbound.ts';
-import { Target, type TargetListener } from './target.ts';
+import { Target, type TargetListener, type TargetOptions } from './target.ts';
+
+/** How a server is spoken to; undefined: nothing leads to it any more. */
+export type TargetsOf = (server: Server) => TargetOptions | undefined;
 
 export class Targets {
   readonly #listener: TargetListener;
-  readonly #connections: (pool: string) => number;
-  readonly #outbound: OutboundOptions;
+  #optionsOf: TargetsOf;
   readonly #targets = new Map<Server, Map<number, Target>>();
 
-  /** `connections`: to each server, by pool. */
-  constructor(listener: TargetListener, connections: (pool: string) => number, outbound: OutboundOptions) {
+  constructor(listener: TargetListener, optionsOf: TargetsOf) {
     this.#listener = listener;
-    this.#connections = connections;
-    this.#outbound = outbound;
+    this.#optionsOf = optionsOf;
   }
 
+  /** A server to which nothing leads any more finishes what was sent to it. */
+  reconfigure(optionsOf: TargetsOf): void {
+    this.#optionsOf = optionsOf;
+    for (const [server, ofServer] of [...this.#targets]) {
+      const options = optionsOf(server);
+      for (const [port, target] of [...ofServer]) {
+        if (options) target.reconfigure(options);
+        else target.retire();
+        if (!options && target.isEmpty) ofServer.delete(port);
+      }
+      if (ofServer.size === 0) this.#targets.delete(server);
+    }
+  }
+
+  /** The target of a server that a choice named. */
   of(server: Server, portOfSender: number): Target {
     const port = server.port ?? portOfSender;
     let ofServer = this.#targets.get(server);
@@ -26,7 +40,7 @@ export class Targets {
     let target = ofServer.get(port);
     if (!target) {
       const remote = { host: server.host, port };
-      target = new Target(server, remote, this.#connections(server.pool), this.#listener, this.#outbound);
+      target = new Target(server, remote, this.#optionsOf(server)!, this.#listener);
       ofServer.set(port, target);
     }
     return target;
@@ -34,13 +48,26 @@ export class Targets {
 
   /** A server's state changed. */
   tidy(server: Server): void {
-    const ofServer = this.#targets.get(server);
-    if (ofServer) for (const target of ofServer.values()) target.tidy();
+    for (const target of this.#of(server)) target.tidy();
+  }
+
+  /** A server was halted. */
+  leave(server: Server): void {
+    for (const target of this.#of(server)) target.leave('its server was halted');
+  }
+
+  /** Ends every connection to a server; what is in flight is lost. */
+  cut(server: Server, why: string): void {
+    for (const target of this.#of(server)) target.cut(why);
   }
 
   /** Ends every connection; what is in flight is lost. */
   close(): void {
     for (const ofServer of this.#targets.values()) for (const target of ofServer.values()) target.close();
     this.#targets.clear();
+  }
+
+  #of(server: Server): Target[] {
+    return [...(this.#targets.get(server)?.values() ?? [])];
   }
 }

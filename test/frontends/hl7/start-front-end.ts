@@ -91,9 +91,11 @@ export async function startHl7(sketch: Sketch): Promise<TestFrontEnd> {
   const frontEnd = createHl7FrontEnd({
     vip,
     listeners: [await listen({ host: '127.0.0.1', port: 0 })],
+    entrance: { handshakeTimeout: 10_000, deadlines, vip },
     director,
     pools: Object.values(pools),
     hl7: { ...SETTINGS, ...sketch.hl7 },
+    links: new Map(),
     connections,
     deadlines,
     now,
