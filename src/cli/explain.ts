@@ -33,7 +33,8 @@ Works without a running balancer: every server counts as up and idle.
 
 Examples:
   gantry explain -c gantry.yaml --vip ARCHIVE --called STAT1 --calling CT1 --modality CT --client 10.1.2.3
-  gantry explain -c gantry.yaml --vip RIS --hl7 admission.hl7`,
+  gantry explain -c gantry.yaml --vip RIS --hl7 admission.hl7
+  gantry explain -c gantry.yaml --vip PORTAL --method GET --host portal.example --path "/chat/room?id=1"`,
     )
     .action(async (words: string[], options: ExplainOptions) => {
       if (options.live) throw usageFailure('--live is not built yet');

@@ -2,10 +2,11 @@
 import { indexAssociate } from '../../protocols/dicom/associate.ts';
 import { associationFacts } from '../../protocols/dicom/facts.ts';
 import { modalityOf } from '../../protocols/dicom/modality.ts';
-import { type Facts, type FactValue, factsFrom } from '../../protocols/facts.ts';
+import { type Facts, type FactValue, factsFrom, firstValue } from '../../protocols/facts.ts';
 import { openMessage } from '../../protocols/hl7/cursor.ts';
 import { messageFacts } from '../../protocols/hl7/facts.ts';
 import { fieldPath } from '../../protocols/hl7/field-path.ts';
+import { requestFacts } from '../../protocols/http/facts.ts';
 import { factFault } from '../config/fact-names.ts';
 import type { VipConfiguration } from '../config/schema.ts';
 import { usageFailure } from './failure.ts';
@@ -20,7 +21,7 @@ export function parseFacts(words: readonly string[], vip: VipConfiguration): Rec
     const match = /^--([^=]+)(?:=(.*))?$/s.exec(words[index]!);
     if (!match) throw usageFailure(`"${words[index]}" is not --FACT VALUE`);
     const [, name = '', attached] = match;
-    const fault = factFault(name, vip.protocol);
+    const fault = factFault(name, vip);
     if (fault !== undefined) throw usageFailure(`--${name} ${fault}`);
     const value = attached ?? words[++index];
     if (value === undefined) throw usageFailure(`--${name} has no value`);
@@ -39,13 +40,37 @@ export function givenFacts(
 ): Facts {
   const known = { vip: vip.name, port: String(vip.listen[0]?.port), ...given };
   const [file, wanted] = files.hl7 !== undefined ? [files.hl7, 'hl7'] : [files.dicom, 'dicom'];
-  if (file === undefined) return factsFrom(known);
+  if (file === undefined) return vip.protocol === 'http' ? factsOfRequest(known) : factsFrom(known);
   if (vip.protocol !== wanted) {
     throw usageFailure(`--${wanted} is for a VIP of protocol ${wanted}; ${vip.name} speaks ${vip.protocol}`);
   }
   const bytes = readInput(file);
   const read = vip.protocol === 'hl7' ? factsOfMessage(bytes, file, vip) : factsOfDicom(bytes, file);
   return { get: (name) => (Object.hasOwn(known, name) ? known[name as keyof typeof known] : read.get(name)) };
+}
+
+/** As a request has them: its host in lower case, its path normalised, its query taken apart. */
+function factsOfRequest(given: Readonly<Record<string, FactValue>>): Facts {
+  const { port, sni, tlsSubject } = given;
+  const [method = '', host, path, client = '', vip = ''] = ['method', 'host', 'path', 'client', 'vip'].map(
+    (name) => firstValue(given[name]),
+  );
+  const rawHeaders = Object.entries(given).flatMap(([name, value = []]) => {
+    const [, part, field = ''] = /^(header|cookie)\.(.+)$/.exec(name) ?? [];
+    if (part === undefined) return [];
+    return [value]
+      .flat()
+      .flatMap((each) => (part === 'header' ? [field, each] : ['Cookie', `${field}=${each}`]));
+  });
+  const request = { method, host, target: path ?? '/', rawHeaders };
+  const facts = requestFacts(request, { client, vip, port, sni, tlsSubject });
+  return {
+    get(name) {
+      // What was not said is unknown.
+      if (name === 'path' && path === undefined) return undefined;
+      return facts.get(name) || given[name];
+    },
+  };
 }
 
 function factsOfMessage(bytes: Buffer, file: string, vip: VipConfiguration & { protocol: 'hl7' }): Facts {

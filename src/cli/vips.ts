@@ -1,6 +1,6 @@
 /** `gantry vips -c FILE`: the VIP table. */
 import type { Command } from 'commander';
-import type { Configuration, PersistenceConfiguration, PoolConfiguration } from '../config/schema.ts';
+import type { Configuration, PoolConfiguration, VipConfiguration } from '../config/schema.ts';
 
 /** One row. A pool that only routes reach has the mode `backend` and no ports. */
 export interface VipRow {
@@ -60,22 +60,34 @@ export function vipRows({ vips, pools }: Configuration): VipRow[] {
       const pool = pools.find(({ name }) => name === route.pool);
       if (!pool || own.has(pool.name) || shown.has(pool.name)) return [];
       shown.add(pool.name);
-      return [{ ...row(pool.name, vip.protocol, pool, vip.persistence), mode: 'backend' as const }];
+      return [{ ...row(pool.name, vip, pool, pools), mode: 'backend' as const }];
     });
     const pool = pools.find(({ name }) => name === vip.pool);
     const ports = [...new Set(vip.listen.map(({ port }) => port))];
-    return [{ ...row(vip.name, vip.protocol, pool, vip.persistence), ports }, ...backends];
+    return [{ ...row(vip.name, vip, pool, pools), ports }, ...backends];
   });
 }
 
 function row(
   name: string,
-  protocol: string,
+  vip: VipConfiguration,
   pool: PoolConfiguration | undefined,
-  ofVip: PersistenceConfiguration | undefined,
+  pools: readonly PoolConfiguration[],
 ): VipRow {
   // A pool's own persistence goes before the VIP's.
-  const by = (pool?.persistence ?? ofVip)?.by ?? [];
-  const persistence = by.length === 0 ? 'none' : by.join(', ');
-  return { name, mode: 'proxy', protocol, ports: [], persistence, health: pool?.health.check ?? 'none' };
+  const by = (pool?.persistence ?? vip.persistence)?.by ?? [];
+  return {
+    name,
+    mode: 'proxy',
+    protocol: vip.protocol,
+    ports: [],
+    persistence: by.length === 0 ? 'none' : by.join(', '),
+    health: pool ? checkOf(pool, pools) : 'none',
+  };
+}
+
+/** Of a pool that tracks another: the check of that one. */
+function checkOf({ health }: PoolConfiguration, pools: readonly PoolConfiguration[]): string {
+  if (health.check !== 'track') return health.check;
+  return pools.find(({ name }) => name === health.pool)!.health.check;
 }

@@ -1,95 +1,103 @@
 /** Rules and persistence keys: do they name facts that the protocol has, and patterns that can be read? */
-import type { FileVip, Findings, Path } from './check.ts';
-import { factFault, type Protocol, REJECT_NAMES } from './fact-names.ts';
-import { advice } from './fault.ts';
-import { isNetwork } from './scalars.ts';
-import type { PersistenceConfiguration, When } from './schema.ts';
+import { checkActions, DESTINATIONS } from './check-actions.ts';
+import { patternFault } from './check-pattern.ts';
+import { type FactSource, factFault, rejectFault } from './fact-names.ts';
+import type { FileVip, Findings, Path } from './findings.ts';
+import type { FilePersistence } from './persistence-schema.ts';
+import type { When } from './vip-schema.ts';
 
-export function checkRules(vip: FileVip, protocol: Protocol, findings: Findings): void {
+export function checkRules(vip: FileVip, facts: FactSource, findings: Findings): void {
   for (const [index, route] of vip.routes.entries()) {
     const at = ['vips', vip.name, 'routes', index];
-    checkWhen(route.when, [...at, 'when'], protocol, findings);
-    checkDestination(vip, index, protocol, findings);
-    if (protocol === 'dicom' && route.onAmbiguous !== undefined) {
-      findings.fault([...at, 'onAmbiguous'], 'is for protocol hl7; this is dicom', true);
+    checkWhen(route.when, [...at, 'when'], facts, findings);
+    checkDestination(vip, index, facts, findings);
+    checkActions(route, at, facts.protocol, findings);
+    if (facts.protocol !== 'hl7' && route.onAmbiguous !== undefined) {
+      findings.fault([...at, 'onAmbiguous'], `is for protocol hl7; this is ${facts.protocol}`, true);
     }
   }
-  if (vip.persistence)
-    checkPersistence(vip.persistence, ['vips', vip.name, 'persistence'], protocol, findings);
+  if (vip.persistence) checkPersistence(vip.persistence, ['vips', vip.name, 'persistence'], facts, findings);
 }
 
-function checkDestination(vip: FileVip, index: number, protocol: Protocol, findings: Findings): void {
-  const route = vip.routes[index]!;
+function checkDestination(vip: FileVip, index: number, { protocol }: FactSource, findings: Findings): void {
+  const { reject } = vip.routes[index]!;
   const at = ['vips', vip.name, 'routes', index];
-  const hasPool = findings.has([...at, 'pool']);
-  if (route.reject !== undefined) {
-    const names = REJECT_NAMES[protocol];
-    if (!names.includes(route.reject)) {
-      findings.fault(
-        [...at, 'reject'],
-        `"${route.reject}" is not a rejection of protocol ${protocol}: ${advice(route.reject, names)}`,
-      );
-    }
-    if (hasPool) findings.fault(at, 'has both "pool" and "reject": one of them would be right');
-    return;
+  const fault = reject === undefined ? undefined : rejectFault(reject, protocol);
+  if (fault !== undefined) findings.fault([...at, 'reject'], fault);
+  const written = DESTINATIONS.filter((key) => findings.has([...at, key]));
+  if (written.length > 1) {
+    const keys = written.map((key) => `"${key}"`).join(' and ');
+    findings.fault(at, `has both ${keys}: one of them would be right`);
   }
-  const elsewhere = ['reject', 'redirect', 'respond'].some((key) => findings.has([...at, key]));
-  if (!hasPool && !elsewhere && !findings.has(['vips', vip.name, 'pool'])) {
+  if (written.length === 0 && !findings.has(['vips', vip.name, 'pool'])) {
     findings.fault(at, 'goes nowhere: "pool" or "reject" is needed, or a "pool" for the whole VIP');
   }
 }
 
-function checkWhen(when: When, at: Path, protocol: Protocol, findings: Findings): void {
+function checkWhen(when: When, at: Path, facts: FactSource, findings: Findings): void {
   const empty = when.facts.length === 0 && !when.not && !when.any;
   if (empty && findings.has(at) && findings.keys(at).length === 0) {
     findings.fault(at, 'asks for nothing: name a fact, or leave the rule out and use the VIP\'s "pool"');
   }
   for (const { name, patterns } of when.facts) {
-    const fault = factFault(name, protocol);
+    const fault = factFault(name, facts);
     if (fault !== undefined) findings.fault([...at, name], fault, true);
     const single = !findings.has([...at, name, 0]);
     for (const [index, pattern] of patterns.entries()) {
+      const place = [...at, name, ...(single ? [] : [index])];
       const wrong = patternFault(name, pattern);
-      if (wrong !== undefined) findings.fault([...at, name, ...(single ? [] : [index])], wrong);
+      if (wrong !== undefined) findings.fault(place, wrong);
+      if (name === 'path' && /^\/.*[\^$\\+|(].*\/$/.test(pattern)) {
+        findings.warn(place, 'is taken as it is: a regular expression for `path` begins with "~"');
+      }
     }
   }
-  if (when.not) checkWhen(when.not, [...at, 'not'], protocol, findings);
+  if (when.not) checkWhen(when.not, [...at, 'not'], facts, findings);
   for (const [index, inner] of (when.any ?? []).entries())
-    checkWhen(inner, [...at, 'any', index], protocol, findings);
-}
-
-function patternFault(name: string, pattern: string): string | undefined {
-  if (pattern.length > 2 && pattern.startsWith('/') && pattern.endsWith('/')) {
-    try {
-      new RegExp(pattern.slice(1, -1));
-      return undefined;
-    } catch (error) {
-      return `is not a regular expression: ${(error as Error).message}`;
-    }
-  }
-  if (name === 'client' && !pattern.includes('*') && !isNetwork(pattern)) {
-    return `"${pattern}" is not a network: 10.1.0.0/16, an address, or a pattern with * would be right`;
-  }
-  return undefined;
+    checkWhen(inner, [...at, 'any', index], facts, findings);
 }
 
 export function checkPersistence(
-  persistence: PersistenceConfiguration,
+  persistence: FilePersistence,
   at: Path,
-  protocol: Protocol,
+  facts: FactSource,
   findings: Findings,
 ): void {
   const by = findings.has([...at, 'by']) ? [...at, 'by'] : at;
   const listed = findings.has([...by, 0]);
   for (const [index, name] of persistence.by.entries()) {
     const path = listed ? [...by, index] : by;
-    if (name === 'cookie') findings.fault(path, '"cookie" needs protocol http, which is not built yet');
-    else if (name !== 'source-ip') {
-      const fault = factFault(name, protocol);
-      if (fault !== undefined) findings.fault(path, `"${name}" ${fault}`);
-    }
+    if (name === 'none' || name === 'source-ip') continue;
+    const fault = name === 'cookie' ? cookieFault(facts) : factFault(name, facts);
+    if (fault !== undefined) findings.fault(path, `"${name}" ${fault}`);
   }
-  if (persistence.netmask !== undefined && !persistence.by.includes('source-ip')) {
-    findings.fault([...at, 'netmask'], 'is for `by: source-ip`', true);
+}
+
+function cookieFault({ protocol }: FactSource): string | undefined {
+  return protocol === 'http' ? undefined : `is for protocol http; this is ${protocol}`;
+}
+
+/** Whatever protocol it is for: do its keys belong together? */
+export function checkPersistenceKeys(
+  { by, share, key }: FilePersistence,
+  at: Path,
+  findings: Findings,
+): void {
+  const only = (key: string, name: string) => {
+    if (findings.has([...at, key]) && !by.includes(name)) {
+      findings.fault([...at, key], `is for \`by: ${name}\``, true);
+    }
+  };
+  only('netmask', 'source-ip');
+  only('name', 'cookie');
+  only('key', 'cookie');
+  if (key !== undefined && key.length < 16) {
+    findings.fault([...at, 'key'], 'is too short to keep anybody from guessing it: 16 characters at least');
+  }
+  if (by.includes('none') && by.length > 1) {
+    findings.fault([...at, 'by'], 'has "none" among others: "none" alone would be right, or the others');
+  }
+  if (share !== undefined && by.every((name) => name === 'cookie' || name === 'none')) {
+    findings.fault([...at, 'share'], 'shares nothing: a cookie is kept by the client, not in a table', true);
   }
 }

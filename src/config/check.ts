@@ -1,64 +1,24 @@
 /** What the schema cannot see: whether the parts of a file fit each other. */
-import { checkPersistence, checkRules } from './check-rules.ts';
-import type { Protocol } from './fact-names.ts';
+import { checkPool } from './check-pool.ts';
+import { checkProtocol } from './check-protocol.ts';
+import { checkPersistence, checkPersistenceKeys, checkRules } from './check-rules.ts';
+import { TlsCheck } from './check-tls.ts';
 import { advice, type Fault } from './fault.ts';
-import { find, missingPath } from './judge.ts';
-import type { File, ListenAddress } from './schema.ts';
-import type { Plain, Source } from './source.ts';
+import type { File } from './file-schema.ts';
+import { type FileVip, Findings, type Path, reaches } from './findings.ts';
+import type { ListenAddress } from './schema.ts';
+import type { Source } from './source.ts';
 
-export type FileVip = File['vips'][number];
-export type FilePool = File['pools'][number];
-export type Path = readonly (string | number)[];
-
-/** Gathers faults by their path in the file. */
-export class Findings {
-  readonly faults: Fault[] = [];
-  readonly warnings: Fault[] = [];
-  readonly #source: Source;
-
-  constructor(source: Source) {
-    this.#source = source;
-  }
-
-  fault(path: Path, message: string, atKey = false): void {
-    this.faults.push(this.#at(path, message, atKey));
-  }
-
-  warn(path: Path, message: string): void {
-    this.warnings.push(this.#at(path, message, true));
-  }
-
-  /** Is there anything at `path`, faulty or not? */
-  has(path: Path): boolean {
-    return find(this.#source.place, path).found;
-  }
-
-  /** Is what stands at `path` one of the faults that the schema took out? */
-  faulty(path: Path): boolean {
-    let value: Plain | undefined = this.#source.value;
-    for (const key of path) value = (value as { [key: string]: Plain } | undefined)?.[key];
-    return value === undefined && this.has(path);
-  }
-
-  /** The keys written at `path`, those of faulty parts too. */
-  keys(path: Path): string[] {
-    const { place, found } = find(this.#source.place, path);
-    return found ? [...place.record.keys()] : [];
-  }
-
-  #at(path: Path, message: string, atKey: boolean): Fault {
-    const { place, found } = find(this.#source.place, path);
-    if (found) return this.#source.fault(place, message, atKey);
-    return { ...this.#source.fault(place, message, true), path: missingPath(place, path) };
-  }
-}
-
-/** `file` is what the schema left of `source`. */
-export function check(file: File, source: Source): { faults: Fault[]; warnings: Fault[] } {
+/** `file` is what the schema left of `source`; a certificate has expired or not at `now`. */
+export function check(file: File, source: Source, now: Date): { faults: Fault[]; warnings: Fault[] } {
   const findings = new Findings(source);
-  for (const vip of file.vips) checkVip(vip, file, findings);
+  const tls = new TlsCheck(findings, now);
+  for (const vip of file.vips) {
+    checkVip(vip, file, findings);
+    tls.vip(vip);
+  }
   checkListeners(file, findings);
-  for (const pool of file.pools) checkPool(pool, file, findings);
+  for (const pool of file.pools) checkPool(pool, file, tls, findings);
   checkAdmin(file, findings);
   checkShares(file, findings);
   return findings;
@@ -68,16 +28,20 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
   const at = ['vips', vip.name];
   if (vip.protocol === undefined) {
     if (!findings.has([...at, 'protocol']) && !findings.faulty([...at, 'mode'])) {
-      findings.fault([...at, 'protocol'], 'is missing: dicom or hl7 would be right');
+      findings.fault([...at, 'protocol'], 'is missing: dicom, hl7, http or tcp would be right');
     }
   } else {
-    checkProtocolKeys(vip, vip.protocol, findings);
-    checkRules(vip, vip.protocol, findings);
+    // Of TLS that is faulty, nobody knows which facts it would have.
+    const tls = findings.faulty([...at, 'tls']) ? { clientCa: 'faulty' } : vip.tls;
+    const facts = { protocol: vip.protocol, tls };
+    checkProtocol(vip, vip.protocol, file, findings);
+    checkRules(vip, facts, findings);
     for (const pool of file.pools.filter((candidate) => reaches(vip, candidate))) {
       if (pool.persistence === undefined) continue;
-      checkPersistence(pool.persistence, ['pools', pool.name, 'persistence'], vip.protocol, findings);
+      checkPersistence(pool.persistence, ['pools', pool.name, 'persistence'], facts, findings);
     }
   }
+  if (vip.persistence) checkPersistenceKeys(vip.persistence, [...at, 'persistence'], findings);
   const names = [...new Set([...findings.keys(['pools']), ...file.pools.map((pool) => pool.name)])];
   const reference = (path: Path, name: string | undefined): void => {
     if (name === undefined || names.includes(name)) return;
@@ -87,42 +51,6 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
   for (const [index, route] of vip.routes.entries()) reference([...at, 'routes', index, 'pool'], route.pool);
   if (!findings.has([...at, 'pool']) && !findings.has([...at, 'routes'])) {
     findings.fault(at, 'nothing is served here: "pool" or "routes" is needed', true);
-  }
-}
-
-function reaches(vip: FileVip, pool: FilePool): boolean {
-  return vip.pool === pool.name || vip.routes.some((route) => route.pool === pool.name);
-}
-
-/** Keys that only the other protocol reads. */
-const ONLY: Readonly<Record<Protocol, readonly Path[]>> = {
-  dicom: [['dicom'], ['limits'], ['timeouts', 'request'], ['timeouts', 'accept'], ['timeouts', 'release']],
-  hl7: [['hl7']],
-};
-
-function checkProtocolKeys(vip: FileVip, protocol: Protocol, findings: Findings): void {
-  const other: Protocol = protocol === 'dicom' ? 'hl7' : 'dicom';
-  for (const key of ONLY[other]) {
-    const path = ['vips', vip.name, ...key];
-    if (findings.has(path)) findings.fault(path, `is for protocol ${other}; this is ${protocol}`, true);
-  }
-  const { hl7 } = vip;
-  if (hl7 === undefined) return;
-  const longest = Math.max(hl7.senderTimeout.default, ...Object.values(hl7.senderTimeout.byApplication));
-  if (hl7.ackTimeout !== undefined && hl7.ackTimeout > longest) {
-    findings.fault(
-      ['vips', vip.name, 'hl7', 'ackTimeout'],
-      'is longer than `senderTimeout`, which bounds everything',
-    );
-  }
-  if (hl7.patient.types !== undefined && hl7.patient.repetition !== undefined) {
-    findings.fault(
-      ['vips', vip.name, 'hl7', 'patient'],
-      'has both "types" and "repetition": one of them would be right',
-    );
-  }
-  if (hl7.startBlock === hl7.endBlock && !findings.faulty(['vips', vip.name, 'hl7', 'startBlock'])) {
-    findings.fault(['vips', vip.name, 'hl7', 'endBlock'], 'is the same as `startBlock`: they must differ');
   }
 }
 
@@ -160,24 +88,6 @@ function overlap(a: ListenAddress, b: ListenAddress): boolean {
 /** One spelling for each address, IPv6 in brackets. */
 function canonical(host: string): string {
   return host.includes(':') ? new URL(`tcp://[${host.replace(/%.*$/, '')}]`).hostname : host;
-}
-
-function checkPool(pool: FilePool, file: File, findings: Findings): void {
-  const at = ['pools', pool.name];
-  const seen = new Map<string, number>();
-  for (const [index, server] of pool.servers.entries()) {
-    const first = seen.get(server.name);
-    if (first !== undefined) {
-      const named = findings.has([...at, 'servers', index, 'name']) ? ['name'] : [];
-      findings.fault(
-        [...at, 'servers', index, ...named],
-        `"${server.name}" is servers[${first + 1}] already: names are unique in a pool`,
-      );
-    } else {
-      seen.set(server.name, index);
-    }
-  }
-  if (!file.vips.some((vip) => reaches(vip, pool))) findings.warn(at, 'no VIP uses this pool');
 }
 
 function checkAdmin(file: File, findings: Findings): void {

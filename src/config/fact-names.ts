@@ -1,13 +1,18 @@
 /** Which facts a rule or a persistence key of each protocol may name (contract, "Facts"). */
 import { isFieldPath, parseFieldPath } from '../../protocols/hl7/field-path.ts';
 import { advice } from './fault.ts';
+import { isToken } from './scalars.ts';
 
-export type Protocol = 'dicom' | 'hl7';
+export type Protocol = 'dicom' | 'hl7' | 'http' | 'tcp';
+
+/** What of a VIP decides which facts its connections have. */
+export interface FactSource {
+  readonly protocol: Protocol;
+  readonly tls?: { readonly clientCa?: string | undefined } | undefined;
+}
 
 /** Every protocol has these. */
 const GENERAL = ['client', 'port', 'vip'];
-/** These too, once TLS is built. */
-const OF_TLS = ['tlsSubject', 'sni'];
 
 const FACTS: Readonly<Record<Protocol, readonly string[]>> = {
   dicom: ['called', 'calling', 'modality', 'sopClass', 'user', 'implementation'],
@@ -26,33 +31,50 @@ const FACTS: Readonly<Record<Protocol, readonly string[]>> = {
     'accession',
     'orderPriority',
   ],
+  http: ['method', 'host', 'path'],
+  tcp: [],
 };
 
 const OF_STUDY_ROUTING = ['command', 'priority', 'urgent', 'sopInstance', 'study', 'accession', 'patient'];
-const OF_HTTP = /^(method|host|path|(query|header|cookie)\..+)$/;
 const TAG = /^\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)$/;
+/** Parts of a request that have names of their own. */
+const NAMED = /^(query|header|cookie)\.(.*)$/s;
 
-/** What is wrong with `name` as a fact of `protocol`; undefined: nothing. */
-export function factFault(name: string, protocol: Protocol): string | undefined {
+/** What is wrong with `name` as a fact of connections to that VIP; undefined: nothing. */
+export function factFault(name: string, { protocol, tls }: FactSource): string | undefined {
   if (GENERAL.includes(name) || FACTS[protocol].includes(name)) return undefined;
-  if (OF_TLS.includes(name)) return 'needs tls, which is not built yet';
+  if (name === 'sni') return tls || protocol === 'tcp' ? undefined : 'needs `tls`: only a handshake has it';
+  if (name === 'tlsSubject') {
+    return tls?.clientCa === undefined
+      ? "needs `tls.clientCa`: it is of the client's certificate"
+      : undefined;
+  }
   if (protocol === 'dicom' && (OF_STUDY_ROUTING.includes(name) || TAG.test(name))) {
     return 'needs `route: study`, which is not built yet';
   }
-  if (OF_HTTP.test(name)) return 'is a fact of protocol http, which is not built yet';
   if (protocol === 'hl7' && isFieldPath(name)) {
     const path = parseFieldPath(name);
     return typeof path === 'string' ? path : undefined;
   }
-  const other: Protocol = protocol === 'dicom' ? 'hl7' : 'dicom';
-  if (FACTS[other].includes(name) || (other === 'hl7' && isFieldPath(name)))
-    return `is a fact of protocol ${other}`;
+  const [, part, inner = ''] = NAMED.exec(name) ?? [];
+  if (protocol === 'http' && part !== undefined) {
+    if (inner === '') return `names no ${part}: ${part}.NAME would be right`;
+    return part === 'query' || isToken(inner) ? undefined : `is not a name that a ${part} can have`;
+  }
+  const other = ownerOf(name);
+  if (other !== undefined && other !== protocol) return `is a fact of protocol ${other}`;
   const known = [...GENERAL, ...FACTS[protocol]];
   return `is not a fact of protocol ${protocol}: ${advice(name, known)}`;
 }
 
+function ownerOf(name: string): Protocol | undefined {
+  if (NAMED.test(name)) return 'http';
+  if (isFieldPath(name)) return 'hl7';
+  return (Object.keys(FACTS) as Protocol[]).find((protocol) => FACTS[protocol].includes(name));
+}
+
 /** What a rule's `reject` may be (PS3.8 Table 9-21; MSA-1 of HL7 v2.5.1 table 0008). */
-export const REJECT_NAMES: Readonly<Record<Protocol, readonly string[]>> = {
+export const REJECT_NAMES = {
   dicom: [
     'called-ae-not-recognized',
     'calling-ae-not-recognized',
@@ -63,4 +85,18 @@ export const REJECT_NAMES: Readonly<Record<Protocol, readonly string[]>> = {
     'no-reason-given',
   ],
   hl7: ['AE', 'AR', 'CE', 'CR'],
-};
+  tcp: ['close', 'reset'],
+} as const satisfies Partial<Record<Protocol, readonly string[]>>;
+
+/** What is wrong with a rule's `reject`; undefined: nothing. */
+export function rejectFault(written: string, protocol: Protocol): string | undefined {
+  if (protocol === 'http') {
+    return /^[45]\d\d$/.test(written)
+      ? undefined
+      : `"${written}" is not a rejection of protocol http: a status code from 400 to 599 would be right`;
+  }
+  const names: readonly string[] = REJECT_NAMES[protocol];
+  return names.includes(written)
+    ? undefined
+    : `"${written}" is not a rejection of protocol ${protocol}: ${advice(written, names)}`;
+}

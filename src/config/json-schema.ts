@@ -1,6 +1,6 @@
 /** The configuration as a JSON Schema: what `gantry schema` prints, editors read and the manual is made from. */
 import { z } from 'zod';
-import { fileSchema } from './schema.ts';
+import { fileSchema } from './file-schema.ts';
 
 export interface JsonSchema {
   readonly [keyword: string]: unknown;

@@ -1,8 +1,8 @@
 /** Holds a file's plain values against the schema, and turns what zod finds into faults with a place. */
 import type { z } from 'zod';
 import { advice, type Fault } from './fault.ts';
+import { type File, fileSchema } from './file-schema.ts';
 import { isBuilt } from './record.ts';
-import { type File, fileSchema } from './schema.ts';
 import type { Place, Plain, Source } from './source.ts';
 
 type Issue = z.core.$ZodIssue;

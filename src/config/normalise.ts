@@ -1,12 +1,19 @@
 /** From the file's own form to the form that rooms are given: what the file says in several places put together. */
+import { resolve } from 'node:path';
+import type { File } from './file-schema.ts';
+import { normaliseHttp, normaliseTcp } from './normalise-http.ts';
+import { normalisePool, persistenceOf } from './normalise-pool.ts';
 import type {
   Configuration,
   DicomTimeouts,
-  File,
+  DicomVip,
   Hl7Timeouts,
+  Hl7Vip,
+  RouteConfiguration,
   VipCommon,
   VipConfiguration,
 } from './schema.ts';
+import { closest } from './timeouts-schema.ts';
 import { dicomSchema, hl7Schema } from './vip-schema.ts';
 
 const DICOM_TIMEOUTS: DicomTimeouts = {
@@ -18,101 +25,118 @@ const DICOM_TIMEOUTS: DicomTimeouts = {
   release: 5000,
 };
 const HL7_TIMEOUTS: Hl7Timeouts = { connect: 2000, stall: 60_000, idle: undefined };
+/** Milliseconds for a PROXY header where there is no TLS to say otherwise. */
+const HANDSHAKE = 10_000;
 
-/** From the file's own form to the form that rooms are given. */
-export function normalise(file: File): Configuration {
+/** Puts together what a good file says; paths are relative to `folder`. */
+export function normalise(file: File, folder: string): Configuration {
+  const drain = file.timeouts.drain ?? 60_000;
+  const { table } = file;
   return {
     admin: file.admin,
     log: file.log,
-    table: file.table,
-    drain: file.timeouts.drain ?? 60_000,
-    pools: file.pools,
-    vips: file.vips.flatMap((vip) => normaliseVip(vip, file.timeouts)),
+    table: { kind: 'memory', file: table.file === undefined ? undefined : resolve(folder, table.file) },
+    drain,
+    pools: file.pools.map((pool) => normalisePool(pool, file.pools, { drain, folder })),
+    vips: file.vips.flatMap((vip) => normaliseVip(vip, file)),
   };
 }
 
 type FileVip = File['vips'][number];
 
-function normaliseVip(vip: FileVip, general: File['timeouts']): VipConfiguration[] {
-  const common: VipCommon = {
+function normaliseVip(vip: FileVip, file: File): VipConfiguration[] {
+  const common = commonOf(vip, file);
+  switch (vip.protocol) {
+    case 'dicom':
+      return [dicomVip(vip, common, file.timeouts)];
+    case 'hl7':
+      return [hl7Vip(vip, common, file.timeouts)];
+    case 'http':
+      return [{ ...common, protocol: 'http', http: normaliseHttp(vip, file.timeouts) }];
+    case 'tcp':
+      return [{ ...common, protocol: 'tcp', tcp: normaliseTcp(vip, file) }];
+    case undefined:
+      return [];
+  }
+}
+
+function commonOf(vip: FileVip, file: File): VipCommon {
+  const { tls } = vip;
+  return {
     name: vip.name,
     listen: vip.listen,
     pool: vip.pool,
-    persistence: vip.persistence,
-    limits: {
-      associations: vip.limits.associations,
-      perCalling: vip.limits.perCalling,
-      perServer: vip.limits.perServer,
+    persistence: vip.persistence && persistenceOf(vip.persistence),
+    tls: tls && {
+      certificates: [...(tls.cert && tls.key ? [{ cert: tls.cert, key: tls.key }] : []), ...tls.certificates],
+      clientCa: tls.clientCa,
+      minVersion: tls.minVersion,
     },
-    routes: vip.routes.map((route) => ({
-      when: route.when,
-      pool: route.reject === undefined ? (route.pool ?? vip.pool) : undefined,
-      reject: route.reject,
-      balance: route.balance,
-      urgent: route.urgent,
-      onAmbiguous: route.onAmbiguous,
-    })),
+    proxyProtocol: vip.proxyProtocol,
+    trustedProxies: vip.trustedProxies ?? file.trustedProxies,
+    handshakeTimeout: tls?.handshake ?? HANDSHAKE,
+    routes: vip.routes.map((route) => routeOf(route, vip)),
   };
-  if (vip.protocol === 'dicom') {
-    const {
+}
+
+function routeOf(route: FileVip['routes'][number], vip: FileVip): RouteConfiguration {
+  const reject = route.redirect ? 'redirect' : route.respond ? 'respond' : route.reject;
+  return {
+    when: route.when,
+    pool: reject === undefined ? (route.pool ?? vip.pool) : undefined,
+    reject,
+    balance: route.balance,
+    urgent: route.urgent,
+    onAmbiguous: route.onAmbiguous,
+  };
+}
+
+function dicomVip(vip: FileVip, common: VipCommon, general: File['timeouts']): DicomVip {
+  const {
+    route,
+    wait,
+    whenUnavailable,
+    ignoreCase,
+    clients = {},
+    timeouts,
+  } = vip.dicom ?? dicomSchema.parse({});
+  const { associations, perCalling, perServer } = vip.limits;
+  return {
+    ...common,
+    protocol: 'dicom',
+    limits: { associations, perCalling, perServer },
+    dicom: {
       route,
       wait,
       whenUnavailable,
       ignoreCase,
-      clients = {},
-      timeouts,
-    } = vip.dicom ?? dicomSchema.parse({});
-    return [
-      {
-        ...common,
-        protocol: 'dicom',
-        dicom: {
-          route,
-          wait,
-          whenUnavailable,
-          ignoreCase,
-          clients,
-          timeouts: closest(DICOM_TIMEOUTS, general, vip.timeouts, timeouts),
-        },
-      },
-    ];
-  }
-  if (vip.protocol === 'hl7') {
-    const { delivery, order, senderTimeout, ackTimeout, ackMatch, onAmbiguous, ...rest } =
-      vip.hl7 ?? hl7Schema.parse({});
-    const { whenUnavailable, maxFrame, startBlock, endBlock, patient, accession } = rest;
-    return [
-      {
-        ...common,
-        protocol: 'hl7',
-        hl7: {
-          delivery,
-          order,
-          senderTimeout,
-          ackTimeout,
-          ackMatch,
-          onAmbiguous,
-          whenUnavailable,
-          maxFrame,
-          startBlock,
-          endBlock,
-          patient,
-          accession,
-          timeouts: closest(HL7_TIMEOUTS, general, vip.timeouts),
-        },
-      },
-    ];
-  }
-  return [];
+      clients,
+      timeouts: closest(DICOM_TIMEOUTS, general, vip.timeouts, timeouts),
+    },
+  };
 }
 
-/** For each time-out of `defaults`: the value of the last of `places` that has one. */
-function closest<T extends object>(defaults: T, ...places: (object | undefined)[]): T {
-  const result = { ...defaults };
-  for (const place of places) {
-    for (const [name, value] of Object.entries(place ?? {})) {
-      if (name in defaults && value !== undefined) Object.assign(result, { [name]: value });
-    }
-  }
-  return result;
+function hl7Vip(vip: FileVip, common: VipCommon, general: File['timeouts']): Hl7Vip {
+  const { delivery, order, senderTimeout, ackTimeout, ackMatch, onAmbiguous, ...rest } =
+    vip.hl7 ?? hl7Schema.parse({});
+  const { whenUnavailable, maxFrame, startBlock, endBlock, patient, accession } = rest;
+  return {
+    ...common,
+    protocol: 'hl7',
+    hl7: {
+      delivery,
+      order,
+      senderTimeout,
+      ackTimeout,
+      ackMatch,
+      onAmbiguous,
+      whenUnavailable,
+      maxFrame,
+      startBlock,
+      endBlock,
+      patient,
+      accession,
+      timeouts: closest(HL7_TIMEOUTS, general, vip.timeouts),
+    },
+  };
 }

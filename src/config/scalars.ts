@@ -26,6 +26,8 @@ function scalar<T>(parse: (text: string) => T | Wrong, jsonSchema: Record<string
     .meta(jsonSchema);
 }
 
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
 /** What an editor may see where the loader sees text: `0012` is a number to it. */
 const ANY_SCALAR = ['string', 'number', 'boolean'];
 
@@ -45,6 +47,19 @@ export const word = scalar(
 );
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
+/** A token (RFC 9110 5.6.2): the name of a header, a cookie. */
+export const token = scalar(
+  (written) =>
+    isToken(written)
+      ? written
+      : new Wrong(`"${written}" is not a name: letters, digits and any of !#$%&'*+-.^_\`|~ would be right`),
+  { type: ANY_SCALAR, pattern: TOKEN.source },
+);
+
+export function isToken(written: string): boolean {
+  return TOKEN.test(written);
+}
 
 /** A duration in milliseconds. Longest: 87600h, ten years. */
 export function duration(options: { zero?: boolean } = {}) {
@@ -102,6 +117,18 @@ export function integer(least: number, most: number) {
   );
 }
 
+/** Status codes of HTTP: `200`, or a range such as `200-399`. */
+export const statusRange = scalar(
+  (written) => {
+    const match = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(written);
+    const [from, to] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+    return match && from <= to
+      ? { from, to }
+      : new Wrong(`"${written}" is not a status code: 200, or 200-399 would be right`);
+  },
+  { type: ANY_SCALAR, examples: ['200', '200-399'] },
+);
+
 /** A share from 0 to 1, or as a percentage. */
 export const share = scalar(
   (written) => {
@@ -141,8 +168,14 @@ export function choice<const T extends string>(built: readonly T[], unbuilt: rea
         return new Wrong(`"${written}" is not built yet: ${oneOf(built)} would be right`);
       return new Wrong(`"${written}" is unknown: ${oneOf(built)} would be right`);
     },
-    { type: ANY_SCALAR, enum: built.map((value) => (/^\d+$/.test(value) ? Number(value) : value)) },
+    { type: ANY_SCALAR, enum: built.flatMap(inAnEditor) },
   );
+}
+
+/** `1` is a number there; `1.2` is one, and text when it is quoted. */
+function inAnEditor(value: string): (string | number)[] {
+  if (/^\d+$/.test(value)) return [Number(value)];
+  return /^\d+\.\d+$/.test(value) ? [value, Number(value)] : [value];
 }
 
 function oneOf(values: readonly string[]): string {
@@ -186,6 +219,15 @@ export const hostAddress = scalar(
   (written) =>
     isHost(written) ? written : new Wrong(`"${written}" is neither an IP address nor a host name`),
   { examples: ['10.0.0.11'] },
+);
+
+/** The name of a host: no address, no port. */
+export const hostName = scalar(
+  (written) =>
+    isHost(written) && !isIP(written)
+      ? written
+      : new Wrong(`"${written}" is not a host name: pacs.example would be right`),
+  { examples: ['pacs.example'] },
 );
 
 /** `10.1.0.0/16`, or a single address. */

@@ -1,57 +1,10 @@
-/**
- * The configuration file: the only definition of its keys. The types that the rooms are given, the defaults, the JSON
- * Schema (`gantry schema`) and the manual's reference page all come from here.
- */
-import { z } from 'zod';
-import { type balance, pools } from './pool-schema.ts';
-import { notBuilt } from './record.ts';
-import { choice, flag, listenAddress, text } from './scalars.ts';
-import { type hl7Schema, timeouts, vips, type When } from './vip-schema.ts';
+/** What the rooms are given of a configuration: every default filled in, times in milliseconds, sizes in bytes. */
+import type { z } from 'zod';
+import type { fileSchema } from './file-schema.ts';
+import type { balance } from './pool-schema.ts';
+import type { hl7Schema, When } from './vip-schema.ts';
 
 export type { When };
-
-export const fileSchema = z.strictObject({
-  version: choice(['1']).prefault('1').describe('The version of this format: 1.'),
-  admin: z
-    .union([
-      z.strictObject({
-        listen: listenAddress
-          .prefault('127.0.0.1:9090')
-          .describe('Where the API, metrics and dashboard are.'),
-        token: text.optional().describe('Needed when not on loopback. `file:PATH` takes it from a file.'),
-      }),
-      choice(['off']).transform(() => undefined),
-    ])
-    .prefault({})
-    .describe('API, metrics and dashboard; `off` to have none.'),
-  log: z
-    .strictObject({
-      level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).prefault('info'),
-      hashUids: flag.prefault('false').describe('Study UIDs are logged as keyed hashes.'),
-    })
-    .prefault({})
-    .describe('JSON lines on standard output.'),
-  table: z
-    .union([
-      z.strictObject({
-        valkey: notBuilt('a table in Valkey'),
-        memory: notBuilt('a table with a snapshot file'),
-      }),
-      choice(['memory']),
-    ])
-    .prefault('memory')
-    .transform(() => 'memory' as const)
-    .describe('Where persistence lives.'),
-  timeouts: timeouts.prefault({}).describe('For every VIP that does not say otherwise.'),
-  pools: pools.describe('Groups of servers.'),
-  vips: vips.describe('What is listened on.'),
-  trustedProxies: notBuilt(),
-  layer4: notBuilt(),
-  user: notBuilt(),
-});
-
-/** A file that the schema accepts, before what belongs together is put together. */
-export type File = z.output<typeof fileSchema>;
 
 /** An address to listen on; port 0: the system chooses. */
 export interface ListenAddress {
@@ -364,7 +317,7 @@ export type VipConfiguration = DicomVip | Hl7Vip | HttpVip | TcpVip;
 export interface Configuration {
   /** undefined: no admin API. */
   readonly admin: { readonly listen: ListenAddress; readonly token?: string | undefined } | undefined;
-  readonly log: File['log'];
+  readonly log: z.output<typeof fileSchema>['log'];
   /** Where persistence lives; `file`: the absolute path of the snapshot that outlives a restart. */
   readonly table: { readonly kind: 'memory'; readonly file: string | undefined };
   /** Milliseconds that work in hand gets when the balancer stops. */

@@ -1,7 +1,9 @@
 /** `vips`: what the balancer listens on, and which pool gets what comes there. */
 import { z } from 'zod';
 import { parseFieldPath } from '../../protocols/hl7/field-path.ts';
-import { balance, persistence } from './pool-schema.ts';
+import { headers, redirect, respond, rewrite } from './http-schema.ts';
+import { persistence } from './persistence-schema.ts';
+import { balance } from './pool-schema.ts';
 import { list, named, notBuilt } from './record.ts';
 import {
   aeTitle,
@@ -15,6 +17,8 @@ import {
   text,
   word,
 } from './scalars.ts';
+import { timeouts } from './timeouts-schema.ts';
+import { tlsServer } from './tls-schema.ts';
 
 /** What a rule asks of the facts: everything in one `when` holds together. Patterns are the file's source text. */
 export interface When {
@@ -49,39 +53,37 @@ const route = z.strictObject({
     'Facts and their values: a string, a list (any of), a glob, `"/a regular expression/"`, or for `client` a network.',
   ),
   pool: word.optional().describe("Where it goes. Default: the VIP's pool."),
-  reject: word.optional().describe('Or: how it is turned away.'),
+  reject: word
+    .optional()
+    .describe(
+      'Or: how it is turned away. DICOM and HL7: a name of the standard; HTTP: a status code from 400; TCP: `close` or `reset`.',
+    ),
   balance: balance.optional().describe("Instead of the pool's."),
   urgent: flag
     .prefault('false')
     .describe('Urgent work goes to the least busy server and is first in the wait queue.'),
   persistence: notBuilt('`persistence` of a rule'),
   onAmbiguous: onAmbiguous.optional().describe("HL7: instead of the VIP's."),
-  rewrite: notBuilt(),
-  redirect: notBuilt(),
-  respond: notBuilt(),
+  rewrite: rewrite.optional().describe('HTTP: the request goes on with another path.'),
+  redirect: redirect.optional().describe('HTTP: or where the client is sent: a URL, a path, or a record.'),
+  respond: respond.optional().describe('HTTP: or what is answered.'),
 });
 
 const limits = z.strictObject({
-  associations: integer(1, 1_000_000).optional().describe('Associations at once through this VIP.'),
-  perCalling: integer(1, 1_000_000).optional().describe('Associations at once of one calling AE title.'),
-  perServer: integer(1, 1_000_000).optional().describe('Associations at once of this VIP on one server.'),
-});
-
-/** Time-outs in general: at the top for all VIPs, at a VIP for that one. */
-export const timeouts = z.strictObject({
-  request: duration().optional().describe('From the connection to the whole A-ASSOCIATE-RQ.'),
-  connect: duration()
+  associations: integer(1, 1_000_000).optional().describe('DICOM: associations at once through this VIP.'),
+  perCalling: integer(1, 1_000_000)
     .optional()
-    .describe(
-      'A server takes the connection; for DICOM also answers the request, while there is another to try.',
-    ),
-  accept: duration().optional().describe('DICOM: all tries together.'),
-  stall: duration().optional().describe('Silence inside a PDU or a message.'),
-  idle: duration().optional().describe('Silence between PDUs with no operation open, or between messages.'),
-  release: duration().optional().describe('From A-RELEASE-RQ to its answer.'),
-  drain: duration()
+    .describe('DICOM: associations at once of one calling AE title.'),
+  perServer: integer(1, 1_000_000)
     .optional()
-    .describe('Work that is older is cut when a server is halted or the balancer stops.'),
+    .describe('DICOM: associations at once of this VIP on one server.'),
+  connections: integer(1, 1_000_000).optional().describe('HTTP, TCP: connections at once through this VIP.'),
+  headers: size(1024, 2 ** 20)
+    .prefault('32KiB')
+    .describe('HTTP: the head of a request; more is answered with 431.'),
+  body: size(1, 2 ** 40)
+    .optional()
+    .describe('HTTP: the body of a request; more is answered with 413.'),
 });
 
 const dicomTimeouts = z.strictObject({
@@ -206,26 +208,38 @@ export const vips = named(
     mode: choice(['proxy'], ['dr', 'nat', 'snat'])
       .prefault('proxy')
       .describe('How traffic goes to the servers.'),
-    protocol: choice(['dicom', 'hl7'], ['http', 'tcp']).optional().describe('What is spoken here.'),
+    protocol: choice(['dicom', 'hl7', 'http', 'tcp']).optional().describe('What is spoken here.'),
     listen: list(listenAddress).describe('`ADDRESS:PORT`, one or several. Port 0 is chosen by the system.'),
     routes: z.array(route).prefault([]).describe('Rules: the first that matches decides.'),
     pool: word.optional().describe('When no rule matches; without it, what no rule matches is rejected.'),
     persistence: persistence.optional().describe('What keeps coming back to the same server. Default: none.'),
-    limits: limits.prefault({}).describe('DICOM: limits of associations.'),
+    limits: limits.prefault({}).describe('What comes beyond them is turned away.'),
     timeouts: timeouts
       .extend({ drain: notBuilt('`drain` of one VIP') })
       .optional()
       .describe('Goes before `timeouts` of the top.'),
     dicom: dicom.optional().describe('For `protocol: dicom`.'),
     hl7: hl7.optional().describe('For `protocol: hl7`.'),
-    tls: notBuilt(),
-    headers: notBuilt(),
-    forwarded: notBuilt(),
+    tls: tlsServer.optional().describe('TLS ends here.'),
+    proxyProtocol: flag
+      .prefault('false')
+      .describe(
+        'Connections of `trustedProxies`, or of everybody without, begin with a PROXY protocol header, v1 or v2.',
+      ),
+    trustedProxies: list(network)
+      .optional()
+      .describe(
+        'Proxies in front: their PROXY and forwarded headers are believed. Default: those of the top.',
+      ),
+    headers: headers.prefault({}).describe('HTTP: headers that are changed.'),
+    forwarded: choice(['append', 'replace', 'off'])
+      .prefault('append')
+      .describe(
+        'HTTP: Forwarded and X-Forwarded-*: added to what a trusted proxy sent, and instead of what others did; always instead; or left as they are.',
+      ),
     interface: notBuilt('`interface` (modes dr, nat and snat)'),
     source: notBuilt(),
     urgent: notBuilt(),
-    trustedProxies: notBuilt(),
-    proxyProtocol: notBuilt(),
   }),
 );
 

@@ -35,7 +35,7 @@ it('what is a network to the configuration is one to the director', () => {
 it.each(['client', 'port', 'vip', 'called', 'calling', 'modality', 'sopClass', 'user'])(
   '%s is a fact of DICOM',
   (name) => {
-    expect(factFault(name, 'dicom')).toBeUndefined();
+    expect(factFault(name, { protocol: 'dicom' })).toBeUndefined();
   },
 );
 
@@ -50,13 +50,21 @@ it.each([
   'PID-3[2].1',
   'ZPI-1',
   'MSH-9',
-])('%s is a fact of HL7', (name) => expect(factFault(name, 'hl7')).toBeUndefined());
+])('%s is a fact of HL7', (name) => expect(factFault(name, { protocol: 'hl7' })).toBeUndefined());
 
 it.each([
   ['study', 'dicom', 'needs `route: study`, which is not built yet'],
   ['(0010,0020)', 'dicom', 'needs `route: study`, which is not built yet'],
-  ['sni', 'hl7', 'needs tls, which is not built yet'],
-  ['header.Host', 'dicom', 'is a fact of protocol http, which is not built yet'],
+  ['sni', 'hl7', 'needs `tls`: only a handshake has it'],
+  ['tlsSubject', 'tcp', "needs `tls.clientCa`: it is of the client's certificate"],
+  ['header.Host', 'dicom', 'is a fact of protocol http'],
+  ['path', 'tcp', 'is a fact of protocol http'],
+  ['called', 'http', 'is a fact of protocol dicom'],
+  ['query.', 'http', 'names no query: query.NAME would be right'],
+  ['header.X Y', 'http', 'is not a name that a header can have'],
+  ['methd', 'http', 'is not a fact of protocol http: did you mean "method"?'],
   ['PID-3', 'dicom', 'is a fact of protocol hl7'],
   ['callling', 'dicom', 'is not a fact of protocol dicom: did you mean "calling"?'],
-] as const)('%s is no fact of %s', (name, protocol, fault) => expect(factFault(name, protocol)).toBe(fault));
+] as const)('%s is no fact of %s', (name, protocol, fault) =>
+  expect(factFault(name, { protocol })).toBe(fault),
+);

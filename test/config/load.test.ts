@@ -88,7 +88,7 @@ describe('configuration: faults of several kinds come all at once', () => {
       '',
     ].join('\n');
     expect(faultsIn(text)).toEqual([
-      'f.yaml:1:1: colour: is not a key here: there are version, admin, log, table, timeouts, pools, vips',
+      'f.yaml:1:1: colour: is not a key here: there are version, admin, log, table, timeouts, trustedProxies, pools, vips',
       'f.yaml:3:50: pools.archive.slowStart: "soon" is not a duration: 500ms, 5s, 30m or 72h would be right',
       'f.yaml:5:53: vips.A.pool: there is no pool "archve": did you mean "archive"?',
       'f.yaml:6:31: vips.B.listen: A listens on 10.0.0.4:104 already: a port of its own would be right',
@@ -145,7 +145,7 @@ describe('configuration: what a file says', () => {
     expect(rest).toEqual({
       admin: { listen: { host: '127.0.0.1', port: 9090 } },
       log: { level: 'info', hashUids: false },
-      table: 'memory',
+      table: { kind: 'memory', file: undefined },
       drain: 60_000,
     });
     expect(pools).toEqual([
@@ -153,6 +153,8 @@ describe('configuration: what a file says', () => {
         name: 'archive',
         balance: 'least-busy',
         servers: [{ name: '10.0.0.11:104', host: '10.0.0.11', port: 104, weight: 1, backup: false }],
+        mode: 'shared',
+        failBack: false,
         health: {
           check: 'connect',
           interval: 5000,
@@ -160,12 +162,12 @@ describe('configuration: what a file says', () => {
           rise: 2,
           fall: 3,
           startDown: false,
-          calling: 'GANTRY',
-          called: 'ANY-SCP',
         },
         slowStart: 0,
         panic: 0,
         hl7: { connections: 8 },
+        drain: 60_000,
+        link: {},
       },
     ]);
     expect(vips).toEqual([
@@ -176,6 +178,10 @@ describe('configuration: what a file says', () => {
         routes: [],
         pool: 'archive',
         persistence: undefined,
+        tls: undefined,
+        proxyProtocol: false,
+        trustedProxies: [],
+        handshakeTimeout: 10_000,
         limits: {},
         dicom: {
           route: 'association',

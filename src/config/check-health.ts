@@ -1,0 +1,114 @@
+/** The checks of a pool: do the keys of each belong to it, is what it tracks there? */
+import { openMessage } from '../../protocols/hl7/cursor.ts';
+import { patternFault } from './check-pattern.ts';
+import type { TlsCheck } from './check-tls.ts';
+import { advice } from './fault.ts';
+import type { File } from './file-schema.ts';
+import type { FilePool, Findings, Path } from './findings.ts';
+import type { CheckPart } from './health-schema.ts';
+import { findTracked } from './tracking.ts';
+
+type Kind = CheckPart['check'] | 'all' | 'any' | 'track';
+
+/** Keys that belong to some checks only. */
+const ONLY: Readonly<Record<string, readonly Kind[]>> = {
+  method: ['http', 'https'],
+  path: ['http', 'https'],
+  host: ['http', 'https'],
+  status: ['http', 'https'],
+  body: ['http', 'https'],
+  json: ['http', 'https'],
+  verify: ['tls', 'https'],
+  ca: ['tls', 'https'],
+  servername: ['tls', 'https'],
+  script: ['script'],
+  calling: ['dicom-echo'],
+  called: ['dicom-echo'],
+  message: ['hl7'],
+};
+
+/** Keys that a pool which tracks another has from that one. */
+const OF_THE_TRACKED = ['interval', 'timeout', 'rise', 'fall', 'startDown', 'port', 'address'];
+
+export function checkHealth(pool: FilePool, file: File, tls: TlsCheck, findings: Findings): void {
+  const at = ['pools', pool.name, 'health'];
+  const { health } = pool;
+  const instead = (['check', 'all', 'any', 'track'] as const).filter((key) => findings.has([...at, key]));
+  if (instead.length > 1) {
+    const keys = instead.map((key) => `"${key}"`).join(' and ');
+    findings.fault(at, `has ${keys}: one of them would be right`);
+    return;
+  }
+  if (health.track === undefined) {
+    checkPart(health, at, tls, findings);
+    return;
+  }
+  belongs('track', at, findings);
+  for (const key of OF_THE_TRACKED) {
+    if (findings.has([...at, key]))
+      findings.fault([...at, key], `is that of pool "${health.track}", which is tracked`, true);
+  }
+  const names = file.pools.map(({ name }) => name);
+  if (!names.includes(health.track) && !findings.has(['pools', health.track])) {
+    findings.fault([...at, 'track'], `there is no pool "${health.track}": ${advice(health.track, names)}`);
+    return;
+  }
+  const tracked = findTracked(pool, file.pools);
+  if (tracked.fault !== undefined) findings.fault([...at, 'track'], tracked.fault);
+}
+
+function checkPart(part: CheckPart, at: Path, tls: TlsCheck, findings: Findings): void {
+  const instead = (['check', 'all', 'any'] as const).filter((key) => findings.has([...at, key]));
+  if (instead.length > 1) {
+    const keys = instead.map((key) => `"${key}"`).join(' and ');
+    findings.fault(at, `has ${keys}: one of them would be right`);
+    return;
+  }
+  if (findings.faulty([...at, 'check'])) return;
+  belongs(part.all ? 'all' : part.any ? 'any' : part.check, at, findings);
+  if (part.check === 'script' && !findings.has([...at, 'script'])) {
+    findings.fault([...at, 'script'], 'is missing: the path of a program would be right');
+  }
+  if (part.ca !== undefined) tls.authorities(part.ca, [...at, 'ca']);
+  const wrong = part.message === undefined ? undefined : messageFault(part.message);
+  if (wrong !== undefined) findings.fault([...at, 'message'], wrong);
+  if (part.method === 'HEAD' && (part.body !== undefined || part.json.length > 0)) {
+    findings.fault([...at, 'method'], 'HEAD has no body to look at: GET would be right');
+  }
+  checkPatterns(part, at, findings);
+  for (const key of ['all', 'any'] as const) {
+    for (const [index, inner] of (part[key] ?? []).entries())
+      checkPart(inner, [...at, key, index], tls, findings);
+  }
+}
+
+function messageFault(text: string): string | undefined {
+  const message = openMessage(Buffer.from(text.replaceAll(/\r?\n/g, '\r')));
+  if (message.problem !== undefined)
+    return 'is not an HL7 message: one that begins with MSH|^~\\& would be right';
+  return message.header(10) === ''
+    ? 'has no control id (MSH-10), which its acknowledgement must name'
+    : undefined;
+}
+
+function checkPatterns({ body, json }: CheckPart, at: Path, findings: Findings): void {
+  const wrong = body === undefined ? undefined : patternFault('body', body);
+  if (wrong !== undefined) findings.fault([...at, 'body'], wrong);
+  for (const { written, patterns } of json) {
+    const key = [...at, 'json', written];
+    const single = !findings.has([...key, 0]);
+    for (const [place, pattern] of patterns.entries()) {
+      const fault = patternFault('json', pattern);
+      if (fault !== undefined) findings.fault([...key, ...(single ? [] : [place])], fault);
+    }
+  }
+}
+
+function belongs(kind: Kind, at: Path, findings: Findings): void {
+  for (const key of findings.keys(at)) {
+    const kinds = ONLY[key];
+    if (!kinds || kinds.includes(kind)) continue;
+    const is = kind === 'all' || kind === 'any' || kind === 'track' ? `\`${kind}\`` : `"${kind}"`;
+    findings.fault([...at, key], `is for check ${kinds.join(' or ')}; this is ${is}`, true);
+  }
+}

@@ -1,0 +1,52 @@
+/** `tls`: of a VIP, where it ends here, and of a pool, where it begins here. */
+import { z } from 'zod';
+import { list, notBuilt } from './record.ts';
+import { choice, duration, flag, hostName, text } from './scalars.ts';
+
+const minVersion = choice(['1.2', '1.3'])
+  .prefault('1.2')
+  .transform((version) => `TLSv${version}` as const)
+  .describe('The oldest version of TLS that is spoken.');
+
+/** PEM itself, or `file:PATH`. */
+const certificate = text.describe('PEM of the certificate, then those that lead to its authority.');
+const privateKey = text.describe('PEM of its private key, not encrypted.');
+
+export const tlsServer = z.strictObject({
+  cert: certificate.optional(),
+  key: privateKey.optional(),
+  certificates: list(z.strictObject({ cert: certificate, key: privateKey }))
+    .default([])
+    .describe('More of them: the name that a client asks for (SNI) chooses; without one, the first.'),
+  clientCa: text
+    .optional()
+    .describe(
+      'PEM of authorities: a client must have a certificate of one of them. Default: none is asked for.',
+    ),
+  minVersion,
+  handshake: duration()
+    .prefault('10s')
+    .describe('From the connection to the end of the handshake, PROXY header included.'),
+  aeTitles: notBuilt('`aeTitles`'),
+});
+
+const tlsRecord = z.strictObject({
+  verify: flag
+    .prefault('true')
+    .describe("The server's certificate must be good, and its name the one that was asked for."),
+  ca: text
+    .optional()
+    .describe('PEM of the authorities that its certificate may come from. Default: those of Node.'),
+  servername: hostName
+    .optional()
+    .describe("The name that is asked for (SNI) and verified. Default: the host of the server's address."),
+  cert: text.optional().describe('PEM of a certificate to show to the server.'),
+  key: privateKey.optional(),
+  minVersion,
+});
+
+/** `tls: true` is a record of defaults. */
+export const tlsClient = z.union([
+  tlsRecord,
+  flag.transform((spoken) => (spoken ? tlsRecord.parse({}) : undefined)),
+]);
