@@ -227,7 +227,7 @@ function shortened(text: string, delimiters: Delimiters): string {
 }
 
 /** TS, HL7 v2.5.1 chapter 2A: `YYYYMMDDHHMMSS+ZZZZ`. */
-function timestamp(milliseconds: number): string {
+export function timestamp(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19).replace(/[-T:]/g, '')}+0000`;
 }
 

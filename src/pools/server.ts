@@ -2,10 +2,13 @@
  * One server of a pool: its state, its limits and its live load.
  *
  * Two words make the state: the operator's (online, drain, halt) goes before what health says (starting, up, down).
- * Health is the word of the checks; real traffic may only take a server out before the next check would. A server that
- * the configuration no longer has is retired: it drains, and nothing brings it back.
+ * Health is the word of the checks; real traffic may only take a server out before the next check would. An agent of the
+ * server's own may make both stricter, never milder. A server that the configuration no longer has is retired: it
+ * drains, and nothing brings it back.
  */
 import { events } from '../observe/events.ts';
+import { type AgentReport, heardFrom, NO_AGENT } from './agent-word.ts';
+import { type Duty, strictest } from './duty.ts';
 import { Load, type PoolLoad } from './load.ts';
 import { Verdict, type VerdictOptions } from './verdict.ts';
 
@@ -64,8 +67,6 @@ export type ServerSettings = Pick<ServerOptions, 'weight' | 'maxConnections'>;
 const WAITS = 'waits for its first check';
 const UNCHECKED = 'its health is not checked';
 
-type Duty = 'online' | 'drain' | 'strict-drain' | 'halt';
-
 export class Server {
   readonly pool: string;
   readonly name: string;
@@ -83,7 +84,11 @@ export class Server {
   #configured: ServerSettings;
   #weight: number;
   #maxConnections: number | undefined;
+  /** What the operator says; `#duty` is the stricter of this and what the agent says. */
+  #order: Duty = 'online';
   #duty: Duty = 'online';
+  #agent = NO_AGENT;
+  #agentReason = '';
   #isRetired = false;
   #drainBegan = 0;
   #state: ServerState;
@@ -148,7 +153,8 @@ export class Server {
   }
 
   get maxConnections(): number | undefined {
-    return this.#maxConnections;
+    const most = Math.min(this.#maxConnections ?? Infinity, this.#agent.maxConnections);
+    return most === Infinity ? undefined : most;
   }
 
   set maxConnections(most: number | undefined) {
@@ -163,23 +169,23 @@ export class Server {
 
   /** May it have one more association or connection? */
   get hasRoom(): boolean {
-    return this.#maxConnections === undefined || this.#active < this.#maxConnections;
+    return this.#active < (this.maxConnections ?? Infinity);
   }
 
   /** May it get new work? */
   get eligible(): boolean {
-    return this.isWanted && this.#verdict.state !== 'down';
+    return this.isWanted && this.#health !== 'down';
   }
 
   /** Would it be eligible if health were ignored? */
   get isWanted(): boolean {
-    return this.#duty === 'online' && this.#weight > 0 && !this.#isRetired;
+    return this.#duty === 'online' && this.#weight > 0 && this.#agent.share > 0 && !this.#isRetired;
   }
 
   /** May it get the work that persistence keeps there? A draining server still does, unless it drains strictly. */
   get honoursPersistence(): boolean {
     const isOpen = this.#duty === 'online' || this.#duty === 'drain';
-    return isOpen && !this.#isRetired && this.#verdict.state !== 'down';
+    return isOpen && !this.#isRetired && this.#health !== 'down';
   }
 
   /**
@@ -218,7 +224,8 @@ export class Server {
 
   /** Its weight as of now: less during its slow start, while it is busy, and while it refuses work. */
   effectiveWeight(now: number): number {
-    const weight = this.#weight * this.load.share(now) * (this.#isBusy ? BUSY_SHARE : 1);
+    const wanted = this.#weight * this.#agent.share;
+    const weight = wanted * this.load.share(now) * (this.#isBusy ? BUSY_SHARE : 1);
     const { slowStart } = this.#home;
     const age = now - this.#cameUp;
     return age < slowStart ? weight * Math.max(SLOW_START_SHARE, age / slowStart) : weight;
@@ -273,30 +280,41 @@ export class Server {
 
   /** No new work; what is in hand finishes. Persistence is honoured, not renewed; `strict`: not even honoured. */
   drain(strict = false): void {
-    if (this.#duty === 'online' || this.#duty === 'halt') this.#drainBegan = this.#home.now();
-    this.#duty = strict ? 'strict-drain' : 'drain';
-    this.#empty('drained by an operator');
+    this.#order = strict ? 'strict-drain' : 'drain';
+    this.#dutyTurned('drained by an operator');
   }
 
   /** Out, at once. Ending what is still open is the front-ends' work. */
   halt(): void {
     if (this.#duty === 'halt') return;
-    this.#duty = 'halt';
-    this.#enter('halted', 'halted by an operator');
+    this.#order = 'halt';
+    this.#dutyTurned('halted by an operator');
     this.#home.hasToLeave(this, 'halted');
   }
 
-  /** Back from drain or halt, to what health says. */
+  /** Back from drain or halt, to what health and the agent say. */
   online(): void {
-    this.#duty = 'online';
-    this.#enter(this.#verdict.state, `put online by an operator; ${this.#healthReason}`);
+    this.#order = 'online';
+    this.#dutyTurned(`put online by an operator; ${this.#reasonOfItself}`);
+  }
+
+  /** Its agent has said something; `reason`: what, a sentence. */
+  agent(report: AgentReport, reason: string): void {
+    const before = this.#agent;
+    this.#agent = heardFrom(before, report);
+    if (this.#agent === before) return;
+    this.#agentReason = reason;
+    const { duty, health } = this.#agent;
+    if (health === 'up' && before.health === 'down') this.#cameUp = this.#home.now();
+    if (duty === before.duty && health === before.health) this.#home.stateChanged(this);
+    else this.#dutyTurned(this.#isHeldByAgent ? reason : `${reason}; ${this.#healthReason}`);
   }
 
   /** Out for ever, as the configuration no longer has it. */
   retire(): void {
     this.#isRetired = true;
     if (this.#duty === 'halt') this.#home.stateChanged(this);
-    else this.#empty('no longer in the configuration');
+    else this.#settle('no longer in the configuration');
   }
 
   /**
@@ -319,15 +337,39 @@ export class Server {
     return () => this.#doubters.delete(doubt);
   }
 
+  get #health(): 'starting' | 'up' | 'down' {
+    return this.#agent.health === 'down' ? 'down' : this.#verdict.state;
+  }
+
+  get #isHeldByAgent(): boolean {
+    return this.#agent.duty !== 'online' || this.#agent.health === 'down';
+  }
+
+  /** Why it is what it is when no operator has a say. */
+  get #reasonOfItself(): string {
+    return this.#isHeldByAgent ? this.#agentReason : this.#healthReason;
+  }
+
   #healthTurned(reason: string): void {
     this.#healthReason = reason;
-    if (this.#duty === 'online' && !this.#isRetired) this.#enter(this.#verdict.state, reason);
+    const isDecisive = this.#duty === 'online' && !this.#isRetired && !this.#isHeldByAgent;
+    if (isDecisive) this.#settle(reason);
     else this.#home.stateChanged(this);
   }
 
-  #empty(reason: string): void {
-    if (this.#active === 0) this.#enter('drained', `${reason}; nothing was left`);
-    else this.#enter('draining', reason);
+  #dutyTurned(reason: string): void {
+    const before = this.#duty;
+    this.#duty = strictest(this.#order, this.#agent.duty);
+    if (before === 'online' || before === 'halt') this.#drainBegan = this.#home.now();
+    this.#settle(reason);
+  }
+
+  /** Enters the state that follows from all that is said. */
+  #settle(reason: string): void {
+    if (this.#duty === 'halt') this.#enter('halted', reason);
+    else if (!this.isDraining) this.#enter(this.#health, reason);
+    else if (this.#active > 0) this.#enter('draining', reason);
+    else this.#enter('drained', `${reason}; nothing was left`);
   }
 
   #enter(state: ServerState, reason: string): void {

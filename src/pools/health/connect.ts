@@ -1,25 +1,16 @@
-/** connect: a TCP connection can be had. It is closed in order, so that it leaves no error in the server's log. */
+/** connect: a connection can be had, in TLS where the pool's are. It is closed in order, so that it leaves no error in the server's log. */
 import { dial } from '../../relay/dial.ts';
 import { dismiss } from '../../relay/dismiss.ts';
+import { beginAttempt } from './attempt.ts';
 import type { Cancel, CheckResult, CheckTarget } from './check.ts';
 
 /** How long the server may take to close after us, in milliseconds. */
 const LINGER_MS = 1000;
 
-export function startConnect(
-  { host, port, timeout, deadlines, now }: CheckTarget,
-  done: (result: CheckResult) => void,
-): Cancel {
-  const started = now();
-  let isOver = false;
-  const finish = (outcome: 'up' | 'down', reason: string) => {
-    if (isOver) return;
-    isOver = true;
-    deadline.cancel();
-    done({ outcome, reason, ms: now() - started });
-  };
-  const deadline = deadlines.after(timeout, () => {
-    finish('down', `does not take a connection within ${timeout} ms`);
+export function startConnect(target: CheckTarget, done: (result: CheckResult) => void): Cancel {
+  const { host, port, timeout, deadlines, link } = target;
+  const attempt = beginAttempt(target, done, () => {
+    attempt.finish('down', `does not take a connection within ${timeout} ms`);
     channel.reset();
   });
   const channel = dial(
@@ -27,16 +18,16 @@ export function startConnect(
     {
       connected() {
         dismiss(channel, deadlines, LINGER_MS);
-        finish('up', 'takes connections');
+        attempt.finish('up', link?.tls ? 'takes connections in TLS' : 'takes connections');
       },
       read() {},
       ended() {},
-      closed: (error) => finish('down', error?.message ?? 'closed at once'),
+      closed: (error) => attempt.finish('down', error?.message ?? 'closed at once'),
     },
+    link,
   );
   return () => {
-    isOver = true;
-    deadline.cancel();
+    attempt.cancel();
     channel.reset();
   };
 }

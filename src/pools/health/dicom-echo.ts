@@ -84,12 +84,12 @@ class EchoAttempt implements ChannelHandler {
   #ms = 0;
 
   constructor(target: EchoTarget, done: (result: CheckResult) => void) {
-    const { host, port, timeout, deadlines, now, called, calling } = target;
+    const { host, port, timeout, deadlines, now, called, calling, link } = target;
     this.#target = target;
     this.#done = done;
     this.#started = now();
     this.#deadline = deadlines.after(timeout, () => this.#timeUp());
-    this.#channel = dial({ host, port }, this);
+    this.#channel = dial({ host, port }, this, link);
     this.#channel.write(
       writeAssociateRq({
         calledAe: called,
