@@ -35,15 +35,26 @@ const SECTIONS: readonly { readonly title: string; readonly path: readonly strin
   { title: 'Top level', path: [] },
   { title: '`admin`', path: ['admin'] },
   { title: '`log`', path: ['log'] },
+  { title: '`table.memory`', path: ['table', 'memory'] },
   { title: '`pools.NAME`', path: ['pools', '*'] },
   { title: '`pools.NAME.servers[]`', path: ['pools', '*', 'servers', '[]'] },
   { title: '`pools.NAME.health`', path: ['pools', '*', 'health'] },
+  { title: '`pools.NAME.health.agent`', path: ['pools', '*', 'health', 'agent'] },
+  { title: '`pools.NAME.tls`', path: ['pools', '*', 'tls'] },
+  { title: '`pools.NAME.timeouts`', path: ['pools', '*', 'timeouts'] },
   { title: '`pools.NAME.hl7`', path: ['pools', '*', 'hl7'] },
   { title: '`vips.NAME`', path: ['vips', '*'] },
   { title: '`vips.NAME.routes[]`', path: ['vips', '*', 'routes', '[]'] },
   { title: '`vips.NAME.routes[].when`', path: ['vips', '*', 'routes', '[]', 'when'] },
+  { title: '`vips.NAME.routes[].rewrite`', path: ['vips', '*', 'routes', '[]', 'rewrite'] },
+  { title: '`vips.NAME.routes[].redirect`', path: ['vips', '*', 'routes', '[]', 'redirect'] },
+  { title: '`vips.NAME.routes[].respond`', path: ['vips', '*', 'routes', '[]', 'respond'] },
   { title: '`persistence` of a VIP or a pool', path: ['vips', '*', 'persistence'] },
   { title: '`vips.NAME.limits`', path: ['vips', '*', 'limits'] },
+  { title: '`vips.NAME.tls`', path: ['vips', '*', 'tls'] },
+  { title: '`vips.NAME.tls.certificates[]`', path: ['vips', '*', 'tls', 'certificates', '[]'] },
+  { title: '`vips.NAME.headers`', path: ['vips', '*', 'headers'] },
+  { title: '`vips.NAME.headers.request` and `response`', path: ['vips', '*', 'headers', 'request'] },
   { title: '`vips.NAME.dicom`', path: ['vips', '*', 'dicom'] },
   { title: '`vips.NAME.dicom.timeouts`', path: ['vips', '*', 'dicom', 'timeouts'] },
   { title: '`vips.NAME.hl7`', path: ['vips', '*', 'hl7'] },
@@ -52,17 +63,26 @@ const SECTIONS: readonly { readonly title: string; readonly path: readonly strin
 ];
 
 const NOTES: Readonly<Record<string, string>> = {
+  '`pools.NAME.health`': `A pool without \`health\` has \`check: connect\`. Checks that are equal run once, whoever asks. What is in \`all\` and \`any\` is
+a check as here, also \`all\` or \`any\`, without \`interval\`, \`rise\`, \`fall\`, \`startDown\`, \`agent\` and \`track\`; \`timeout\`, \`port\` and
+\`address\` of the whole hold for those that say nothing else.`,
+  '`pools.NAME.tls`': '`tls: true` is a record of defaults.',
+  '`vips.NAME.tls`': `\`cert\` and \`key\`, or a list of \`certificates\`. A file that has changed counts from the next reload on; what is open goes on.`,
+  '`vips.NAME.routes[].redirect`':
+    '`redirect: https://new.example/` is short for `redirect: { to: https://new.example/ }`.',
   '`vips.NAME.routes[].when`': `Every other key is a fact; all that stands in one \`when\` holds together. A value is a string, a list (any of), a glob with
 \`*\`, a regular expression as \`"/…/"\`, or for \`client\` a network such as \`10.1.0.0/16\`.
 
-- All protocols: \`client\`, \`port\`, \`vip\`.
+- All protocols: \`client\`, \`port\`, \`vip\`; with \`tls\` also \`sni\`, with \`tls.clientCa\` \`tlsSubject\`. TCP has \`sni\` without \`tls\` too: it
+  is read from what the client sends.
 - DICOM: \`called\`, \`calling\`, \`modality\`, \`sopClass\`, \`user\`, \`implementation\`.
 - HL7: \`type\`, \`event\`, \`structure\`, \`sendingApp\`, \`sendingFacility\`, \`receivingApp\`, \`receivingFacility\`, \`controlId\`,
-  \`processingId\`, \`version\`, \`patient\`, \`accession\`, \`orderPriority\`, and any field as \`SEG-f[.c[.s]]\` or \`SEG-f[r].c\`.`,
+  \`processingId\`, \`version\`, \`patient\`, \`accession\`, \`orderPriority\`, and any field as \`SEG-f[.c[.s]]\` or \`SEG-f[r].c\`.
+- HTTP: \`method\`, \`host\` (without port), \`path\` (its regular expressions are \`"~…"\`), \`query.NAME\`, \`header.NAME\`, \`cookie.NAME\`.`,
   '`vips.NAME.dicom.timeouts`':
     'Defaults: `request: 30s`, `connect: 2s`, `accept: 5s`, `stall: 60s`, `idle: 30m`, `release: 5s`.',
   '`timeouts` at the top or of a VIP':
-    'What is nearest counts: `dicom.timeouts`, the VIP, the top. HL7 defaults: `connect: 2s`, `stall: 60s`, no `idle`. `drain` stands at the top only; default 60s.',
+    'What is nearest counts: the pool, `dicom.timeouts`, the VIP, the top. Defaults: HL7 `connect: 2s`, `stall: 60s`, no `idle`; HTTP `request: 30s`, `stall: 60s`, `response: 2m`, `idle: 60s`, `connect: 2s`, `queue: 5s`, `tunnel: 72h`; TCP `connect: 2s`, `queue: 5s`, `idle: 72h`. `drain` stands at the top (default 60s) or at a pool.',
 };
 
 export function configurationPage(): string {
@@ -78,9 +98,9 @@ export function configurationPage(): string {
         ['key', 'value', 'default', 'meaning'],
         rows.map(([key, value]) => [
           `\`${key}\``,
-          valueText(value),
+          valueText(resolved(value, root)),
           defaultText(value, record.required?.includes(key) ?? false),
-          value.description ?? '',
+          value.description ?? resolved(value, root).description ?? '',
         ]),
       ),
     ].join('\n\n');
@@ -92,7 +112,7 @@ export function configurationPage(): string {
     return names.length === 0 ? [] : [`- ${title}: ${names.join(', ')}`];
   });
   const values =
-    '- Values: `protocol: http` and `tcp`, `mode: dr`, `nat` and `snat`, `route: study`, `delivery: store`, `table` in Valkey or with a file, `check: tls`, `http`, `https`, `ping`, `script` and `hl7`.';
+    '- Values: `mode: dr`, `nat` and `snat`, `route: study`, `delivery: store`, `table` in Valkey.';
   return `${[INTRODUCTION.trimEnd(), ...sections, `## Known, not built yet\n\n${[...unbuilt, values].join('\n')}`].join('\n\n')}\n`;
 }
 
@@ -112,13 +132,16 @@ another server?`;
   return `${introduction}\n\n${table(['code', 'from', 'elsewhere', 'what to do'], rows)}\n`;
 }
 
+/** The schema itself, where it only names another. */
+function resolved({ $ref, ...schema }: JsonSchema, root: JsonSchema): JsonSchema {
+  return $ref === undefined
+    ? schema
+    : (root.$defs as Record<string, JsonSchema>)[$ref.slice('#/$defs/'.length)]!;
+}
+
 /** The record that `path` leads to: `*` is any key, `[]` any place of a list. */
 function recordAt(schema: JsonSchema, path: readonly string[], root: JsonSchema): JsonSchema {
-  const { $ref } = schema;
-  if ($ref !== undefined) {
-    const name = $ref.slice('#/$defs/'.length);
-    return recordAt((root.$defs as Record<string, JsonSchema>)[name]!, path, root);
-  }
+  if (schema.$ref !== undefined) return recordAt(resolved(schema, root), path, root);
   const [step, ...rest] = path;
   if (schema.anyOf) {
     const branch = schema.anyOf.find((one) =>

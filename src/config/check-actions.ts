@@ -32,9 +32,9 @@ export function checkActions(route: Route, at: Path, protocol: Protocol, finding
     const fault = rewriteFault(paths, rewrite.path);
     if (fault !== undefined) findings.fault([...at, 'rewrite', 'path'], fault);
   }
-  if (redirect) {
+  if (redirect?.to.includes('$')) {
     const to = findings.has([...at, 'redirect', 'to']) ? ['to'] : [];
-    const fault = rewriteFault(paths, redirect.to.replace('#', ''));
+    const fault = rewriteFault(paths, redirect.to);
     if (fault !== undefined) findings.fault([...at, 'redirect', ...to], fault);
   }
 }

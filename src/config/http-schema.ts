@@ -18,25 +18,17 @@ const headerValue = z
     error: 'is not the value of a header: printable ASCII without line breaks would be right',
   });
 
-const headerChanges = z
-  .strictObject({
-    remove: list(headerName).default([]).describe('Header names; this goes first.'),
-    set: z
-      .record(headerName, headerValue)
-      .prefault({})
-      .describe('Header name → value, instead of whatever is there.'),
-    add: z
-      .record(headerName, list(headerValue))
-      .prefault({})
-      .describe('Header name → value or values, beside whatever is there.'),
-  })
-  .transform(({ remove, set, add }) => ({
-    remove,
-    set: Object.entries(set),
-    add: Object.entries(add).flatMap(([name, values]) =>
-      values.map((value): [string, string] => [name, value]),
-    ),
-  }));
+const headerChanges = z.strictObject({
+  remove: list(headerName).default([]).describe('Header names; this goes first.'),
+  set: z
+    .record(headerName, headerValue)
+    .prefault({})
+    .describe('Header name → value, instead of whatever is there.'),
+  add: z
+    .record(headerName, headerValue)
+    .prefault({})
+    .describe('Header name → value, beside whatever is there.'),
+});
 
 export const headers = z.strictObject({
   request: headerChanges.prefault({}).describe('On the way to the server.'),

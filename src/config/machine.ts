@@ -1,13 +1,16 @@
 /** What a configuration needs of the machine it runs on and this one lacks. Warnings only: `run` is what refuses. */
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import type { Configuration, ListenAddress } from './schema.ts';
+import { delimiter, dirname, join } from 'node:path';
+import type { CheckConfiguration, Configuration, ListenAddress } from './schema.ts';
 
 export interface Machine {
   /** Its own addresses. */
   readonly addresses: readonly string[];
   /** Ports below this one need a privilege; 0 when this process has it. */
   readonly firstFreePort: number;
+  /** Folders where programs are looked for. */
+  readonly programs: readonly string[];
 }
 
 /** Sentences, in the order of the configuration. */
@@ -26,14 +29,58 @@ export function missingOnMachine(configuration: Configuration, machine: Machine 
     for (const address of vip.listen) look(`vips.${vip.name}.listen`, address);
   }
   if (configuration.admin) look('admin.listen', configuration.admin.listen);
+  for (const { name, health } of configuration.pools) {
+    missing.push(...missingPrograms(health, `pools.${name}.health`, machine));
+  }
+  const { file } = configuration.table;
+  if (file !== undefined && !mayWriteIn(dirname(file))) {
+    missing.push(`table.memory.file: this user cannot write in the folder ${dirname(file)}`);
+  }
   return missing;
+}
+
+function missingPrograms(check: CheckConfiguration, at: string, machine: Machine): string[] {
+  if (check.check === 'all' || check.check === 'any') {
+    return check.parts.flatMap((part, index) =>
+      missingPrograms(part, `${at}.${check.check}[${index + 1}]`, machine),
+    );
+  }
+  if (check.check === 'ping' && !machine.programs.some((folder) => mayRun(join(folder, 'ping')))) {
+    return [`${at}: this machine has no ping: install it (Debian: iputils-ping)`];
+  }
+  if (check.check === 'script' && !mayRun(check.script)) {
+    return [`${at}.script: ${check.script} is no program that this user may run`];
+  }
+  return [];
+}
+
+function mayRun(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function mayWriteIn(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function thisMachine(): Machine {
   const addresses = Object.values(networkInterfaces()).flatMap((list) =>
     (list ?? []).map(({ address }) => address),
   );
-  return { addresses, firstFreePort: mayBindAnyPort() ? 0 : firstFreePort() };
+  return {
+    addresses,
+    firstFreePort: mayBindAnyPort() ? 0 : firstFreePort(),
+    programs: (process.env.PATH ?? '/usr/bin:/bin').split(delimiter),
+  };
 }
 
 const CAP_NET_BIND_SERVICE = 10n;

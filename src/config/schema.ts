@@ -267,9 +267,9 @@ export interface HttpAction {
 
 /** `remove` goes first, then `set`, then `add`. Values are without control characters. */
 export interface HeaderChanges {
-  /** Name and value. */
-  readonly set: readonly (readonly [string, string])[];
-  readonly add: readonly (readonly [string, string])[];
+  /** Name → value. */
+  readonly set: Readonly<Record<string, string>>;
+  readonly add: Readonly<Record<string, string>>;
   readonly remove: readonly string[];
 }
 
