@@ -183,6 +183,7 @@ function readServerName(data: Fields): string | undefined {
     const name = names.sized(2).toString('latin1');
     if (type === HOST_NAME && /^[\w.-]{1,255}$/.test(name)) return name.toLowerCase();
   }
+  data.failed ||= names.failed;
   return undefined;
 }
 
@@ -190,5 +191,6 @@ function readProtocols(data: Fields): string[] {
   const protocols: string[] = [];
   const names = new Fields(data.sized(2));
   while (!names.isDone) protocols.push(names.sized(1).toString('latin1'));
+  data.failed ||= names.failed;
   return protocols;
 }
