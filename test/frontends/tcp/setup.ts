@@ -7,6 +7,7 @@ import { createTcpFrontEnd, type TcpFrontEndOptions } from '../../../src/fronten
 import { type ConnectionEvent, onEvent } from '../../../src/observe/events.ts';
 import { type BalanceName, Pool, type PoolOptions } from '../../../src/pools/pool.ts';
 import type { Server } from '../../../src/pools/server.ts';
+import type { Entrance } from '../../../src/relay/accept.ts';
 import { createDeadlines } from '../../../src/relay/deadlines.ts';
 import { type Listener, listen } from '../../../src/relay/listen.ts';
 import { createMemoryStore } from '../../../src/tables/memory.ts';
@@ -83,8 +84,7 @@ export interface Sketch {
   readonly listeners?: number;
   readonly timeouts?: Partial<TcpFrontEndOptions['timeouts']>;
   readonly more?: Partial<TcpFrontEndOptions>;
-  /** Milliseconds for a handshake, and for a ClientHello that is looked for. */
-  readonly handshake?: number;
+  readonly entrance?: Partial<Entrance>;
 }
 
 export interface TestVip {
@@ -143,7 +143,7 @@ export async function startTcp(sketch: Sketch): Promise<TestVip> {
   const options: TcpFrontEndOptions = {
     vip,
     listeners,
-    entrance: { vip, handshakeTimeout: sketch.handshake ?? 10_000, deadlines },
+    entrance: { vip, handshakeTimeout: 10_000, deadlines, ...sketch.entrance },
     director: createDirector({
       vip,
       rules: sketch.rules?.(pools) ?? [],
