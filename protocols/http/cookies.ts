@@ -9,6 +9,7 @@ import { isField } from './fields.ts';
 /** The values of every cookie of that name, in their order. `fields`: the values of the Cookie fields. */
 export function cookieValues(fields: readonly string[], name: string): readonly string[] {
   const values: string[] = [];
+  if (name === '') return values;
   for (const field of fields) {
     for (let from = field.indexOf(name); from !== -1; from = field.indexOf(name, from + 1)) {
       const equals = skipBlanks(field, from + name.length);

@@ -68,14 +68,15 @@ class RequestFacts implements Facts {
 
   #named(fact: NamedFact | undefined): FactValue {
     if (fact === undefined) return undefined;
-    const { rawHeaders } = this.#source;
     switch (fact.kind) {
       case 'query':
         return some(queryValues(this.#targetOnce().query, fact.name));
       case 'header':
-        return fact.name === 'host' ? this.#source.host : some(fieldValues(rawHeaders, fact.name));
+        return fact.name === 'host'
+          ? this.#source.host
+          : some(fieldValues(this.#source.rawHeaders, fact.name));
       case 'cookie':
-        return some(cookieValues(fieldValues(rawHeaders, 'cookie'), fact.name));
+        return some(cookieValues(fieldValues(this.#source.rawHeaders, 'cookie'), fact.name));
       case 'serverCookie':
         return this.#extra.serverCookie?.(fact.name);
     }

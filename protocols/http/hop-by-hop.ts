@@ -58,6 +58,8 @@ type Kind = 'connection' | 'hop' | 'te' | 'host' | 'trailer' | 'cookie' | undefi
 
 /** Few names have these lengths: most fields are passed over without a comparison. */
 function kindOf(name: string): Kind {
+  // Pseudo-header fields (RFC 9113 8.3).
+  if (name.charCodeAt(0) === 0x3a) return 'hop';
   switch (name.length) {
     case 2:
       return isField(name, 'te') ? 'te' : undefined;
@@ -71,7 +73,7 @@ function kindOf(name: string): Kind {
       return isField(name, 'upgrade') ? 'hop' : undefined;
     case 10:
       if (isField(name, 'connection')) return 'connection';
-      return isField(name, 'keep-alive') ? 'hop' : pseudo(name);
+      return isField(name, 'keep-alive') ? 'hop' : undefined;
     case 14:
       return isField(name, 'http2-settings') ? 'hop' : undefined;
     case 16:
@@ -85,12 +87,8 @@ function kindOf(name: string): Kind {
     case 25:
       return isField(name, 'proxy-authentication-info') ? 'hop' : undefined;
     default:
-      return pseudo(name);
+      return undefined;
   }
-}
-
-function pseudo(name: string): Kind {
-  return name.startsWith(':') ? 'hop' : undefined;
 }
 
 /** Options that are no fields, or whose fields are gone anyway. */

@@ -17,8 +17,10 @@
  *   - Content-Length beyond what a number holds exactly
  *   - malformed percent-encoding, %00, and dot segments that only some servers see as such
  *   - CONNECT, TRACE, expectations, bodies of requests that upgrade, Connection naming fields that are for everyone
- *   - more fields than Node keeps (it drops those beyond 2000 and goes on)
- * nghttp2 (HTTP/2) refuses connection-specific fields, and a Content-Length that is not the length (RFC 9113 8.1.1, 8.2.2).
+ *   - more fields than anyone sends (some versions of Node drop those beyond 2000 and go on)
+ * Of HTTP/2, nghttp2 refuses fields that are about a connection, a Content-Length that is not the length, an authority
+ * that is none and targets that are no path (RFC 9113 8.1.1, 8.2.2, 8.3.1). It lets through Host beside another
+ * :authority, fragments, and bytes beyond ASCII in the target.
  */
 import { canonicalAuthority, isAuthority } from './authority.ts';
 import { connectionOptions, isForEveryone, upgradeProtocol } from './connection.ts';
@@ -190,6 +192,7 @@ const HIDDEN_DOTS =
 function targetFault(method: string, target: string, host: string | undefined): RequestFault | undefined {
   if (target.length > LONGEST_TARGET) return FAULTS.longTarget;
   if (target.includes('#')) return FAULTS.fragment;
+  if (/[^!-~]/.test(target)) return FAULTS.target;
   if (!target.startsWith('/')) {
     if (target === '*') return method === 'OPTIONS' ? undefined : FAULTS.target;
     const wrong = absoluteFault(target, host);

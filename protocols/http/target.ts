@@ -44,15 +44,13 @@ export function parseTarget(target: string, host: string | undefined): Target {
   return new Target(target.slice(path, end) || '/', after, target.slice(from, path));
 }
 
-/** What normalising would change: a percent sign, a byte beyond ASCII, a segment that begins with a dot. */
-const PLAIN = /^\/?(?:(?!\/\.)[!-$&-~])*$/;
-
 /**
  * RFC 3986 6.2.2: percent-encoded letters, digits and `-._~` are decoded, other encodings get upper-case digits, dot
  * segments go. Bytes beyond ASCII are encoded. Empty segments (`//`) are kept: servers tell them apart.
  */
 export function normalisePath(path: string): string {
-  return PLAIN.test(path) ? path : removeDotSegments(normaliseEncoding(path));
+  // Most paths have nothing but ASCII without percent signs.
+  return removeDotSegments(/[^!-$&-~]/.test(path) ? normaliseEncoding(path) : path);
 }
 
 function normaliseEncoding(path: string): string {
@@ -64,9 +62,11 @@ function normaliseEncoding(path: string): string {
     .replace(/[\u0080-\u00ff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
+const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
+
 /** RFC 3986 5.2.4, also for dots that are percent-encoded; all other bytes stay as they are. */
 export function removeDotSegments(path: string): string {
-  if (!/\/(?:\.|%2e){1,2}(?:\/|$)/i.test(path)) return path;
+  if (!DOT_SEGMENT.test(path)) return path;
   const kept: string[] = [];
   const segments = path.split('/');
   for (const [index, segment] of segments.entries()) {

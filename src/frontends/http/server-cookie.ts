@@ -20,51 +20,48 @@ export interface ServerCookies {
 }
 
 const MOST_ENTRIES = 8;
-/** What is longer is not ours: eight entries with names of hundred characters. */
-const LONGEST_VALUE = 2048;
+/** What is longer is not ours: eight entries with names of hundreds of characters. */
+const LONGEST_VALUE = 4096;
 const CODE_BYTES = 16;
-/** Names that were signed before: as many as there are servers, times cookies. */
-const MOST_SIGNED = 4096;
+/** Entries that were made before, so that a request costs no HMAC: as many as there are servers, times cookies. */
+const MOST_KNOWN = 4096;
 
 /** `key`: at least 16 bytes; the same on every balancer that shares clients. */
 export function createServerCookies({ key }: { readonly key: Uint8Array }): ServerCookies {
-  const signed = new Map<string, Buffer>();
+  /** Only of servers that proved true, or made-up ones would push them out. */
+  const known = new Map<string, Buffer>();
 
   function codeOf(name: string, server: string): Buffer {
     const subject = `${name}\0${server}`;
-    const known = signed.get(subject);
-    if (known) return known;
-    return createHmac('sha256', key).update(subject).digest().subarray(0, CODE_BYTES);
+    const code = known.get(subject);
+    if (code) return code;
+    const bytes = createHmac('sha256', key).update(subject).digest().subarray(0, CODE_BYTES);
+    return Buffer.from(bytes.toString('base64url'), 'latin1');
   }
 
-  /** Only names that proved true are kept, or made-up ones would push them out. */
   function keep(name: string, server: string, code: Buffer): void {
-    if (signed.size >= MOST_SIGNED) signed.clear();
-    signed.set(`${name}\0${server}`, code);
+    if (known.size >= MOST_KNOWN) known.clear();
+    known.set(`${name}\0${server}`, code);
   }
 
   function serverIn(name: string, entry: string): string | undefined {
     const tilde = entry.lastIndexOf('~');
     const server = tilde > 0 ? decodeName(entry.slice(0, tilde)) : undefined;
     if (server === undefined) return undefined;
-    const given = Buffer.from(entry.slice(tilde + 1), 'base64url');
+    // Compared as text: several texts decode to the same bytes.
+    const given = Buffer.from(entry.slice(tilde + 1), 'latin1');
     const code = codeOf(name, server);
-    if (given.length !== CODE_BYTES || !timingSafeEqual(given, code)) return undefined;
+    if (given.length !== code.length || !timingSafeEqual(given, code)) return undefined;
     keep(name, server, code);
     return server;
   }
 
   return {
     read(fields, name) {
-      const servers: string[] = [];
-      for (const value of cookieValues(fields, name)) {
-        if (value.length > LONGEST_VALUE) continue;
-        for (const entry of value.split('!', MOST_ENTRIES)) {
-          const server = serverIn(name, entry);
-          if (server !== undefined && !servers.includes(server)) servers.push(server);
-        }
-      }
-      return servers.slice(0, MOST_ENTRIES);
+      const values = cookieValues(fields, name).filter((value) => value.length <= LONGEST_VALUE);
+      const entries = values.slice(0, MOST_ENTRIES).flatMap((value) => value.split('!', MOST_ENTRIES));
+      const servers = entries.slice(0, MOST_ENTRIES).flatMap((entry) => serverIn(name, entry) ?? []);
+      return [...new Set(servers)];
     },
 
     write(name, server, kept, { secure }) {
@@ -72,7 +69,7 @@ export function createServerCookies({ key }: { readonly key: Uint8Array }): Serv
       const entries = servers.map((each) => {
         const code = codeOf(name, each);
         keep(name, each, code);
-        return `${encodeName(each)}~${code.toString('base64url')}`;
+        return `${encodeName(each)}~${code.toString('latin1')}`;
       });
       return `${name}=${entries.join('!')}; Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`;
     },
@@ -81,7 +78,7 @@ export function createServerCookies({ key }: { readonly key: Uint8Array }): Serv
 
 /** Everything but letters, digits and `-._` is percent-encoded, as UTF-8. */
 function encodeName(server: string): string {
-  return encodeURIComponent(server.toWellFormed()).replace(
+  return encodeURIComponent(server).replace(
     /[!~*'()]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );
