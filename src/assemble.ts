@@ -10,16 +10,18 @@ import type {
 } from './config/schema.ts';
 import { createDirector, type Director, type Rule } from './director/director.ts';
 import { Persistence } from './director/persistence.ts';
-import { Pool } from './pools/pool.ts';
+import { Pool, type PoolOptions } from './pools/pool.ts';
 import { createMemoryStore } from './tables/memory.ts';
 import { Table } from './tables/table.ts';
 
 export interface Assembly {
   readonly pools: ReadonlyMap<string, Pool>;
+  /** By name: `vip NAME`, `pool NAME` or `share NAME`. */
+  readonly tables: ReadonlyMap<string, Table>;
   /** By VIP. */
   readonly directors: ReadonlyMap<string, Director>;
-  /** Outbound HL7 connections that are kept to each server, by pool. */
-  readonly hl7Connections: Readonly<Record<string, number>>;
+  /** Puts the pools and tables that the configuration before had too into the shape that this one wants. */
+  commit(): void;
 }
 
 export interface Surroundings {
@@ -29,36 +31,77 @@ export interface Surroundings {
   readonly random: () => number;
 }
 
-/** Builds everything that the configuration names; the configuration has been checked. */
-export function assemble(configuration: Configuration, { now, random }: Surroundings): Assembly {
+/**
+ * Builds everything that the configuration names; the configuration has been checked. Pools and tables that were there
+ * `before` are the same objects, with their servers' states and their entries; they change only with `commit`.
+ */
+export function assemble(
+  configuration: Configuration,
+  { now, random }: Surroundings,
+  before?: Assembly,
+): Assembly {
+  const kept: (() => void)[] = [];
+  const pools = new Map<string, Pool>();
+  for (const pool of configuration.pools) {
+    const options = poolOptions(pool, now);
+    const known = before?.pools.get(pool.name);
+    if (known) kept.push(() => known.reconfigure(options));
+    pools.set(pool.name, known ?? new Pool(options));
+  }
   const tables = new Map<string, Table>();
-  const pools = new Map(configuration.pools.map((pool) => [pool.name, createPool(pool, now)]));
+  const tableOf = (name: string, { ttl, size }: PersistenceConfiguration): Table => {
+    const known = tables.get(name);
+    if (known) return known;
+    const kin = before?.tables.get(name);
+    const table = kin ?? new Table(createMemoryStore({ ttl, size, now }));
+    tables.set(name, table);
+    return table;
+  };
+  /** `owner`: whose table it is when it is not shared. */
+  const persistenceOf = (owner: string, persistence: PersistenceConfiguration): Persistence => {
+    const { by, netmask, share, cookie } = persistence;
+    const table = tableOf(share === undefined ? owner : `share ${share}`, persistence);
+    return new Persistence({ by, table, netmask, isShared: share !== undefined, cookie: cookie?.name });
+  };
   const ofPools = new Map<Pool, Persistence>();
   for (const { name, persistence } of configuration.pools) {
-    if (persistence)
-      ofPools.set(pools.get(name)!, createPersistence(`pool ${name}`, persistence, tables, now));
+    if (persistence) ofPools.set(pools.get(name)!, persistenceOf(`pool ${name}`, persistence));
   }
   const directors = configuration.vips.map((vip): [string, Director] => [
     vip.name,
     createDirector({
       vip: vip.name,
-      rules: [...clientRules(vip), ...routeRules(vip, pools)],
+      rules: rulesOf(vip, pools),
       pool: vip.pool === undefined ? undefined : pools.get(vip.pool),
-      persistence: vip.persistence && createPersistence(`vip ${vip.name}`, vip.persistence, tables, now),
+      persistence: vip.persistence && persistenceOf(`vip ${vip.name}`, vip.persistence),
       persistenceOf: (pool) => ofPools.get(pool),
       ignoreCase: vip.protocol === 'dicom' && vip.dicom.ignoreCase ? ['called', 'calling'] : [],
       now,
       random,
     }),
   ]);
-  const hl7Connections = configuration.pools.map(({ name, hl7 }) => [name, hl7.connections]);
-  return { pools, directors: new Map(directors), hl7Connections: Object.fromEntries(hl7Connections) };
+  return {
+    pools,
+    tables,
+    directors: new Map(directors),
+    commit() {
+      for (const change of kept.splice(0)) change();
+    },
+  };
 }
 
 /** Every pool that work of this VIP may reach. */
-export function poolsOf(vip: VipConfiguration, { pools }: Assembly): Pool[] {
+export function poolsOf(vip: VipConfiguration, { pools }: Pick<Assembly, 'pools'>): Pool[] {
   const names = new Set([vip.pool, ...vip.routes.map(({ pool }) => pool)]);
   return [...names].flatMap((name) => (name === undefined ? [] : (pools.get(name) ?? [])));
+}
+
+function rulesOf(vip: VipConfiguration, pools: ReadonlyMap<string, Pool>): Rule[] {
+  const routes = vip.routes.map(({ pool, ...rule }) => ({
+    ...rule,
+    pool: pool === undefined ? undefined : pools.get(pool),
+  }));
+  return [...clientRules(vip), ...routes];
 }
 
 /** `dicom.clients` as rules that go before all others: an AE title that comes from elsewhere is turned away. */
@@ -74,32 +117,9 @@ function clientRules(vip: VipConfiguration): Rule[] {
   }));
 }
 
-function routeRules({ routes }: VipConfiguration, pools: ReadonlyMap<string, Pool>): Rule[] {
-  return routes.map(({ pool, ...rule }) => ({
-    ...rule,
-    pool: pool === undefined ? undefined : pools.get(pool),
-  }));
-}
-
-function createPool(pool: PoolConfiguration, now: () => number): Pool {
-  const { name, balance, servers, slowStart, panic } = pool;
+function poolOptions(pool: PoolConfiguration, now: () => number): PoolOptions {
+  const { name, balance, servers, slowStart, panic, mode, failBack, drain } = pool;
   const { check, rise, fall, startDown } = pool.health;
   const health = { isChecked: check !== 'none', rise, fall, startDown };
-  return new Pool({ name, balance, servers, health, slowStart, panic, now });
-}
-
-/** `owner`: whose table it is when it is not shared. */
-function createPersistence(
-  owner: string,
-  { by, ttl, size, netmask, share }: PersistenceConfiguration,
-  tables: Map<string, Table>,
-  now: () => number,
-): Persistence {
-  const name = share === undefined ? owner : `share ${share}`;
-  let table = tables.get(name);
-  if (!table) {
-    table = new Table(createMemoryStore({ ttl, size, now }));
-    tables.set(name, table);
-  }
-  return new Persistence({ by, table, netmask, isShared: share !== undefined });
+  return { name, balance, servers, health, slowStart, panic, mode, failBack, drain, now };
 }

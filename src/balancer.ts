@@ -1,25 +1,34 @@
-/** Wires every room together: the only file that knows them all. */
-import { fieldPath } from '../protocols/hl7/field-path.ts';
-import { createAdmin } from './admin/admin.ts';
-import { type Assembly, assemble, poolsOf } from './assemble.ts';
-import { startChecks } from './checks.ts';
-import type { Configuration, DicomVip, Hl7Vip, VipConfiguration } from './config/schema.ts';
-import { createDicomFrontEnd } from './frontends/dicom/front-end.ts';
+/** Wires every room together. Starting is the difference from nothing; reloading is the same code. */
+import { type Admin, createAdmin } from './admin/admin.ts';
+import type { ReloadResult } from './admin/changes.ts';
+import { type Assembly, assemble } from './assemble.ts';
+import { type Checks, startChecks } from './checks.ts';
+import type { Loaded } from './config/load.ts';
+import type { Configuration } from './config/schema.ts';
+import { type Change, differenceOf, touchedVips } from './difference.ts';
+import { type PreparedFrontEnd, prepareFrontEnd } from './front-ends.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
-import { createHl7FrontEnd } from './frontends/hl7/front-end.ts';
+import { Listeners } from './listeners.ts';
 import { notice } from './observe/events.ts';
 import { createKeyedHash, type KeyedHash } from './observe/privacy.ts';
 import type { Endpoint } from './relay/channel.ts';
 import { createDeadlines, type Deadlines } from './relay/deadlines.ts';
 import { resetDismissed } from './relay/dismiss.ts';
-import { type Listener, listen } from './relay/listen.ts';
 import { createReports } from './report.ts';
+import { createServerControl } from './server-control.ts';
 
 export interface Balancer {
   /** VIP → what it listens on; a port 0 of the configuration is the system's choice here. */
   readonly endpoints: Readonly<Record<string, readonly Endpoint[]>>;
   /** Where the admin API is, if there is one. */
   readonly admin: Endpoint | undefined;
+  /**
+   * Goes over to another configuration, touching only what is different. Rejects when this machine cannot do what it
+   * says (GTY_LISTEN); then nothing has changed.
+   */
+  apply(configuration: Configuration): Promise<readonly Change[]>;
+  /** Loads the configuration anew, as `BalancerOptions.load` does it, and goes over to it. Says so in the log. */
+  reload(): Promise<ReloadResult>;
   /** Stops: takes no more work, lets the work in hand finish (`drain`, as long as the configuration says), ends the rest. */
   stop(options?: { readonly drain?: boolean }): Promise<void>;
 }
@@ -27,114 +36,222 @@ export interface Balancer {
 export interface BalancerOptions {
   /** Hides facts that are not to be seen; the log's, so that hashes of both compare. */
   readonly hash?: KeyedHash;
+  /** For `reload`. */
+  readonly load?: (() => Loaded) | undefined;
 }
 
 /** Starts everything that the configuration says; rejects with GTY_LISTEN when an address cannot be had. */
 export async function startBalancer(
   configuration: Configuration,
-  { hash = createKeyedHash() }: BalancerOptions = {},
+  options: BalancerOptions = {},
 ): Promise<Balancer> {
-  // Read once: the origin is a slow getter, and it does not move.
-  const origin = performance.timeOrigin;
-  const now = () => origin + performance.now();
-  const deadlines = createDeadlines();
-  const assembly = assemble(configuration, { now, random: Math.random });
-  const frontEnds = new Map<string, FrontEnd>();
-  const checks = startChecks(configuration, assembly, deadlines, { now, random: Math.random });
-  let ready = false;
-  const reports = createReports(configuration, assembly, frontEnds, now);
-  const source = { ...reports, ready: () => ready };
-  let admin: Awaited<ReturnType<typeof createAdmin>> | undefined;
-
-  async function stop({ drain = false } = {}): Promise<void> {
-    ready = false;
-    const all = [...frontEnds.values()];
-    if (drain)
-      await within(
-        configuration.drain,
-        all.map((frontEnd) => frontEnd.drain()),
-        deadlines,
-      );
-    await Promise.all(all.map((frontEnd) => frontEnd.close()));
-    checks.close();
-    await admin?.close();
-    resetDismissed(deadlines);
-    deadlines.close();
-  }
-
+  const balancer = new RunningBalancer(options);
   try {
-    if (configuration.admin) {
-      const { listen, token } = configuration.admin;
-      admin = await createAdmin({ listen, token, hash, hashUids: configuration.log.hashUids, source });
-    }
-    for (const vip of configuration.vips) {
-      frontEnds.set(vip.name, await createFrontEnd(vip, assembly, deadlines, now));
-    }
+    await balancer.apply(configuration);
   } catch (error) {
-    await stop();
+    await balancer.stop();
     throw error;
   }
-  ready = true;
-  const endpoints = Object.fromEntries([...frontEnds].map(([name, { endpoints }]) => [name, endpoints]));
-  notice('info', 'ready', {
-    vips: Object.entries(endpoints)
-      .map(([name, bound]) => `${name} ${bound.map(({ host, port }) => `${host}:${port}`).join(' ')}`)
-      .join(', '),
-    admin: admin ? `${admin.endpoint.host}:${admin.endpoint.port}` : 'off',
-  });
-  return { endpoints, admin: admin?.endpoint, stop };
+  return balancer;
 }
 
-async function createFrontEnd(
-  vip: VipConfiguration,
-  assembly: Assembly,
-  deadlines: Deadlines,
-  now: () => number,
-): Promise<FrontEnd> {
-  const listeners: Listener[] = [];
-  for (const endpoint of vip.listen) listeners.push(await listen(endpoint));
-  return vip.protocol === 'dicom'
-    ? createDicomFrontEnd({ ...dicomOptions(vip, assembly, deadlines, now), listeners })
-    : createHl7FrontEnd({ ...hl7Options(vip, assembly, deadlines, now), listeners });
+/** What is running under a VIP's name. */
+interface Running {
+  readonly prepared: PreparedFrontEnd;
+  readonly frontEnd: FrontEnd;
 }
 
-function dicomOptions(vip: DicomVip, assembly: Assembly, deadlines: Deadlines, now: () => number) {
-  const { wait, whenUnavailable, ignoreCase, timeouts } = vip.dicom;
-  return {
-    ...common(vip, assembly, deadlines),
-    pool: assembly.pools.get(vip.pool ?? ''),
-    limits: vip.limits,
-    wait,
-    whenUnavailable,
-    ignoreCase,
-    timeouts,
-    deadlines,
-    now,
-  };
+class RunningBalancer implements Balancer {
+  readonly #load: (() => Loaded) | undefined;
+  readonly #hash: KeyedHash;
+  readonly #now: () => number;
+  readonly #started: number;
+  readonly #deadlines: Deadlines = createDeadlines();
+  readonly #listeners = new Listeners();
+  readonly #running = new Map<string, Running>();
+  /** Of VIPs that are no more: their open work goes on. */
+  readonly #leaving = new Set<FrontEnd>();
+  #configuration: Configuration | undefined;
+  #assembly: Assembly | undefined;
+  #checks: Checks | undefined;
+  #admin: Admin | undefined;
+  #ready = false;
+  /** One change of configuration after the other. */
+  #applying: Promise<unknown> = Promise.resolve();
+
+  constructor({ hash = createKeyedHash(), load }: BalancerOptions) {
+    this.#hash = hash;
+    this.#load = load;
+    // Read once: the origin is a slow getter, and it does not move.
+    const origin = performance.timeOrigin;
+    this.#now = () => origin + performance.now();
+    this.#started = this.#now();
+  }
+
+  get endpoints(): Readonly<Record<string, readonly Endpoint[]>> {
+    return Object.fromEntries([...this.#running].map(([name, { frontEnd }]) => [name, frontEnd.endpoints]));
+  }
+
+  get admin(): Endpoint | undefined {
+    return this.#admin?.endpoint;
+  }
+
+  apply(configuration: Configuration): Promise<readonly Change[]> {
+    const applied = this.#applying.then(() => this.#apply(configuration));
+    this.#applying = applied.catch(() => {});
+    return applied;
+  }
+
+  async #apply(next: Configuration): Promise<readonly Change[]> {
+    const surroundings = { now: this.#now, random: Math.random };
+    const changes = differenceOf(this.#configuration, next);
+    // All that can go wrong goes first, and leaves no trace when it does.
+    const assembly = assemble(next, surroundings, this.#assembly);
+    const binding = await this.#listeners.bind(next.vips);
+    let admin: Admin | undefined;
+    let prepared: readonly PreparedFrontEnd[];
+    try {
+      prepared = touchedVips(changes, next).map((vip) =>
+        prepareFrontEnd(vip, binding.of(vip.name), {
+          configuration: next,
+          assembly,
+          deadlines: this.#deadlines,
+          now: this.#now,
+        }),
+      );
+      admin = await this.#nextAdmin(next);
+    } catch (error) {
+      binding.rollback();
+      throw error;
+    }
+    const isStart = !this.#configuration;
+    const before = this.#admin;
+    this.#configuration = next;
+    this.#assembly = assembly;
+    assembly.commit();
+    for (const one of prepared) this.#serve(one);
+    this.#retire(next);
+    binding.commit();
+    this.#admin = admin;
+    this.#admin?.setToken(next.admin?.token);
+    if (this.#checks) this.#checks.reconfigure(next, assembly);
+    else this.#checks = startChecks(next, assembly, this.#deadlines, surroundings);
+    this.#ready = true;
+    if (isStart) this.#sayReady();
+    // It may be answering the very call that asked for this.
+    if (before !== admin) setImmediate(() => void before?.close());
+    return changes;
+  }
+
+  #serve(prepared: PreparedFrontEnd): void {
+    const { name, protocol } = prepared;
+    const running = this.#running.get(name);
+    if (running?.prepared.protocol === protocol) {
+      prepared.reconfigure(running.frontEnd);
+      this.#running.set(name, { prepared, frontEnd: running.frontEnd });
+    } else {
+      if (running) this.#leave(running);
+      this.#running.set(name, { prepared, frontEnd: prepared.create() });
+    }
+  }
+
+  /** VIPs that are no more take nothing new. */
+  #retire({ vips }: Configuration): void {
+    const wanted = new Set(vips.map(({ name }) => name));
+    for (const [name, running] of this.#running) {
+      if (wanted.has(name)) continue;
+      this.#running.delete(name);
+      this.#leave(running);
+    }
+  }
+
+  #leave({ prepared, frontEnd }: Running): void {
+    this.#leaving.add(frontEnd);
+    // Its listeners may belong to another VIP by now.
+    prepared.disown(frontEnd);
+    void frontEnd.drain().then(() => this.#leaving.delete(frontEnd));
+  }
+
+  /** The API of the next configuration: the one that is there, unless its address changed. */
+  async #nextAdmin({ admin: wanted, log }: Configuration): Promise<Admin | undefined> {
+    const before = this.#configuration?.admin;
+    if (!wanted) return undefined;
+    const { listen, token } = wanted;
+    if (before && before.listen.host === listen.host && before.listen.port === listen.port)
+      return this.#admin;
+    const reports = createReports(() => this.#state(), this.#started, this.#now);
+    const control = createServerControl(() => this.#assembly!);
+    const source = { ...reports, ...control, ready: () => this.#ready, reload: () => this.reload() };
+    return createAdmin({ listen, token, hash: this.#hash, hashUids: log.hashUids, source });
+  }
+
+  #state() {
+    const frontEnds = new Map([...this.#running].map(([name, { frontEnd }]) => [name, frontEnd]));
+    return { configuration: this.#configuration!, assembly: this.#assembly!, frontEnds };
+  }
+
+  async reload(): Promise<ReloadResult> {
+    const loaded = this.#load?.();
+    if (!loaded) return refused('This balancer was not started from a file.', []);
+    if (!loaded.configuration) {
+      const { faults } = loaded;
+      const count = faults.length === 1 ? '1 fault' : `${faults.length} faults`;
+      return refused(`The configuration has ${count}; nothing was changed.`, faults);
+    }
+    try {
+      const changes = await this.apply(loaded.configuration);
+      notice('info', 'reloaded', { changes: changes.map(changeText).join(', ') || 'none' });
+      return {
+        done: { changes: changes.map((change) => ({ ...change, nextStart: change.nextStart ?? false })) },
+      };
+    } catch (error) {
+      return refused(`${(error as Error).message}; nothing was changed.`, []);
+    }
+  }
+
+  async stop({ drain = false } = {}): Promise<void> {
+    this.#ready = false;
+    await this.#applying;
+    const all = [...[...this.#running.values()].map(({ frontEnd }) => frontEnd), ...this.#leaving];
+    if (drain && this.#configuration) {
+      await within(
+        this.#configuration.drain,
+        all.map((frontEnd) => frontEnd.drain()),
+        this.#deadlines,
+      );
+    }
+    await Promise.all(all.map((frontEnd) => frontEnd.close()));
+    this.#checks?.close();
+    await this.#admin?.close();
+    resetDismissed(this.#deadlines);
+    this.#deadlines.close();
+  }
+
+  #sayReady(): void {
+    notice('info', 'ready', {
+      vips: Object.entries(this.endpoints)
+        .map(([name, bound]) => `${name} ${bound.map(({ host, port }) => `${host}:${port}`).join(' ')}`)
+        .join(', '),
+      admin: this.admin ? `${this.admin.host}:${this.admin.port}` : 'off',
+    });
+  }
 }
 
-function hl7Options(vip: Hl7Vip, assembly: Assembly, deadlines: Deadlines, now: () => number) {
-  const ofRules = vip.routes.flatMap(({ onAmbiguous }, index) =>
-    onAmbiguous === undefined ? [] : [[`routes[${index + 1}]`, onAmbiguous] as const],
-  );
-  return {
-    ...common(vip, assembly, deadlines),
-    hl7: { ...vip.hl7, accession: vip.hl7.accession.map(fieldPath) },
-    onAmbiguousByRule: Object.fromEntries(ofRules),
-    connections: assembly.hl7Connections,
-    deadlines,
-    now,
-  };
+type Faults = Extract<ReloadResult, { readonly detail: string }>['faults'];
+
+function refused(detail: string, faults: Faults): ReloadResult {
+  notice('error', 'not reloaded', { reason: detail });
+  for (const { file, line, column, path, message } of faults)
+    notice('error', 'a fault of the configuration', {
+      at: `${file}:${line}:${column}`,
+      path,
+      fault: message,
+    });
+  return { detail, faults };
 }
 
-function common(vip: VipConfiguration, assembly: Assembly, deadlines: Deadlines) {
-  return {
-    vip: vip.name,
-    links: new Map(),
-    entrance: { handshakeTimeout: 10_000, deadlines, vip: vip.name },
-    director: assembly.directors.get(vip.name)!,
-    pools: poolsOf(vip, assembly),
-  };
+function changeText({ kind, name, what }: Change): string {
+  return kind === name ? `${name} ${what}` : `${kind} ${name} ${what}`;
 }
 
 /** Resolves when all have, or after `ms` milliseconds. */

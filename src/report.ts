@@ -18,26 +18,33 @@ export interface Reports {
   readonly connections: () => readonly ConnectionDocument[];
 }
 
-/** `frontEnds`: by VIP; one that is not there yet is shown as configured. */
-export function createReports(
-  configuration: Configuration,
-  assembly: Assembly,
-  frontEnds: ReadonlyMap<string, FrontEnd>,
-  now: () => number,
-): Reports {
-  const started = now();
+/** What is in force. */
+export interface ReportedState {
+  readonly configuration: Configuration;
+  readonly assembly: Assembly;
+  /** By VIP; one that is not there yet is shown as configured. */
+  readonly frontEnds: ReadonlyMap<string, FrontEnd>;
+}
+
+/** `started`: milliseconds of the clock when the balancer did. */
+export function createReports(state: () => ReportedState, started: number, now: () => number): Reports {
   return {
-    status: () => ({
-      version: VERSION,
-      uptime: Math.floor((now() - started) / 1000),
-      vips: configuration.vips.map((vip) => vipStatus(vip, frontEnds.get(vip.name))),
-      pools: configuration.pools.map(({ name, balance, health }): PoolStatus => {
-        const servers = assembly.pools.get(name)?.servers.map(serverStatus) ?? [];
-        return { name, balance, health: health.check, servers };
-      }),
-    }),
-    connections: () =>
-      configuration.vips.flatMap((vip) => connectionsOf(vip, frontEnds.get(vip.name), now())),
+    status: () => {
+      const { configuration, assembly, frontEnds } = state();
+      return {
+        version: VERSION,
+        uptime: Math.floor((now() - started) / 1000),
+        vips: configuration.vips.map((vip) => vipStatus(vip, frontEnds.get(vip.name))),
+        pools: configuration.pools.map(({ name, balance, health }): PoolStatus => {
+          const servers = assembly.pools.get(name)?.servers.map(serverStatus) ?? [];
+          return { name, balance, health: health.check, servers };
+        }),
+      };
+    },
+    connections: () => {
+      const { configuration, frontEnds } = state();
+      return configuration.vips.flatMap((vip) => connectionsOf(vip, frontEnds.get(vip.name), now()));
+    },
   };
 }
 
@@ -59,7 +66,7 @@ function vipStatus(vip: VipConfiguration, frontEnd: FrontEnd | undefined): VipSt
   };
 }
 
-function serverStatus(server: Server): ServerStatus {
+export function serverStatus(server: Server): ServerStatus {
   const { name, address, state, reason, weight, active, totals } = server;
   const since = new Date(server.since).toISOString();
   return { name, address, state, since, reason, weight, active, totals };

@@ -70,7 +70,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addPersistence(server, options);
   answerWithProblems(server);
   try {
-    await server.listen(listen);
+    await server.listen({ ...listen });
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new GantryError(

@@ -1,18 +1,25 @@
 /** The balancer as a process: its log, its signals, its end. */
 import { startBalancer } from '../balancer.ts';
+import { loadConfiguration } from '../config/load.ts';
 import type { Configuration } from '../config/schema.ts';
 import { notice } from '../observe/events.ts';
 import { startLog } from '../observe/log.ts';
 import { createKeyedHash } from '../observe/privacy.ts';
 
-/** Runs until SIGTERM or SIGINT, then lets the work in hand finish; a second signal ends the process at once. */
-export async function runBalancer(configuration: Configuration): Promise<void> {
+/**
+ * Runs until SIGTERM or SIGINT, then lets the work in hand finish; a second signal ends the process at once. SIGHUP
+ * has it read `file` again, which `configuration` came from.
+ */
+export async function runBalancer(configuration: Configuration, file: string): Promise<void> {
   const hash = createKeyedHash();
   const log = startLog({ ...configuration.log, hash });
   const asked = stopAsked();
-  process.on('SIGHUP', () => notice('warn', 'reload is not built yet: the configuration stays as it is'));
+  // From here on the signal does not end the process, also while it starts.
+  let reload = () => {};
+  process.on('SIGHUP', () => reload());
   try {
-    const balancer = await startBalancer(configuration, { hash });
+    const balancer = await startBalancer(configuration, { hash, load: () => loadConfiguration(file) });
+    reload = () => void balancer.reload();
     const signal = await asked;
     notice('info', 'draining', { signal });
     await balancer.stop({ drain: true });

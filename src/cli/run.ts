@@ -10,6 +10,7 @@ export function addRun(program: Command): void {
       'after',
       `
 Logs JSON lines to standard output. SIGTERM (or Ctrl-C) lets work in hand finish and ends; a second one ends at once.
+SIGHUP reads the configuration again; a faulty one changes nothing.
 
 Example:
   gantry run -c gantry.yaml`,
@@ -18,6 +19,6 @@ Example:
       const { needConfiguration } = await import('./configuration.ts');
       const configuration = await needConfiguration(config);
       const { runBalancer } = await import('./run-balancer.ts');
-      await runBalancer(configuration);
+      await runBalancer(configuration, config);
     });
 }

@@ -74,12 +74,30 @@ describe('gantry run', () => {
     association.connection.end();
   });
 
-  it('SIGHUP says that reload is not built yet, and changes nothing', async () => {
-    await start(configuration('127.0.0.1:9'));
+  it('SIGHUP reads the file again; a faulty one is refused with all its faults and changes nothing', async () => {
+    const { admin } = await start(configuration('127.0.0.1:9'));
+    const addresses = async () => {
+      const { stdout } = await runCli(['status', '--admin', `http://${admin}`, '--json']);
+      return JSON.parse(stdout).pools[0].servers.map(({ address }: { address: string }) => address);
+    };
+    writeFileSync(file, `${configuration('127.0.0.1:10')}\nnonsense: 1\nversoin: 2\n`);
     running!.process.kill('SIGHUP');
-    await running!.line((line) => line.includes('reload is not built yet'));
-    running!.process.kill('SIGTERM');
-    expect((await running!.ended).code).toBe(0);
+    await running!.line((line) => line.includes('"msg":"not reloaded"') && line.includes('2 faults'));
+    await running!.line((line) => line.includes(`"at":"${file}:7:1"`) && line.includes('versoin'));
+    expect(await addresses()).toEqual(['127.0.0.1:9']);
+    writeFileSync(
+      file,
+      configuration('127.0.0.1:10').replace(
+        'listen: 127.0.0.1:0, pool',
+        'listen: 127.0.0.1:0, limits: { associations: 9 }, pool',
+      ),
+    );
+    running!.process.kill('SIGHUP');
+    await running!.line(
+      (line) =>
+        line.includes('"msg":"reloaded"') && line.includes('vip ARCHIVE changed, pool archive changed'),
+    );
+    expect(await addresses()).toEqual(['127.0.0.1:10']);
   });
 
   it('a bad file: every fault on standard error, nothing on standard output, exit 2', async () => {

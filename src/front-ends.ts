@@ -1,0 +1,117 @@
+/** From the configuration of a VIP to its front-end: each is handed plain options of its own. */
+import { fieldPath } from '../protocols/hl7/field-path.ts';
+import { type Assembly, poolsOf } from './assemble.ts';
+import type { Configuration, DicomVip, Hl7Vip, VipConfiguration } from './config/schema.ts';
+import { compileNetwork } from './director/address.ts';
+import { createDicomFrontEnd, type DicomFrontEndOptions } from './frontends/dicom/front-end.ts';
+import type { FrontEnd } from './frontends/front-end.ts';
+import { createHl7FrontEnd, type Hl7FrontEndOptions } from './frontends/hl7/front-end.ts';
+import { createTcpFrontEnd } from './frontends/tcp/front-end.ts';
+import type { Entrance } from './relay/accept.ts';
+import type { Deadlines } from './relay/deadlines.ts';
+import type { Listener } from './relay/listen.ts';
+import { createTlsIdentity } from './relay/tls-identity.ts';
+
+/** A front-end and what it is made of next; nothing has happened yet. */
+export interface PreparedFrontEnd {
+  readonly name: string;
+  readonly protocol: VipConfiguration['protocol'];
+  create(): FrontEnd;
+  reconfigure(frontEnd: FrontEnd): void;
+  /** Takes its listeners from a front-end that was made of this. */
+  disown(frontEnd: FrontEnd): void;
+}
+
+export interface FrontEndSurroundings {
+  readonly configuration: Configuration;
+  readonly assembly: Assembly;
+  readonly deadlines: Deadlines;
+  readonly now: () => number;
+}
+
+/** Reads certificates and compiles patterns; throws an Error with an operator's sentence when one cannot be used. */
+export function prepareFrontEnd(
+  vip: VipConfiguration,
+  listeners: readonly Listener[],
+  surroundings: FrontEndSurroundings,
+): PreparedFrontEnd {
+  const common = commonOptions(vip, listeners, surroundings);
+  switch (vip.protocol) {
+    case 'dicom':
+      return prepared(vip, createDicomFrontEnd, { ...common, ...dicomOptions(vip, surroundings.assembly) });
+    case 'hl7':
+      return prepared(vip, createHl7FrontEnd, { ...common, ...hl7Options(vip, surroundings.configuration) });
+    case 'http':
+      throw new Error('protocol http is not built yet');
+    case 'tcp':
+      return prepared(vip, createTcpFrontEnd, { ...common, ...vip.tcp });
+  }
+}
+
+function prepared<Options extends { readonly listeners: readonly Listener[] }>(
+  { name, protocol }: VipConfiguration,
+  create: (options: Options) => FrontEnd<Options>,
+  options: Options,
+): PreparedFrontEnd {
+  return {
+    name,
+    protocol,
+    create: () => create(options) as FrontEnd,
+    reconfigure: (frontEnd) => frontEnd.reconfigure(options),
+    disown: (frontEnd) => frontEnd.reconfigure({ ...options, listeners: [] }),
+  };
+}
+
+function commonOptions(
+  vip: VipConfiguration,
+  listeners: readonly Listener[],
+  { configuration, assembly, deadlines, now }: FrontEndSurroundings,
+) {
+  return {
+    vip: vip.name,
+    listeners,
+    entrance: entranceOf(vip, deadlines),
+    director: assembly.directors.get(vip.name)!,
+    pools: poolsOf(vip, assembly),
+    links: new Map(configuration.pools.map(({ name, link }) => [name, link])),
+    deadlines,
+    now,
+  };
+}
+
+function entranceOf(vip: VipConfiguration, deadlines: Deadlines): Entrance {
+  const { name, tls, proxyProtocol, trustedProxies, handshakeTimeout } = vip;
+  const alpn = vip.protocol === 'http' ? ['h2', 'http/1.1'] : undefined;
+  const from = trustedProxies.length === 0 ? () => true : isIn(trustedProxies);
+  return {
+    vip: name,
+    tls: tls && createTlsIdentity({ ...tls, alpn }),
+    proxyProtocol: proxyProtocol ? { from } : undefined,
+    handshakeTimeout,
+    deadlines,
+  };
+}
+
+/** Does an address lie in one of these networks? */
+function isIn(networks: readonly string[]): (address: string) => boolean {
+  const tests = networks.map(compileNetwork);
+  return (address) => tests.some((test) => test(address));
+}
+
+type Own<Options> = Omit<Options, keyof ReturnType<typeof commonOptions>>;
+
+function dicomOptions({ limits, pool, dicom }: DicomVip, assembly: Assembly): Own<DicomFrontEndOptions> {
+  const { wait, whenUnavailable, ignoreCase, timeouts } = dicom;
+  return { pool: assembly.pools.get(pool ?? ''), limits, wait, whenUnavailable, ignoreCase, timeouts };
+}
+
+function hl7Options({ routes, hl7 }: Hl7Vip, { pools }: Configuration): Own<Hl7FrontEndOptions> {
+  const ofRules = routes.flatMap(({ onAmbiguous }, index) =>
+    onAmbiguous === undefined ? [] : [[`routes[${index + 1}]`, onAmbiguous] as const],
+  );
+  return {
+    hl7: { ...hl7, accession: hl7.accession.map(fieldPath) },
+    onAmbiguousByRule: Object.fromEntries(ofRules),
+    connections: Object.fromEntries(pools.map(({ name, hl7: { connections } }) => [name, connections])),
+  };
+}

@@ -1,0 +1,44 @@
+/** What an operator does to the servers of a running balancer, and what persistence remembers of them. */
+import type { ServerChange } from './admin/changes.ts';
+import type { ServerStatus } from './admin/documents.ts';
+import type { Entry } from './admin/persistence.ts';
+import type { Assembly } from './assemble.ts';
+import type { Server } from './pools/server.ts';
+import { serverStatus } from './report.ts';
+
+export interface ServerControl {
+  readonly change: (pool: string, server: string, change: ServerChange) => ServerStatus | undefined;
+  readonly entries: () => Iterable<Entry>;
+  readonly clear: (entry: Entry) => void;
+}
+
+/** `assembly`: the one in force. */
+export function createServerControl(assembly: () => Assembly): ServerControl {
+  return {
+    change(pool, name, change) {
+      const server = assembly().pools.get(pool)?.server(name);
+      if (!server) return undefined;
+      carryOut(server, change);
+      return serverStatus(server);
+    },
+    entries: () => [],
+    clear() {},
+  };
+}
+
+function carryOut(server: Server, change: ServerChange): void {
+  switch (change.to) {
+    case 'drain':
+      server.drain(change.strict);
+      break;
+    case 'halt':
+      server.halt();
+      break;
+    case 'online':
+      server.online();
+      break;
+    case 'set':
+      if (change.weight !== undefined) server.weight = change.weight;
+      if (change.maxConnections !== undefined) server.maxConnections = change.maxConnections ?? undefined;
+  }
+}
