@@ -21,8 +21,8 @@ One YAML file. \`gantry check -c FILE\` names every fault as \`FILE:LINE:COL: pa
 
 - Unknown keys are faults. A key or value that is known but not built yet is a fault that says so.
 - A value is the scalar's source text: \`calling: 0012\` is \`0012\`, not 12.
-- \`\${NAME}\` takes a variable of the environment, in any value; \`$\${NAME}\` is the text \`\${NAME}\`. \`file:PATH\` takes a
-  secret from a file, relative to the configuration's folder.
+- \`\${NAME}\` takes a variable of the environment, in any value; \`$\${NAME}\` is the text \`\${NAME}\`. \`file:PATH\` takes the
+  content of a file, relative to the configuration's folder, where a key says so: secrets, PEM, messages, bodies.
 - Inside braces, quote \`"\${NAME}"\`, tags as \`"(0010,0020)"\` and regular expressions as \`"/^ER[0-9]+$/"\`.
 - Durations are \`500ms\`, \`5s\`, \`30m\`, \`72h\`; sizes \`64KiB\`, \`16MiB\`.
 - Anchors, aliases and \`<<\` work as in YAML.
@@ -66,7 +66,8 @@ const NOTES: Readonly<Record<string, string>> = {
   '`pools.NAME.health`': `A pool without \`health\` has \`check: connect\`. Checks that are equal run once, whoever asks. What is in \`all\` and \`any\` is
 a check as here, also \`all\` or \`any\`, without \`interval\`, \`rise\`, \`fall\`, \`startDown\`, \`agent\` and \`track\`; \`timeout\`, \`port\` and
 \`address\` of the whole hold for those that say nothing else.`,
-  '`pools.NAME.tls`': '`tls: true` is a record of defaults.',
+  '`pools.NAME.tls`':
+    '`tls: true` is a record of defaults. `cert` and `key` are what is shown to servers that ask for a certificate.',
   '`vips.NAME.tls`': `\`cert\` and \`key\`, or a list of \`certificates\`. A file that has changed counts from the next reload on; what is open goes on.`,
   '`vips.NAME.routes[].redirect`':
     '`redirect: https://new.example/` is short for `redirect: { to: https://new.example/ }`.',
@@ -156,7 +157,7 @@ function recordAt(schema: JsonSchema, path: readonly string[], root: JsonSchema)
 }
 
 function valueText(schema: JsonSchema): string {
-  if (schema.enum) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  if (schema.enum) return [...new Set(schema.enum.map((value) => `\`${String(value)}\``))].join(', ');
   if (schema.anyOf) return [...new Set(schema.anyOf.map(valueText))].join(', or ');
   if (schema.items) return `list of ${valueText(schema.items)}`;
   if (schema.$ref !== undefined || schema.type === 'object') return 'record';
@@ -172,7 +173,7 @@ function valueText(schema: JsonSchema): string {
 
 function defaultText(schema: JsonSchema, required: boolean): string {
   if (required) return '*needed*';
-  if (schema.default === undefined || typeof schema.default === 'object') {
+  if (schema.default === undefined || schema.default === '' || typeof schema.default === 'object') {
     return Array.isArray(schema.default) && schema.default.length > 0
       ? `\`${schema.default.join(', ')}\``
       : '';

@@ -6,6 +6,7 @@ import { advice } from './fault.ts';
 import type { File } from './file-schema.ts';
 import type { FilePool, Findings, Path } from './findings.ts';
 import type { CheckPart } from './health-schema.ts';
+import { oneOf } from './scalars.ts';
 import { findTracked } from './tracking.ts';
 
 type Kind = CheckPart['check'] | 'all' | 'any' | 'track';
@@ -109,6 +110,6 @@ function belongs(kind: Kind, at: Path, findings: Findings): void {
     const kinds = ONLY[key];
     if (!kinds || kinds.includes(kind)) continue;
     const is = kind === 'all' || kind === 'any' || kind === 'track' ? `\`${kind}\`` : `"${kind}"`;
-    findings.fault([...at, key], `is for check ${kinds.join(' or ')}; this is ${is}`, true);
+    findings.fault([...at, key], `is for check ${oneOf(kinds)}; this is ${is}`, true);
   }
 }

@@ -2,6 +2,7 @@
 import type { Protocol } from './fact-names.ts';
 import type { File } from './file-schema.ts';
 import type { FileVip, Findings, Path } from './findings.ts';
+import { oneOf } from './scalars.ts';
 
 /** Keys that only some protocols read. */
 const ONLY: readonly (readonly [key: Path, protocols: readonly Protocol[]])[] = [
@@ -40,7 +41,7 @@ export function checkProtocol(vip: FileVip, protocol: Protocol, file: File, find
   for (const [key, protocols] of ONLY) {
     const path = ['vips', vip.name, ...key];
     if (protocols.includes(protocol) || !findings.has(path)) continue;
-    findings.fault(path, `is for protocol ${protocols.join(' or ')}; this is ${protocol}`, true);
+    findings.fault(path, `is for protocol ${oneOf(protocols)}; this is ${protocol}`, true);
   }
   if (vip.trustedProxies && !vip.proxyProtocol && protocol !== 'http') {
     const at = ['vips', vip.name, 'trustedProxies'];

@@ -2,7 +2,7 @@
 import { checkActions, DESTINATIONS } from './check-actions.ts';
 import { patternFault } from './check-pattern.ts';
 import { type FactSource, factFault, rejectFault } from './fact-names.ts';
-import type { FileVip, Findings, Path } from './findings.ts';
+import type { FilePool, FileVip, Findings, Path } from './findings.ts';
 import type { FilePersistence } from './persistence-schema.ts';
 import type { When } from './vip-schema.ts';
 
@@ -75,6 +75,23 @@ export function checkPersistence(
 
 function cookieFault({ protocol }: FactSource): string | undefined {
   return protocol === 'http' ? undefined : `is for protocol http; this is ${protocol}`;
+}
+
+/** A VIP signs all its cookies with one key. */
+export function checkCookieKeys(vip: FileVip, pools: readonly FilePool[], findings: Findings): void {
+  const keyed = [
+    { at: ['vips', vip.name], persistence: vip.persistence },
+    ...pools.map(({ name, persistence }) => ({ at: ['pools', name], persistence })),
+  ].filter(({ persistence }) => persistence?.key !== undefined);
+  const [first, ...others] = keyed;
+  for (const { at, persistence } of others) {
+    if (persistence?.key === first?.persistence?.key) continue;
+    const owner = first!.at.join('.');
+    findings.fault(
+      [...at, 'persistence', 'key'],
+      `is not that of ${owner}: VIP ${vip.name} has one key for all its cookies`,
+    );
+  }
 }
 
 /** Whatever protocol it is for: do its keys belong together? */

@@ -1,7 +1,7 @@
 /** What the schema cannot see: whether the parts of a file fit each other. */
 import { checkPool } from './check-pool.ts';
 import { checkProtocol } from './check-protocol.ts';
-import { checkPersistence, checkPersistenceKeys, checkRules } from './check-rules.ts';
+import { checkCookieKeys, checkPersistence, checkPersistenceKeys, checkRules } from './check-rules.ts';
 import { TlsCheck } from './check-tls.ts';
 import { advice, type Fault } from './fault.ts';
 import type { File } from './file-schema.ts';
@@ -36,7 +36,9 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
     const facts = { protocol: vip.protocol, tls };
     checkProtocol(vip, vip.protocol, file, findings);
     checkRules(vip, facts, findings);
-    for (const pool of file.pools.filter((candidate) => reaches(vip, candidate))) {
+    const pools = file.pools.filter((candidate) => reaches(vip, candidate));
+    checkCookieKeys(vip, pools, findings);
+    for (const pool of pools) {
       if (pool.persistence === undefined) continue;
       checkPersistence(pool.persistence, ['pools', pool.name, 'persistence'], facts, findings);
     }

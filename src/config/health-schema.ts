@@ -33,7 +33,10 @@ const part = z.strictObject({
     })
     .prefault('/')
     .describe('`http`, `https`: path and query.'),
-  host: hostAddress.optional().describe("`http`, `https`: the Host header. Default: the server's address."),
+  host: text
+    .refine((host) => /^[\w.~:[\]-]+$/.test(host), { error: 'is not a host: portal.example would be right' })
+    .optional()
+    .describe("`http`, `https`: the Host header. Default: the server's address."),
   status: list(statusRange)
     .prefault(['200-399'])
     .describe('`http`, `https`: the status codes that are good: `200`, or a range such as `200-399`.'),

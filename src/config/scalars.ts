@@ -178,7 +178,8 @@ function inAnEditor(value: string): (string | number)[] {
   return /^\d+\.\d+$/.test(value) ? [value, Number(value)] : [value];
 }
 
-function oneOf(values: readonly string[]): string {
+/** `a, b or c`. */
+export function oneOf(values: readonly string[]): string {
   return values.length < 2 ? values.join('') : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
 }
 

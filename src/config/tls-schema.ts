@@ -9,8 +9,10 @@ const minVersion = choice(['1.2', '1.3'])
   .describe('The oldest version of TLS that is spoken.');
 
 /** PEM itself, or `file:PATH`. */
-const certificate = text.describe('PEM of the certificate, then those that lead to its authority.');
-const privateKey = text.describe('PEM of its private key, not encrypted.');
+const certificate = text.describe(
+  'PEM of the certificate, then those that lead to its authority; or `file:PATH`.',
+);
+const privateKey = text.describe('PEM of its private key, not encrypted; or `file:PATH`.');
 
 export const tlsServer = z.strictObject({
   cert: certificate.optional(),
@@ -21,7 +23,7 @@ export const tlsServer = z.strictObject({
   clientCa: text
     .optional()
     .describe(
-      'PEM of authorities: a client must have a certificate of one of them. Default: none is asked for.',
+      'PEM of authorities, or `file:PATH`: a client must have a certificate of one of them. Default: none is asked for.',
     ),
   minVersion,
   handshake: duration()
@@ -36,11 +38,13 @@ const tlsRecord = z.strictObject({
     .describe("The server's certificate must be good, and its name the one that was asked for."),
   ca: text
     .optional()
-    .describe('PEM of the authorities that its certificate may come from. Default: those of Node.'),
+    .describe(
+      'PEM of the authorities that its certificate may come from, or `file:PATH`. Default: those of Node.',
+    ),
   servername: hostName
     .optional()
     .describe("The name that is asked for (SNI) and verified. Default: the host of the server's address."),
-  cert: text.optional().describe('PEM of a certificate to show to the server.'),
+  cert: certificate.optional(),
   key: privateKey.optional(),
   minVersion,
 });
