@@ -81,11 +81,10 @@ function parseReplacement(replacement: string): (string | number)[] {
 function compile(pattern: string, pieces: readonly (string | number)[]): Pattern {
   const isExpression = pattern.startsWith('~');
   const { match, captures } = isExpression ? expression(pattern.slice(1)) : glob(pattern);
-  const most = Math.max(0, ...pieces.filter((piece) => typeof piece === 'number'));
-  const least = Math.min(1, ...pieces.filter((piece) => typeof piece === 'number'));
-  if (most > captures || least < 1) {
-    const unit = isExpression ? 'groups' : 'asterisks';
-    throw new Error(`"${pattern}" has ${captures} ${unit}: $${least < 1 ? least : most} stands for nothing`);
+  const wrong = pieces.find((piece) => typeof piece === 'number' && (piece < 1 || piece > captures));
+  if (wrong !== undefined) {
+    const right = captures === 0 ? 'text without $' : captures === 1 ? '$1' : `$1 to $${captures}`;
+    throw new Error(`$${wrong} stands for nothing in "${pattern}": ${right} would be right`);
   }
   return { match, back: isExpression ? undefined : reverse(pattern, pieces) };
 }
@@ -139,5 +138,5 @@ function reverse(pattern: string, pieces: readonly (string | number)[]): BackMap
   const isPrefix = pattern.indexOf('*') === pattern.length - 1 && pieces.indexOf(1) === pieces.length - 1;
   if (!isPrefix) return undefined;
   const ours = pattern.slice(0, -1);
-  return (path) => (path.startsWith(text) ? ours + path.slice(text.length) : undefined);
+  return (path) => (path.startsWith(text) ? ours + path.slice(text.length) || '/' : undefined);
 }

@@ -250,8 +250,7 @@ describe('methods, upgrades, expectations, Connection', () => {
   });
 });
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([^\0-\x08\n-\x1f\x7f]*?)[\t ]*$/;
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t -~\u0080-\u00ff]*?)[\t ]*$/;
 
 /** A request as RFC 9112 has it, read line by line without any leniency but several spaces and empty lines before it. */
 function strictlyRead(raw: string): { line: string[]; fields: string[] } | undefined {
@@ -273,7 +272,10 @@ test('property: what is served after bytes were corrupted is what a strict reade
   );
   const corruption = fc.record({
     at: fc.nat(good.length - 1),
-    byte: fc.oneof(fc.nat(255), fc.constantFrom(...[...'\r\n\t :;,/#%@0\0'].map((c) => c.charCodeAt(0)))),
+    byte: fc.oneof(
+      fc.nat(255),
+      fc.constantFrom(...[...'\r\n\t :;,/#%@0\0'.split('')].map((c) => c.charCodeAt(0))),
+    ),
   });
   let served = 0;
   await fc.assert(
