@@ -28,7 +28,7 @@ import { Delivery, type Outcome } from './delivery.ts';
 import type { InboundConnection } from './inbound.ts';
 import { Lanes, WHOLE_VIP } from './lanes.ts';
 import type { Loss } from './outbound.ts';
-import { ambiguityOf, answerTimeOf, maySendAgain, type Plan } from './plan.ts';
+import { ambiguityOf, maySendAgain, type Plan } from './plan.ts';
 import { overlong, rejectionCode, undeliverable, unreadable, unroutable } from './refusal.ts';
 import { senderTimeoutOf } from './settings.ts';
 import type { Target, TargetListener } from './target.ts';
@@ -64,7 +64,7 @@ export class Courier implements TargetListener {
   /** Messages in hand stand in lanes of another order: what comes next waits for all of them. */
   #orderChanged = false;
   readonly #lanes = new Lanes<Target>();
-  readonly #targets: Targets;
+  readonly targets: Targets;
   /** Messages whose servers are all full. */
   readonly #roomless = new Set<Delivery>();
   /** One for all: a message is read while it arrives, or when its turn comes. */
@@ -75,7 +75,7 @@ export class Courier implements TargetListener {
     this.#options = options;
     this.vip = options.vip;
     this.#plan = plan;
-    this.#targets = new Targets(this, targetsOf);
+    this.targets = new Targets(this, targetsOf);
   }
 
   /** What comes from now on is dealt with by this plan; the order of what is in hand holds. */
@@ -84,7 +84,7 @@ export class Courier implements TargetListener {
     const isSame = before.order === after.order && isDeepStrictEqual(before.patient, after.patient);
     if (!isSame && this.#inHand > 0) this.#orderChanged = true;
     this.#plan = plan;
-    this.#targets.reconfigure(targetsOf);
+    this.targets.reconfigure(targetsOf);
     this.#retryRoomless();
   }
 
@@ -153,18 +153,8 @@ export class Courier implements TargetListener {
 
   /** A server's state or room changed. */
   serverChanged(server: Server): void {
-    this.#targets.tidy(server);
+    this.targets.tidy(server);
     this.#retryRoomless();
-  }
-
-  /** The server was halted: what was not sent goes to others, for what was sent the answer is awaited. */
-  leave(server: Server): void {
-    this.#targets.leave(server);
-  }
-
-  /** The same, and connections on which an answer is awaited are lost. */
-  cut(server: Server, why: string): void {
-    this.#targets.cut(server, why);
   }
 
   #retryRoomless(): void {
@@ -176,14 +166,10 @@ export class Courier implements TargetListener {
 
   /** Ends every connection to a server. */
   close(): void {
-    this.#targets.close();
+    this.targets.close();
   }
 
   // What targets tell.
-
-  timeFor(delivery: Delivery, now: number, ofPool: number | undefined): number {
-    return answerTimeOf(delivery, now, ofPool);
-  }
 
   answered(delivery: Delivery, answer: Acknowledgement | undefined, bytes: Buffer): void {
     delivery.acknowledgement = answer?.code;
@@ -317,7 +303,7 @@ export class Courier implements TargetListener {
 
   /** Tries one candidate after the other. */
   #next(delivery: Delivery, content: Buffer | undefined): void {
-    if (delivery.plan !== this.#plan) {
+    if (delivery.plan !== this.#plan && !delivery.ambiguous) {
       // The servers of its choice may be gone with the configuration that it was made by.
       this.#dispatch(delivery, this.#message.open(delivery.content), undefined);
       return;
@@ -330,9 +316,9 @@ export class Courier implements TargetListener {
     }
     let full = false;
     for (let candidate = choice.next(); candidate; candidate = choice.next()) {
-      const target = this.#targets.of(candidate.server, delivery.sender.port);
+      const target = this.targets.of(candidate.server, delivery.sender.port);
       // It was asked a moment ago, because messages of the same patient had gone there.
-      if (target === failed) continue;
+      if (!target || target === failed) continue;
       delivery.reason = candidate.reason;
       if (this.#offer(delivery, target, content)) return;
       full = true;

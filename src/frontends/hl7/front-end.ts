@@ -2,13 +2,12 @@
 import { writeProxyHeader } from '../../../protocols/proxy-protocol/write.ts';
 import type { Director } from '../../director/director.ts';
 import type { Pool } from '../../pools/pool.ts';
-import type { Server } from '../../pools/server.ts';
 import { channelAcceptor, type Entrance } from '../../relay/accept.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import { dial, type ServerLink } from '../../relay/dial.ts';
 import type { Acceptor, Listener } from '../../relay/listen.ts';
-import { type Departure, Departures } from '../departures.ts';
+import { Departures } from '../departures.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { Courier } from './courier.ts';
 import type { Delivery } from './delivery.ts';
@@ -49,7 +48,7 @@ export function createHl7FrontEnd(options: Hl7FrontEndOptions): FrontEnd<Hl7Fron
   return new Hl7FrontEnd(options);
 }
 
-class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, Departure {
+class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   readonly vip: string;
   readonly deadlines: Deadlines;
   readonly queue = new FlushQueue();
@@ -73,13 +72,13 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, Departur
     this.deadlines = deadlines;
     this.now = now;
     this.settings = inboundSettings(options.hl7);
-    this.#departures = new Departures(this, deadlines);
     const whenEmpty = () => this.#lookWhetherEmpty();
     this.#courier = new Courier(
       { vip, now, wallClock, whenEmpty },
       planOf(options),
       this.#targetsOf(options),
     );
+    this.#departures = new Departures(this.#courier.targets, deadlines);
     this.#watch();
   }
 
@@ -137,14 +136,6 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, Departur
       const options = all.get(server.pool);
       return options?.pool.server(server.name) === server ? options : undefined;
     };
-  }
-
-  leave(server: Server): void {
-    this.#courier.leave(server);
-  }
-
-  cut(server: Server, why: string): void {
-    this.#courier.cut(server, why);
   }
 
   #accept(channel: Channel): void {

@@ -14,6 +14,7 @@ import {
   type OutboundOptions,
   OWED_MS,
 } from './outbound.ts';
+import { answerTimeOf } from './plan.ts';
 import { isSlotWanted, moveIn, moveOut, type Tenant, takeSlot } from './tenants.ts';
 
 /** What becomes of messages that were to go to a target. */
@@ -25,8 +26,6 @@ export interface TargetListener {
   lost(delivery: Delivery, loss: Loss): void;
   /** Nothing of it was sent, and the target cannot be had: it may go to another. */
   refused(delivery: Delivery, detail: string): void;
-  /** Milliseconds that a server has to answer this message, from now. `ofPool`: what its pool says, if anything. */
-  timeFor(delivery: Delivery, now: number, ofPool: number | undefined): number;
 }
 
 export interface TargetOptions {
@@ -240,7 +239,7 @@ export class Target implements OutboundListener, Tenant {
     delivery.attempts++;
     load.operationStarted();
     load.bytesInFlight += delivery.length;
-    connection.send(delivery, content, this.#listener.timeFor(delivery, now, responseTimeout), now);
+    connection.send(delivery, content, answerTimeOf(delivery, now, responseTimeout), now);
   }
 
   #ended(delivery: Delivery, outcome: 'success' | 'failure'): void {

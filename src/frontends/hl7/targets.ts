@@ -1,11 +1,13 @@
 /** The targets of one HL7 VIP: one for each server, or for each port of it where it takes the port the sender came to. */
+
 import type { Server } from '../../pools/server.ts';
+import type { Departure } from '../departures.ts';
 import { Target, type TargetListener, type TargetOptions } from './target.ts';
 
 /** How a server is spoken to; undefined: nothing leads to it any more. */
 export type TargetsOf = (server: Server) => TargetOptions | undefined;
 
-export class Targets {
+export class Targets implements Departure {
   readonly #listener: TargetListener;
   #optionsOf: TargetsOf;
   readonly #targets = new Map<Server, Map<number, Target>>();
@@ -29,8 +31,8 @@ export class Targets {
     }
   }
 
-  /** The target of a server that a choice named. */
-  of(server: Server, portOfSender: number): Target {
+  /** undefined: nothing leads to this server any more. */
+  of(server: Server, portOfSender: number): Target | undefined {
     const port = server.port ?? portOfSender;
     let ofServer = this.#targets.get(server);
     if (!ofServer) {
@@ -38,9 +40,9 @@ export class Targets {
       this.#targets.set(server, ofServer);
     }
     let target = ofServer.get(port);
-    if (!target) {
-      const remote = { host: server.host, port };
-      target = new Target(server, remote, this.#optionsOf(server)!, this.#listener);
+    const options = target ? undefined : this.#optionsOf(server);
+    if (options) {
+      target = new Target(server, { host: server.host, port }, options, this.#listener);
       ofServer.set(port, target);
     }
     return target;
@@ -51,12 +53,12 @@ export class Targets {
     for (const target of this.#of(server)) target.tidy();
   }
 
-  /** A server was halted. */
+  /** The server was halted: what was not sent goes to others, for what was sent the answer is awaited. */
   leave(server: Server): void {
     for (const target of this.#of(server)) target.leave('its server was halted');
   }
 
-  /** Ends every connection to a server; what is in flight is lost. */
+  /** The same, and connections on which an answer is awaited are lost. */
   cut(server: Server, why: string): void {
     for (const target of this.#of(server)) target.cut(why);
   }

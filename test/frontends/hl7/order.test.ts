@@ -2,14 +2,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { acknowledgementOf, fieldOf, hl7Message } from '../../peers/hl7-messages.ts';
-import {
-  answeringLate,
-  connectSender,
-  type MllpConnection,
-  mllpFrame,
-  type ReceivedMessage,
-} from '../../peers/mllp-peer.ts';
-import { createGate, Journal } from '../../peers/waiting.ts';
+import { answeringLate, connectSender, mllpFrame } from '../../peers/mllp-peer.ts';
+import { createGate } from '../../peers/waiting.ts';
+import { holding } from './holding.ts';
 import { startHl7 } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
@@ -17,17 +12,6 @@ const ofPatient = (controlId: string, patient: string) => hl7Message({ controlId
 /** ADT^A40: the prior patient is merged into the other. */
 const merge = (controlId: string, into: string, prior: string) =>
   hl7Message({ controlId, event: 'A40', patient: into, segments: [`MRG|${prior}^^^HOSP^MR`] });
-
-/** Receivers that hold every message until the test answers it. */
-async function holding(count: number) {
-  const held = new Journal<{ received: ReceivedMessage; connection: MllpConnection; server: number }>('held');
-  const receivers = await Promise.all(
-    Array.from({ length: count }, (_, server) =>
-      receiverFor((received, connection) => held.add({ received, connection, server })),
-    ),
-  );
-  return { held, receivers };
-}
 
 test('messages of one patient go one after another to one server; when none is left, the next may go elsewhere', async () => {
   const { held, receivers } = await holding(2);

@@ -4,7 +4,7 @@ import type { FrontEnd } from '../../../src/frontends/front-end.ts';
 import { createHl7FrontEnd, type Hl7FrontEndOptions } from '../../../src/frontends/hl7/front-end.ts';
 import type { Hl7Settings } from '../../../src/frontends/hl7/settings.ts';
 import { type MessageEvent, type NoticeEvent, onEvent } from '../../../src/observe/events.ts';
-import { type BalanceName, Pool } from '../../../src/pools/pool.ts';
+import { type BalanceName, Pool, type PoolSettings } from '../../../src/pools/pool.ts';
 import { createDeadlines } from '../../../src/relay/deadlines.ts';
 import { listen } from '../../../src/relay/listen.ts';
 import type { Address } from '../../peers/test-connection.ts';
@@ -14,6 +14,7 @@ export interface PoolSketch {
   readonly servers: readonly (Address & { readonly maxConnections?: number })[];
   readonly balance?: BalanceName;
   readonly connections?: number;
+  readonly more?: Partial<PoolSettings>;
 }
 
 export interface Sketch {
@@ -25,7 +26,9 @@ export interface Sketch {
 }
 
 export interface TestFrontEnd extends AsyncDisposable {
-  readonly frontEnd: FrontEnd;
+  readonly frontEnd: FrontEnd<Hl7FrontEndOptions>;
+  /** It was made of these. */
+  readonly options: Hl7FrontEndOptions;
   readonly director: Director;
   readonly address: Address;
   readonly pools: Readonly<Record<string, Pool>>;
@@ -33,7 +36,7 @@ export interface TestFrontEnd extends AsyncDisposable {
   readonly notices: Journal<NoticeEvent>;
 }
 
-const SETTINGS: Hl7Settings = {
+export const SETTINGS: Hl7Settings = {
   order: 'patient',
   senderTimeout: { default: 20_000, byApplication: {} },
   ackTimeout: undefined,
@@ -46,26 +49,27 @@ const SETTINGS: Hl7Settings = {
   timeouts: { connect: 2000, stall: 60_000, idle: undefined },
 };
 
+/** The servers of a pool of that name: `main-1`, `main-2`, … */
+export function serversOf(name: string, servers: PoolSketch['servers']): PoolSettings['servers'] {
+  return servers.map(({ host, port, maxConnections }, index) => ({
+    name: `${name}-${index + 1}`,
+    host,
+    port,
+    ae: undefined,
+    weight: 1,
+    maxConnections,
+    backup: false,
+  }));
+}
+
+export const UNCHECKED = { isChecked: false, rise: 2, fall: 3, startDown: false } as const;
+
 export async function startHl7(sketch: Sketch): Promise<TestFrontEnd> {
   const now = () => performance.timeOrigin + performance.now();
   const pools = Object.fromEntries(
-    Object.entries(sketch.pools ?? {}).map(([name, { servers, balance = 'round-robin' }]) => [
+    Object.entries(sketch.pools ?? {}).map(([name, { servers, balance = 'round-robin', more }]) => [
       name,
-      new Pool({
-        name,
-        balance,
-        servers: servers.map(({ host, port, maxConnections }, index) => ({
-          name: `${name}-${index + 1}`,
-          host,
-          port,
-          ae: undefined,
-          weight: 1,
-          maxConnections,
-          backup: false,
-        })),
-        health: { isChecked: false, rise: 2, fall: 3, startDown: false },
-        now,
-      }),
+      new Pool({ name, balance, servers: serversOf(name, servers), health: UNCHECKED, now, ...more }),
     ]),
   );
   const messages = new Journal<MessageEvent>('message events');
@@ -88,7 +92,7 @@ export async function startHl7(sketch: Sketch): Promise<TestFrontEnd> {
       pool.connections === undefined ? [] : [[name, pool.connections]],
     ),
   );
-  const frontEnd = createHl7FrontEnd({
+  const options: Hl7FrontEndOptions = {
     vip,
     listeners: [await listen({ host: '127.0.0.1', port: 0 })],
     entrance: { handshakeTimeout: 10_000, deadlines, vip },
@@ -100,9 +104,11 @@ export async function startHl7(sketch: Sketch): Promise<TestFrontEnd> {
     deadlines,
     now,
     ...sketch.more,
-  });
+  };
+  const frontEnd = createHl7FrontEnd(options);
   return {
     frontEnd,
+    options,
     director,
     address: frontEnd.endpoints[0]!,
     pools,
