@@ -15,6 +15,8 @@ pools:
   archive: { servers: [10.0.0.1:104, 10.0.0.2:104] }
   ct: { servers: [{ name: ct-a, address: 10.0.0.3:104 }, { name: spare, address: 10.0.0.4:104, backup: true }] }
   ris: { servers: [10.0.0.5:2310] }
+  web: { servers: [10.0.0.6:80] }
+  app: { servers: [10.0.0.7, 10.0.0.8], persistence: { by: source-ip, netmask: 24 } }
 vips:
   ARCHIVE:
     protocol: dicom
@@ -29,6 +31,21 @@ vips:
     protocol: hl7
     listen: 10.0.0.9:2310
     routes: [{ when: { type: ADT, version: "2.5.1" }, pool: ris }, { when: { PID-3.4: HOSP }, pool: ris }]
+  PORTAL:
+    protocol: http
+    listen: 10.0.0.9:80
+    routes:
+      - { when: { path: "/app/*", query.id: "7*", method: [GET, HEAD] }, pool: app }
+      - { when: { header.X-Site: north }, pool: app }
+      - { when: { cookie.beta: "1" }, pool: app }
+      - { when: { host: old.example }, redirect: "https://new.example/" }
+      - { when: { path: / }, reject: 404 }
+    pool: web
+  CLIENT:
+    protocol: tcp
+    listen: ["10.0.0.9:443", "10.0.0.9:2104"]
+    routes: [{ when: { sni: "*.example", client: 10.1.0.0/16 }, reject: reset }, { when: { port: 2104 }, pool: web }]
+    pool: app
 `;
 
 const folder = mkdtempSync(join(tmpdir(), 'gantry-explain-'));
@@ -101,6 +118,27 @@ describe('gantry explain', () => {
     expect(await explained('--vip', 'RIS', '--hl7', framed, ...facts)).toMatchObject({ rule: 'routes[1]' });
   });
 
+  it('a request: host in any case, path normalised, a query of the path or facts of its own', async () => {
+    const portal = (...words: string[]) => explained('--vip', 'PORTAL', ...words);
+    const first = { rule: 'routes[1]', persistence: { by: 'source-ip', key: '10.1.2.0' } };
+    const client = ['--client', '10.1.2.3', '--method', 'GET'];
+    expect(await portal(...client, '--path', '/app/x?a=1&id=70')).toMatchObject(first);
+    expect(await portal(...client, '--path', '/x/../%61pp/x', '--query.id', '7')).toMatchObject(first);
+    expect(await portal(...client, '--path', '/app/x?id=80')).toMatchObject({ rule: 'default' });
+    expect(await portal('--header.x-SITE', 'north')).toMatchObject({ rule: 'routes[2]' });
+    expect(await portal('--cookie.beta', '1')).toMatchObject({ rule: 'routes[3]' });
+    expect(await portal('--host', 'OLD.example:80')).toMatchObject({ rule: 'routes[4]', reject: 'redirect' });
+    expect(await portal('--path', '/')).toMatchObject({ rule: 'routes[5]', reject: '404' });
+    expect(await portal()).toMatchObject({ rule: 'default', reject: null });
+  });
+
+  it('a connection: its client, its port, the name that it asks for', async () => {
+    const client = (...words: string[]) => explained('--vip', 'CLIENT', '--client', '10.1.2.3', ...words);
+    expect(await client('--sni', 'a.example')).toMatchObject({ rule: 'routes[1]', reject: 'reset' });
+    expect(await client('--port', '2104')).toMatchObject({ rule: 'routes[2]' });
+    expect(await client()).toMatchObject({ rule: 'default', persistence: { by: 'source-ip' } });
+  });
+
   it('as text', async () => {
     const { stdout } = await explain('--vip', 'ARCHIVE', '--calling', 'CT1');
     expect(stdout).toMatch(
@@ -109,7 +147,7 @@ describe('gantry explain', () => {
   });
 
   it.each([
-    ['no VIP', [], '--vip is needed: there are ARCHIVE, RIS'],
+    ['no VIP', [], '--vip is needed: there are ARCHIVE, RIS, PORTAL, CLIENT'],
     ['an unknown VIP', ['--vip', 'ARCHIV'], 'there is no VIP "ARCHIV": did you mean "ARCHIVE"?'],
     [
       'an unknown fact',

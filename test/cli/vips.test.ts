@@ -50,6 +50,16 @@ it('a row per VIP, and after it per pool that only its routes reach', () => {
   ]);
 });
 
+it('protocols http and tcp: a chain joined, a pool that tracks another has its check', async () => {
+  const { stdout } = await runHere(['vips', '-c', join(FIXTURES, 'valid', 'web.yaml')]);
+  expect(stdout).toBe(`NAME     MODE     PROTOCOL  PORTS     PERSISTENCE        HEALTH
+PORTAL   proxy    http      80        cookie, source-ip  http
+again    backend  http      -         none               http
+APP      proxy    tcp       443,2104  none               all
+further  backend  tcp       -         none               http
+`);
+});
+
 it('gantry vips: a table; with --json an array', async () => {
   const path = join(FIXTURES, 'valid', 'smallest.yaml');
   const table = await runHere(['vips', '-c', path]);

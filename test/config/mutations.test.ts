@@ -4,7 +4,9 @@ import { expect, it } from 'vitest';
 import { assemble } from '../../src/assemble.ts';
 import { readConfiguration } from '../../src/config/load.ts';
 
-const hospital = readFileSync(new URL('../../fixtures/config/valid/hospital.yaml', import.meta.url), 'utf8');
+const FIXTURES = ['hospital', 'web'].map((name) =>
+  readFileSync(new URL(`../../fixtures/config/valid/${name}.yaml`, import.meta.url), 'utf8'),
+);
 const environment = { GANTRY_TEST_TOKEN: 'not-a-real-token' };
 
 /** Faults with a place inside the text, or a configuration that everything can be built from. */
@@ -25,7 +27,9 @@ function judge(text: string): 'faults' | 'configuration' {
   return 'faults';
 }
 
-it('the file itself is good', () => expect(judge(hospital)).toBe('configuration'));
+it('the files themselves are good', () => {
+  for (const text of FIXTURES) expect(judge(text)).toBe('configuration');
+});
 
 it('a file with anything cut out, put in or replaced: faults or a configuration, never a crash', () => {
   const piece = fc.oneof(
@@ -53,21 +57,29 @@ it('a file with anything cut out, put in or replaced: faults or a configuration,
     ),
   );
   fc.assert(
-    fc.property(fc.nat(hospital.length), fc.nat(30), piece, (at, length, inserted) => {
-      judge(hospital.slice(0, at) + inserted + hospital.slice(at + length));
-    }),
-    { numRuns: 300 },
+    fc.property(
+      fc.constantFrom(...FIXTURES),
+      fc.nat(3500),
+      fc.nat(30),
+      piece,
+      (text, at, length, inserted) => {
+        judge(text.slice(0, at) + inserted + text.slice(at + length));
+      },
+    ),
+    { numRuns: 400 },
   );
 });
 
 it('a file with its lines in another order, doubled or left out: faults or a configuration, never a crash', () => {
-  const lines = hospital.split('\n');
-  fc.assert(
-    fc.property(fc.array(fc.nat(lines.length - 1), { maxLength: lines.length }), (order) => {
-      judge(order.map((index) => lines[index]).join('\n'));
-    }),
-    { numRuns: 100 },
-  );
+  for (const text of FIXTURES) {
+    const lines = text.split('\n');
+    fc.assert(
+      fc.property(fc.array(fc.nat(lines.length - 1), { maxLength: lines.length }), (order) => {
+        judge(order.map((index) => lines[index]).join('\n'));
+      }),
+      { numRuns: 100 },
+    );
+  }
 });
 
 it('any value at any key: faults or a configuration, never a crash', () => {
@@ -94,6 +106,19 @@ it('any value at any key: faults or a configuration, never a crash', () => {
     'by',
     'clients',
     'senderTimeout',
+    'check',
+    'all',
+    'track',
+    'tls',
+    'cert',
+    'headers',
+    'set',
+    'redirect',
+    'respond',
+    'rewrite',
+    'path',
+    'limits',
+    'mode',
     'a',
     'PID-3',
   );
@@ -105,6 +130,11 @@ it('any value at any key: faults or a configuration, never a crash', () => {
     '10.0.0.1:104',
     'dicom',
     'hl7',
+    'http',
+    'tcp',
+    'cookie',
+    'single-active',
+    '/$1',
     'none',
     'calling',
     null,
