@@ -2,7 +2,13 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type AssociationEvent, events, notice } from '../../src/observe/events.ts';
+import {
+  type AssociationEvent,
+  type ConnectionEvent,
+  events,
+  notice,
+  type RequestEvent,
+} from '../../src/observe/events.ts';
 import { type Log, type LogOptions, startLog } from '../../src/observe/log.ts';
 import { createKeyedHash } from '../../src/observe/privacy.ts';
 
@@ -67,6 +73,54 @@ test('an association is one JSON line with the words of the contract', async () 
   expect(lines()[0]?.time).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 });
 
+const request: RequestEvent = {
+  vip: 'PORTAL',
+  client: '127.0.0.1:40000',
+  id: 'abc-1',
+  method: 'GET',
+  host: 'portal.example',
+  path: '/patients/INVENTED-0001',
+  version: '1.1',
+  status: 200,
+  pool: 'web',
+  server: 'web-1',
+  rule: 'default',
+  reason: 'persistence by header.study: 1.2.826.0.1.3680043.10.99',
+  attempts: 1,
+  bytes: { toServer: 0, toClient: 5 },
+  ms: 1.5,
+  detail: undefined,
+};
+
+const connection: ConnectionEvent = {
+  vip: 'CLIENT',
+  client: '127.0.0.1:40001',
+  port: 443,
+  pool: 'client',
+  server: 'client-1',
+  rule: 'default',
+  reason: 'least busy',
+  attempts: 1,
+  bytes: { toServer: 7, toClient: 5 },
+  ms: 1.5,
+  end: 'closed',
+  detail: undefined,
+};
+
+test('requests and connections are a line each, without a path and without UIDs that are to be hidden', async () => {
+  const hash = createKeyedHash();
+  start({ hash, hashUids: true });
+  events.request.publish(request);
+  events.connection.publish(connection);
+  await log?.close();
+  expect(lines()).toMatchObject([
+    { msg: 'request', method: 'GET', status: 200, path: `hash:${hash(request.path!)}`, server: 'web-1' },
+    { msg: 'connection', port: 443, server: 'client-1', end: 'closed' },
+  ]);
+  expect(lines()[0]?.reason).toMatch(/^persistence by header\.study: hash:[0-9a-f]{16}$/);
+  expect(JSON.stringify(lines())).not.toMatch(/INVENTED|3680043/);
+});
+
 test('changes of state and notices are lines too, by their own weight', async () => {
   start({ level: 'warn' });
   const server = { pool: 'p', server: 's', address: 'a:1', previous: 'up', reason: 'refused' };
@@ -84,7 +138,9 @@ test('changes of state and notices are lines too, by their own weight', async ()
 test('a level that hides a kind of line leaves its channel without listeners', () => {
   expect(events.association.hasSubscribers).toBe(false);
   start({ level: 'warn' });
-  expect(events.association.hasSubscribers).toBe(false);
+  for (const quiet of [events.association, events.message, events.request, events.connection]) {
+    expect(quiet.hasSubscribers).toBe(false);
+  }
   expect(events.server.hasSubscribers).toBe(true);
 });
 
