@@ -34,12 +34,7 @@ const OF_THE_TRACKED = ['interval', 'timeout', 'rise', 'fall', 'startDown', 'por
 export function checkHealth(pool: FilePool, file: File, tls: TlsCheck, findings: Findings): void {
   const at = ['pools', pool.name, 'health'];
   const { health } = pool;
-  const instead = (['check', 'all', 'any', 'track'] as const).filter((key) => findings.has([...at, key]));
-  if (instead.length > 1) {
-    const keys = instead.map((key) => `"${key}"`).join(' and ');
-    findings.fault(at, `has ${keys}: one of them would be right`);
-    return;
-  }
+  if (findings.exclusive(at, ['check', 'all', 'any', 'track']).length > 1) return;
   if (health.track === undefined) {
     checkPart(health, at, tls, findings);
     return;
@@ -59,12 +54,6 @@ export function checkHealth(pool: FilePool, file: File, tls: TlsCheck, findings:
 }
 
 function checkPart(part: CheckPart, at: Path, tls: TlsCheck, findings: Findings): void {
-  const instead = (['check', 'all', 'any'] as const).filter((key) => findings.has([...at, key]));
-  if (instead.length > 1) {
-    const keys = instead.map((key) => `"${key}"`).join(' and ');
-    findings.fault(at, `has ${keys}: one of them would be right`);
-    return;
-  }
   if (findings.faulty([...at, 'check'])) return;
   belongs(part.all ? 'all' : part.any ? 'any' : part.check, at, findings);
   if (part.check === 'script' && !findings.has([...at, 'script'])) {
@@ -78,8 +67,12 @@ function checkPart(part: CheckPart, at: Path, tls: TlsCheck, findings: Findings)
   }
   checkPatterns(part, at, findings);
   for (const key of ['all', 'any'] as const) {
-    for (const [index, inner] of (part[key] ?? []).entries())
-      checkPart(inner, [...at, key, index], tls, findings);
+    for (const [index, inner] of (part[key] ?? []).entries()) {
+      const place = [...at, key, index];
+      if (findings.exclusive(place, ['check', 'all', 'any']).length > 1) continue;
+      if (inner.check === 'none') findings.fault([...place, 'check'], '"none" finds nothing: leave it out');
+      checkPart(inner, place, tls, findings);
+    }
   }
 }
 

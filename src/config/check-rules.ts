@@ -24,11 +24,7 @@ function checkDestination(vip: FileVip, index: number, { protocol }: FactSource,
   const at = ['vips', vip.name, 'routes', index];
   const fault = reject === undefined ? undefined : rejectFault(reject, protocol);
   if (fault !== undefined) findings.fault([...at, 'reject'], fault);
-  const written = DESTINATIONS.filter((key) => findings.has([...at, key]));
-  if (written.length > 1) {
-    const keys = written.map((key) => `"${key}"`).join(' and ');
-    findings.fault(at, `has both ${keys}: one of them would be right`);
-  }
+  const written = findings.exclusive(at, DESTINATIONS);
   if (written.length === 0 && !findings.has(['vips', vip.name, 'pool'])) {
     findings.fault(at, 'goes nowhere: "pool" or "reject" is needed, or a "pool" for the whole VIP');
   }

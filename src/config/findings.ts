@@ -44,6 +44,16 @@ export class Findings {
     return found ? [...place.record.keys()] : [];
   }
 
+  /** Of `keys`, which exclude each other, those that stand at `path`; more than one is a fault. */
+  exclusive(path: Path, keys: readonly string[]): readonly string[] {
+    const written = keys.filter((key) => this.has([...path, key]));
+    if (written.length > 1) {
+      const names = written.map((key) => `"${key}"`).join(' and ');
+      this.fault(path, `has both ${names}: one of them would be right`);
+    }
+    return written;
+  }
+
   #at(path: Path, message: string, atKey: boolean): Fault {
     const { place, found } = find(this.#source.place, path);
     if (found) return this.#source.fault(place, message, atKey);
