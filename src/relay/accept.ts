@@ -9,6 +9,7 @@ import {
   type ProxyHeaderRead,
   type ProxyHeaderReader,
 } from '../../protocols/proxy-protocol/read.ts';
+import { subjectOf } from './certificates.ts';
 import type { Channel, ChannelHandler, Endpoint, TlsClient } from './channel.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import { type Guest, guestsOf } from './dismiss.ts';
@@ -17,7 +18,7 @@ import { noticeRefused } from './refused.ts';
 import { adoptSocket } from './stream-channel.ts';
 import { endpointOf, NO_ENDPOINT, type TcpChannel } from './tcp-channel.ts';
 import { certificateFault, handshakeFault } from './tls-error.ts';
-import { subjectOf, type TlsIdentity } from './tls-identity.ts';
+import type { TlsIdentity } from './tls-identity.ts';
 
 export { adoptSocket } from './stream-channel.ts';
 
@@ -197,7 +198,9 @@ class Arrival implements Guest {
     this.#awaited = NO_HANDSHAKE;
     this.#entrance.tls!.secure(this.#socket, (error, secured) => {
       if (secured) this.#hand(secured, secured);
-      else if (!this.#isOver) this.#refuse(handshakeRefusal(error));
+      // Who closes without a word only looked whether the port is open.
+      else if (this.#socket.bytesRead === 0) this.#leave();
+      else this.#refuse(handshakeRefusal(error));
     });
   }
 
@@ -210,8 +213,13 @@ class Arrival implements Guest {
 
   #refuse(what: string): void {
     if (this.#isOver) return;
-    this.#over();
     noticeRefused(this.#entrance, this.#origin.remote.host, what);
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#isOver) return;
+    this.#over();
     this.#socket.on('error', ignore).destroy();
   }
 
@@ -231,6 +239,7 @@ function handshakeRefusal(error: Error | undefined): string {
 }
 
 function handshakeOf(secured: TLSSocket): Pick<Origin, 'tls' | 'alpn'> {
+  const certificate = secured.authorized ? secured.getPeerX509Certificate() : undefined;
   const { servername, alpnProtocol } = secured as {
     servername?: string | false | null;
     alpnProtocol: unknown;
@@ -238,7 +247,7 @@ function handshakeOf(secured: TLSSocket): Pick<Origin, 'tls' | 'alpn'> {
   return {
     tls: {
       sni: servername ? servername.toLowerCase() : undefined,
-      subject: secured.authorized ? subjectOf(secured.getPeerX509Certificate()) : undefined,
+      subject: certificate && subjectOf(certificate),
     },
     alpn: typeof alpnProtocol === 'string' ? alpnProtocol : undefined,
   };

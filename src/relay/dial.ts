@@ -1,6 +1,6 @@
 /** Outgoing connections. */
 import { connect, type Socket } from 'node:net';
-import type { GantryError } from '../errors.ts';
+import { GantryError } from '../errors.ts';
 import type { Channel, ChannelHandler } from './channel.ts';
 import { connectError } from './connection-error.ts';
 import { DEFAULT_READS, type ReadMode } from './read-mode.ts';
@@ -100,14 +100,21 @@ export function dialSocket(
     done(error, connected);
   };
   const refuse = (error: Error) => finish(connectError(error, target));
+  const secure = (options: TlsClientOptions) => {
+    try {
+      connectTls(socket, { host, port }, options, (error, secured) => {
+        finish(error && tlsError(error, { host, port }), secured);
+      });
+    } catch (error) {
+      // Of what `checkTlsClient` would have said before.
+      socket.destroy();
+      finish(new GantryError('GTY_TLS_HANDSHAKE', (error as Error).message, { cause: error }));
+    }
+  };
   socket.once('error', refuse);
   socket.once('connect', () => {
     if (proxyHeader) socket.write(proxyHeader);
-    if (tls) {
-      connectTls(socket, { host, port }, tls, (error, secured) => {
-        finish(error && tlsError(error, { host, port }), secured);
-      });
-    }
+    if (tls) secure(tls);
     socket.off('error', refuse);
     if (!tls) finish(undefined, socket);
   });

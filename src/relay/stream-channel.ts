@@ -11,6 +11,7 @@ import type { Channel, ChannelHandler, Endpoint, TlsClient } from './channel.ts'
 import { brokenError } from './connection-error.ts';
 import { holdMemory, releaseMemory } from './read-buffers.ts';
 import { endpointOf, NO_ENDPOINT, NOBODY } from './tcp-channel.ts';
+import { tlsError } from './tls-error.ts';
 
 /** So many bytes wait in a TLS stream's queue before whoever writes is held back. */
 const QUEUE = 64 * 1024;
@@ -196,7 +197,10 @@ export class StreamChannel implements Channel {
 
   #failure(): GantryError | undefined {
     const error = this.#error;
-    return error === undefined || error instanceof GantryError ? error : brokenError(error, this.remote);
+    if (error === undefined || error instanceof GantryError) return error;
+    // In TLS 1.3 a server refuses our certificate only after the handshake.
+    const isTls = this.#cancel !== undefined && /^ERR_SSL/.test((error as NodeJS.ErrnoException).code ?? '');
+    return isTls ? tlsError(error, this.remote) : brokenError(error, this.remote);
   }
 }
 

@@ -1,6 +1,7 @@
 /** TLS towards servers. */
 import { isIP, type Socket } from 'node:net';
-import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { checkAuthorities, createContext, readCertificate } from './certificates.ts';
 import type { Endpoint } from './channel.ts';
 import { setCarrier } from './stream-channel.ts';
 
@@ -33,15 +34,31 @@ function sharedBy(options: TlsClientOptions): Shared {
   let found = shared.get(options);
   if (!found) {
     const { ca, cert, key, minVersion = 'TLSv1.2' } = options;
-    found = { context: createSecureContext({ ca, cert, key, minVersion }), sessions: new Map() };
+    found = {
+      context: createContext({ ca, cert, key, minVersion }, 'the certificate towards servers'),
+      sessions: new Map(),
+    };
     shared.set(options, found);
   }
   return found;
 }
 
+/** Throws an Error whose message is a sentence for the operator when a certificate or key cannot be used. */
+export function checkTlsClient(options: TlsClientOptions, now = Date.now()): void {
+  const { ca, cert, key } = options;
+  if (ca !== undefined) checkAuthorities(ca, 'ca');
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new Error('a certificate towards servers needs its key: give `cert` and `key`, or neither');
+  }
+  if (cert !== undefined && key !== undefined)
+    readCertificate({ cert, key }, 'the certificate towards servers', now);
+  sharedBy(options);
+}
+
 /**
  * Speaks TLS on a connected socket. `done` is called once: with the error of the handshake or of the verification, in
- * Node's words, or with the TLS socket, nothing of which has been read. Destroying `socket` gives up.
+ * Node's words, or with the TLS socket, nothing of which has been read. Destroying `socket` gives up. Throws when
+ * `checkTlsClient` would.
  */
 export function connectTls(
   socket: Socket,
