@@ -43,7 +43,8 @@ export const rewrite = z.strictObject({
     ),
 });
 
-const target = text.refine((to) => /^(https?:\/\/[^/?#$]|\/|\$\d)[\x21-\x7e]*$/.test(to), {
+// What a client wrote may be part of a path, never of the host that it is sent to.
+const target = text.refine((to) => /^(https?:\/\/[^/?#$\s]+(?:[/?#]|$)|\/)[\x21-\x7e]*$/.test(to), {
   error: 'is not a URL: "https://new.example/" or "/new" would be right',
 });
 
