@@ -91,6 +91,14 @@ export class Persistence {
   }
 }
 
+/** What a key of the table says: `pool` is undefined in a shared table; a long value is its hash, `sha256:…`. */
+export function entryParts(entry: string): PersistenceKey & { readonly pool: string | undefined } {
+  const equals = entry.indexOf('=');
+  const slash = entry.lastIndexOf('/', equals);
+  const pool = slash < 0 ? undefined : entry.slice(0, slash);
+  return { pool, by: entry.slice(slash + 1, equals), key: entry.slice(equals + 1) };
+}
+
 function valueIn(facts: Facts, by: string): string | undefined {
   return firstValue(facts.get(by === 'source-ip' ? 'client' : by));
 }

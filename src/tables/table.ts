@@ -9,7 +9,15 @@
  *
  * Who confirms first wins: a server that took the work is a better place than one that is still being dialled.
  */
-import type { Store } from './memory.ts';
+import type { Limits, Store } from './memory.ts';
+
+export interface Entry {
+  readonly key: string;
+  /** The name of the server. */
+  readonly server: string;
+  /** Milliseconds that it lives on if it is not used; while work is held there, as long as after its end. */
+  readonly remaining: number;
+}
 
 /** A server as the place of a key, for as long as somebody places or holds work there. */
 class Place {
@@ -44,6 +52,7 @@ export class Claim {
 export class Table {
   readonly #store: Store;
   readonly #places = new Map<string, Place>();
+  #changes = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -95,7 +104,10 @@ export class Table {
       if (this.#places.get(key) !== place) this.#places.set(key, place);
       place.confirmed++;
       place.before = undefined;
-      if (renew) this.#store.put(key, place.server);
+      if (renew) {
+        this.#store.put(key, place.server);
+        this.#changes++;
+      }
     }
     this.#leave(claim);
   }
@@ -128,12 +140,25 @@ export class Table {
   /** Forgets an entry. Work in hand is not touched. */
   delete(key: string): boolean {
     const wasPlaced = this.#places.delete(key);
-    return this.#store.delete(key) || wasPlaced;
+    const wasThere = this.#store.delete(key) || wasPlaced;
+    if (wasThere) this.#changes++;
+    return wasThere;
   }
 
   clear(): void {
+    this.#changes++;
     this.#places.clear();
     this.#store.clear();
+  }
+
+  /** Takes an entry over from an earlier run, as the last used one. */
+  restore({ key, server, remaining }: Entry): void {
+    this.#store.put(key, server, remaining);
+  }
+
+  /** For entries that are used from now on. Those there are stay; if they are too many, the least recently used go. */
+  setLimits(limits: Limits): void {
+    this.#store.setLimits(limits);
   }
 
   /** Entries at rest. */
@@ -141,9 +166,46 @@ export class Table {
     return this.#store.size;
   }
 
-  /** Key and server of every entry at rest, the last used first. */
-  entries(): IterableIterator<[string, string]> {
-    return this.#store.entries();
+  /** Grows whenever an entry is written, renewed or forgotten. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** The entry of a key, unless it is only reserved. */
+  entry(key: string): Entry | undefined {
+    const place = this.#places.get(key);
+    if (place && place.confirmed > 0) return { key, server: place.server, remaining: this.#store.ttl };
+    const server = this.#store.get(key);
+    return server === undefined ? undefined : { key, server, remaining: this.#store.remaining(key) };
+  }
+
+  /** Every entry, those in use before those at rest, the last used first. To be read at once. */
+  *entries(): Generator<Entry> {
+    const held = this.#held();
+    yield* held;
+    const known = new Set(held.map(({ key }) => key));
+    for (const key of this.#store.keys()) {
+      const entry = known.has(key) ? undefined : this.entry(key);
+      if (entry) yield entry;
+    }
+  }
+
+  /**
+   * Every entry, the last used at the end, to be read over many turns of the event loop while the table is used. One
+   * that is used meanwhile comes again, as it is then.
+   */
+  *walk(): Generator<Entry> {
+    for (const key of this.#store.walk()) {
+      const entry = this.entry(key);
+      if (entry) yield entry;
+    }
+    yield* this.#held();
+  }
+
+  /** Entries of work in hand: in the store they may have run out. */
+  #held(): Entry[] {
+    const placed = [...this.#places].filter(([, { confirmed }]) => confirmed > 0);
+    return placed.flatMap(([key]) => this.entry(key) ?? []);
   }
 
   #leave({ key, place }: Claim): void {

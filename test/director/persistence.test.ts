@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { factsFrom } from '../../protocols/facts.ts';
-import { Persistence, type PersistenceOptions } from '../../src/director/persistence.ts';
+import { entryParts, Persistence, type PersistenceOptions } from '../../src/director/persistence.ts';
 import { createMemoryStore } from '../../src/tables/memory.ts';
 import { Table } from '../../src/tables/table.ts';
 import { makePool } from '../pools/make-pool.ts';
@@ -38,6 +38,14 @@ describe('entry', () => {
 
   test('belongs to a pool', () => {
     expect(makePersistence({}).entryOf(key, makePool())).toBe('archive/calling=CT1');
+  });
+
+  test('tells its parts again, whatever the value', () => {
+    const pathLike = { by: 'header.X-Path', key: '/a=b/c' };
+    const partsOf = (isShared: boolean) =>
+      entryParts(makePersistence({ isShared }).entryOf(pathLike, makePool()));
+    expect(partsOf(false)).toEqual({ ...pathLike, pool: 'archive' });
+    expect(partsOf(true)).toEqual({ ...pathLike, pool: undefined });
   });
 
   test('is short whatever the value', () => {

@@ -130,6 +130,70 @@ describe('table', () => {
     expect(table.serverOf('k')).toBe('b');
   });
 
+  test('an entry is shown with its server and the time that it has', () => {
+    const { table, clock } = makeTable();
+    table.confirm(table.claim('k', 'a'), true);
+    clock.ms += 300;
+    table.claim('l', 'b');
+    expect(table.entry('k')).toEqual({ key: 'k', server: 'a', remaining: 700 });
+    expect([table.entry('l'), table.entry('m')]).toEqual([undefined, undefined]);
+    expect([...table.entries()]).toEqual([{ key: 'k', server: 'a', remaining: 700 }]);
+  });
+
+  test('an entry that moves is shown where it was until somebody was taken', () => {
+    const { table } = makeTable();
+    table.confirm(table.claim('k', 'a'), true);
+    const moved = table.claim('k', 'b', table.claim('k', 'a'));
+    expect([table.serverOf('k'), table.entry('k')?.server]).toEqual(['b', 'a']);
+    table.confirm(moved, true);
+    expect(table.entry('k')?.server).toBe('b');
+  });
+
+  test('an entry of work in flight is shown although it has run out in the store, with its time after the end', () => {
+    const { table, clock } = makeTable();
+    table.confirm(table.claim('k', 'a'), true);
+    table.confirm(table.claim('l', 'a'), true);
+    const held = table.hold('k', 'a')!;
+    clock.ms += 5000;
+    const entry = { key: 'k', server: 'a', remaining: 1000 };
+    expect([table.entry('k'), [...table.entries()], [...table.walk()]]).toEqual([entry, [entry], [entry]]);
+    table.drop(held);
+    expect([...table.entries()]).toEqual([]);
+  });
+
+  test('those in use come first, each once', () => {
+    const { table } = makeTable();
+    for (const key of ['k', 'l', 'm']) table.confirm(table.claim(key, 'a'), true);
+    table.hold('k', 'a');
+    expect([...table.entries()].map(({ key }) => key)).toEqual(['k', 'm', 'l']);
+  });
+
+  test('new limits, entries kept', () => {
+    const { table, clock } = makeTable({ ttl: 1000 });
+    table.confirm(table.claim('k', 'a'), true);
+    table.setLimits({ ttl: 5000, size: 10 });
+    expect(table.entry('k')?.remaining).toBe(1000);
+    table.confirm(table.claim('k', 'a'), true);
+    clock.ms += 4000;
+    expect(table.entry('k')?.remaining).toBe(1000);
+  });
+
+  test('counts what is written, renewed and forgotten, and nothing else', () => {
+    const { table } = makeTable();
+    const changesBy = (change: () => void) => {
+      const before = table.changes;
+      change();
+      return table.changes - before;
+    };
+    expect(changesBy(() => table.confirm(table.claim('k', 'a'), true))).toBe(1);
+    expect(changesBy(() => table.confirm(table.claim('k', 'a'), false))).toBe(0);
+    expect(changesBy(() => table.drop(table.claim('l', 'a')))).toBe(0);
+    expect(changesBy(() => table.restore({ key: 'r', server: 'a', remaining: 5 }))).toBe(0);
+    expect(changesBy(() => table.delete('x'))).toBe(0);
+    expect(changesBy(() => table.delete('k'))).toBe(1);
+    expect(changesBy(() => table.clear())).toBe(1);
+  });
+
   test('delete forgets an entry, also one in flight; clear forgets all', () => {
     const { table } = makeTable();
     const claim = table.claim('k', 'a');
@@ -137,10 +201,7 @@ describe('table', () => {
     expect(table.serverOf('k')).toBeUndefined();
     table.confirm(claim, true);
     table.confirm(table.claim('l', 'a'), true);
-    expect([...table.entries()]).toEqual([
-      ['l', 'a'],
-      ['k', 'a'],
-    ]);
+    expect([...table.entries()].map(({ key }) => key)).toEqual(['l', 'k']);
     table.clear();
     expect(table.size).toBe(0);
   });
