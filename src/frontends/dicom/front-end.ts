@@ -7,7 +7,7 @@ import { channelAcceptor, type Entrance } from '../../relay/accept.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import type { ServerLink } from '../../relay/dial.ts';
-import type { Acceptor, Listener } from '../../relay/listen.ts';
+import type { Listener } from '../../relay/listen.ts';
 import { type Departure, Departures } from '../departures.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { WaitingRoom } from '../waiting-room.ts';
@@ -56,7 +56,6 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   readonly #waiting: WaitingRoom<Association>;
   readonly #departures: Departures;
   readonly #unwatch: (() => void)[] = [];
-  #acceptor: Acceptor | undefined;
   /** The ports are to be open. */
   #isOpen = true;
   #listening: Promise<void> = Promise.resolve();
@@ -85,8 +84,8 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     this.#options = options;
     this.#limits.options = limits;
     this.#waiting.patience = wait;
-    this.#acceptor = channelAcceptor(entrance, (channel) => this.#accept(channel));
-    for (const listener of listeners) listener.acceptor = this.#acceptor;
+    const acceptor = channelAcceptor(entrance, (channel) => this.#accept(channel));
+    for (const listener of listeners) listener.acceptor = acceptor;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
     for (const one of pools) this.#unwatch.push(one.watch(() => this.#waiting.serve()));
     if (pool) this.#unwatch.push(pool.watch(() => this.#listenAsWanted()));
@@ -116,16 +115,12 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   async #openOrClose(): Promise<void> {
     if (this.#leaving) return;
     try {
-      await Promise.all(this.#own().map((one) => (this.#isOpen ? one.resume() : one.suspend())));
+      const { listeners } = this.#options;
+      await Promise.all(listeners.map((one) => (this.#isOpen ? one.resume() : one.suspend())));
     } catch (error) {
       const { vip } = this.#options;
       notice('error', 'a port cannot be opened again', { vip, reason: (error as Error).message });
     }
-  }
-
-  /** Those of its listeners that no reload has given to another front-end. */
-  #own(): Listener[] {
-    return this.#options.listeners.filter(({ acceptor }) => acceptor === this.#acceptor);
   }
 
   #accept(channel: Channel): void {
@@ -196,7 +191,7 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   async #stopAccepting(): Promise<void> {
     this.#leaving = true;
     await this.#listening;
-    await Promise.all(this.#own().map((listener) => listener.close()));
+    await Promise.all(this.#options.listeners.map((listener) => listener.close()));
   }
 
   async #empty(): Promise<void> {

@@ -6,7 +6,7 @@ import { channelAcceptor, type Entrance } from '../../relay/accept.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import { dial, type ServerLink } from '../../relay/dial.ts';
-import type { Acceptor, Listener } from '../../relay/listen.ts';
+import type { Listener } from '../../relay/listen.ts';
 import { Departures } from '../departures.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { Courier } from './courier.ts';
@@ -59,7 +59,6 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   readonly #senders = new Set<InboundConnection>();
   readonly #departures: Departures;
   readonly #unwatch: (() => void)[] = [];
-  #acceptor: Acceptor | undefined;
   #emptied: PromiseWithResolvers<void> | undefined;
   #connections = 0;
   #isOver = false;
@@ -99,8 +98,8 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
 
   #watch(): void {
     const { listeners, entrance, pools } = this.#options;
-    this.#acceptor = channelAcceptor(entrance, (channel) => this.#accept(channel));
-    for (const listener of listeners) listener.acceptor = this.#acceptor;
+    const acceptor = channelAcceptor(entrance, (channel) => this.#accept(channel));
+    for (const listener of listeners) listener.acceptor = acceptor;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
     for (const pool of pools) this.#unwatch.push(pool.watch((server) => this.#courier.serverChanged(server)));
     this.#departures.watch(pools);
@@ -189,10 +188,8 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
     await this.#empty();
   }
 
-  /** A listener that a reload has given to another front-end is no longer ours to close. */
   async #stopListening(): Promise<void> {
-    const own = this.#options.listeners.filter(({ acceptor }) => acceptor === this.#acceptor);
-    await Promise.all(own.map((listener) => listener.close()));
+    await Promise.all(this.#options.listeners.map((listener) => listener.close()));
   }
 
   #closeServers(): void {
