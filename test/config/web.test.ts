@@ -267,6 +267,17 @@ describe('pools', () => {
       servers: { 'web-a': 'web-a', '10.0.0.42:81': 'web-b' },
     });
   });
+
+  it('track: step by step, as each pool names its servers', () => {
+    const { configuration } = read(`
+pools:
+  first: { servers: [{ name: x, address: 10.0.0.1 }], health: { track: second } }
+  second: { servers: [{ name: y, address: 10.0.0.1 }], health: { track: third } }
+  third: { servers: [{ name: y, address: 10.0.0.2 }, { name: z, address: 10.0.0.1 }] }
+vips: {}
+`);
+    expect(configuration?.pools[0]?.health).toMatchObject({ pool: 'third', servers: { x: 'y' } });
+  });
 });
 
 describe('warnings', () => {
