@@ -91,8 +91,7 @@ class Plan {
 
   /** undefined: its health is not checked. */
   watchOf(pool: PoolConfiguration, server: Server): WatchOptions | undefined {
-    const { health } = pool;
-    return health.check === 'none' ? undefined : this.#watch(health, pool, server);
+    return this.#watch(pool.health, pool, server);
   }
 
   agentOf({ health }: PoolConfiguration, { host }: Server) {
@@ -103,6 +102,8 @@ class Plan {
 
   #watch(part: CheckConfiguration, pool: PoolConfiguration, server: Server): WatchOptions | undefined {
     switch (part.check) {
+      case 'none':
+        return undefined;
       case 'all':
       case 'any': {
         const parts = part.parts.flatMap((each) => this.#watch(each, pool, server) ?? []);
@@ -185,7 +186,7 @@ class Plan {
   }
 }
 
-type SingleCheck = Exclude<CheckConfiguration, { readonly check: 'all' | 'any' | 'track' }>;
+type SingleCheck = Exclude<CheckConfiguration, { readonly check: 'none' | 'all' | 'any' | 'track' }>;
 
 /** They use a connection as work does, and for as long. */
 const TAKES_SLOT: ReadonlySet<string> = new Set(['dicom-echo', 'hl7', 'http', 'https']);
@@ -200,7 +201,7 @@ function isWhereWorkGoes({ address, port }: SingleCheck, server: Server): boolea
 }
 
 function portless({ check }: SingleCheck): number | undefined {
-  return check === 'ping' || check === 'script' || check === 'none' ? 0 : undefined;
+  return check === 'ping' || check === 'script' ? 0 : undefined;
 }
 
 /** A check connects for nobody: its PROXY header says so. */

@@ -62,7 +62,8 @@ export type CheckConfiguration = {
   readonly port: number | undefined;
   readonly address: string | undefined;
 } & (
-  | { readonly check: 'none' | 'connect' | 'ping' }
+  | { readonly check: 'none' }
+  | { readonly check: 'connect' | 'ping' }
   | { readonly check: 'tls'; readonly tls: TlsClientConfiguration }
   | ({ readonly check: 'http' } & HttpCheckConfiguration)
   | ({ readonly check: 'https'; readonly tls: TlsClientConfiguration } & HttpCheckConfiguration)

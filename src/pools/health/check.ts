@@ -46,7 +46,7 @@ export interface Check<R = CheckResult> {
 }
 
 export type CheckOptions =
-  | { readonly check: 'none' | 'connect' | 'ping' }
+  | { readonly check: 'connect' | 'ping' }
   | { readonly check: 'tls'; readonly tls: TlsClientOptions }
   | ({ readonly check: 'http' } & HttpOptions)
   | ({ readonly check: 'https'; readonly tls: TlsClientOptions } & HttpOptions)
@@ -71,15 +71,13 @@ function keyOf(options: CheckOptions, { host, port, timeout, link = {} }: CheckT
 function startOf(options: CheckOptions, target: CheckTarget): Check['start'] {
   const watchExpiry = createExpiryWatch(target);
   switch (options.check) {
-    case 'none':
-      return startNone;
     case 'connect':
       return (done) => startConnect(target, done);
     case 'tls':
-      return (done) => startTls(target, watchExpiry, done);
+      return (done) => startTls(afresh(target), watchExpiry, done);
     case 'http':
     case 'https':
-      return (done) => startHttp(target, options, watchExpiry, done);
+      return (done) => startHttp(afresh(target), options, watchExpiry, done);
     case 'ping':
       return (done) => startPing(target, done);
     case 'script':
@@ -97,8 +95,8 @@ function inTlsOf(options: CheckOptions, target: CheckTarget): CheckTarget {
   return options.check === 'http' ? { ...target, link: { ...target.link, tls: undefined } } : target;
 }
 
-/** Part of a composite that is always good. */
-function startNone(done: (result: CheckResult) => void): Cancel {
-  const soon = setImmediate(done, { outcome: 'up', reason: 'its health is not checked', ms: 0 });
-  return () => clearImmediate(soon);
+/** Options of their own have no session to go on with: the certificate is shown, and verified, each time. */
+function afresh(target: CheckTarget): CheckTarget {
+  const { tls } = target.link ?? {};
+  return tls ? { ...target, link: { ...target.link, tls: { ...tls } } } : target;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { type AgentResult, parseAgentLine } from '../../../src/pools/health/agent.ts';
 import type { Check, CheckResult } from '../../../src/pools/health/check.ts';
-import { HealthRunner } from '../../../src/pools/health/runner.ts';
+import { HealthRunner, keyOf } from '../../../src/pools/health/runner.ts';
 import type { CheckOutcome } from '../../../src/pools/server.ts';
 import { makePool, type TestPoolOptions } from '../make-pool.ts';
 import { ManualDeadlines } from './manual-deadlines.ts';
@@ -20,6 +21,10 @@ class ScriptedCheck implements Check {
     this.starts++;
     this.#done = done;
     return () => this.cancelled++;
+  }
+
+  get isRunning(): boolean {
+    return this.#done !== undefined;
   }
 
   finds(outcome: CheckOutcome, reason: string = outcome): void {
@@ -177,5 +182,175 @@ describe('health runner', () => {
     deadlines.pass(deadlines.next);
     check.finds('up', 'answers');
     expect([a.state, a.reason, a.effectiveWeight(0)]).toEqual(['up', 'answers', 1]);
+  });
+});
+
+describe('all and any', () => {
+  /** Two parts of one server; both answer when asked. */
+  function twoParts(mode: 'all' | 'any', random = 0) {
+    const { deadlines, runner, a, b } = setUp({}, random);
+    const [http, echo] = [new ScriptedCheck('http'), new ScriptedCheck('echo')];
+    const parts = [http, echo].map((check) => ({ check, interval: INTERVAL }));
+    const unwatch = runner.watch(a, { mode, parts });
+    /** Lets time pass until both are under way. */
+    const begin = () => {
+      while (!http.isRunning || !echo.isRunning) deadlines.pass(deadlines.next);
+    };
+    const find = (first: CheckOutcome, second: CheckOutcome) => {
+      begin();
+      http.finds(first, `http ${first}`);
+      echo.finds(second, `echo ${second}`);
+    };
+    return { deadlines, runner, a, b, http, echo, begin, find, unwatch };
+  }
+
+  test('all: one part that fails `fall` times takes the server down, and the reason is its own', () => {
+    const { a, find } = twoParts('all');
+    find('up', 'up');
+    expect([a.state, a.reason]).toEqual(['up', 'http up; echo up']);
+    find('down', 'up');
+    find('down', 'up');
+    expect(a.state).toBe('up');
+    find('down', 'up');
+    expect([a.state, a.reason]).toEqual(['down', 'http down']);
+  });
+
+  test('any: down when every part is', () => {
+    const { a, find } = twoParts('any');
+    find('down', 'up');
+    expect([a.state, a.reason]).toEqual(['up', 'echo up']);
+    for (let count = 0; count < 3; count++) find('down', 'down');
+    expect([a.state, a.reason]).toEqual(['down', 'http down; echo down']);
+  });
+
+  test('in doubt every part is checked faster, also one that had been scheduled before', () => {
+    const { deadlines, http, echo, begin, find } = twoParts('all');
+    find('up', 'up');
+    begin();
+    echo.finds('up');
+    http.finds('down');
+    expect([http.isRunning, echo.isRunning]).toEqual([false, false]);
+    deadlines.pass(1000);
+    expect([http.isRunning, echo.isRunning]).toEqual([true, true]);
+  });
+
+  test('a part runs once, also for somebody who asks for nothing else', () => {
+    const { deadlines, runner, b, http, begin, find, unwatch } = twoParts('all');
+    find('up', 'up');
+    begin();
+    const equal = new ScriptedCheck('http');
+    runner.watch(b, { check: equal, interval: INTERVAL });
+    http.finds('down', 'http down');
+    expect([b.state, b.reason]).toEqual(['down', 'http down']);
+    begin();
+    unwatch();
+    const { starts } = http;
+    http.finds('up');
+    deadlines.pass(INTERVAL);
+    expect([http.starts, equal.starts]).toEqual([starts + 1, 0]);
+  });
+
+  test('all inside any', () => {
+    const { deadlines, runner, a } = setUp();
+    const checks = ['ping', 'http', 'echo'].map((key) => new ScriptedCheck(key));
+    const [ping, http, echo] = checks.map((check) => ({ check, interval: INTERVAL }));
+    runner.watch(a, { mode: 'any', parts: [ping!, { mode: 'all', parts: [http!, echo!] }] });
+    deadlines.pass(0);
+    checks[0]!.finds('down', 'no ping');
+    checks[1]!.finds('up', 'http up');
+    checks[2]!.finds('down', 'no echo');
+    expect([a.state, a.reason]).toEqual(['down', 'no ping; no echo']);
+  });
+
+  test('a part that leaves the last slot to work does not hold up the others', () => {
+    const { deadlines, runner, a } = setUp({ servers: { a: { maxConnections: 2 } } });
+    const [http, echo] = [new ScriptedCheck('http'), new ScriptedCheck('echo')];
+    runner.watch(a, {
+      mode: 'all',
+      parts: [
+        { check: http, interval: INTERVAL },
+        { check: echo, interval: INTERVAL, takesSlot: true },
+      ],
+    });
+    a.acquire();
+    deadlines.pass(0);
+    http.finds('down', 'http down');
+    expect([a.state, a.reason, echo.starts]).toEqual(['down', 'http down', 0]);
+  });
+
+  test('what is equal has the same key', () => {
+    const part = (key: string, interval = INTERVAL) => ({ check: new ScriptedCheck(key), interval });
+    const all = { mode: 'all', parts: [part('a'), part('b')] } as const;
+    expect(keyOf(all)).toBe(keyOf({ mode: 'all', parts: [part('a'), part('b')] }));
+    const others = [
+      all,
+      { ...all, mode: 'any' as const },
+      { ...all, parts: [part('a')] },
+      part('a'),
+      part('a', 1),
+    ];
+    expect(new Set(others.map((each) => keyOf(each))).size).toBe(others.length);
+  });
+});
+
+describe('agents', () => {
+  class ScriptedAgent implements Check<AgentResult> {
+    readonly key = 'an agent';
+    starts = 0;
+    says: (line: string) => void = () => {};
+
+    start(done: (result: AgentResult) => void): () => void {
+      this.starts++;
+      this.says = (line) => done({ report: parseAgentLine(line), reason: `its agent says: ${line}` });
+      return () => {};
+    }
+  }
+
+  test('an agent is asked besides the check, once for all, and its word holds until it says otherwise', () => {
+    const { deadlines, runner, a, b } = setUp();
+    const agent = new ScriptedAgent();
+    const check = new ScriptedCheck();
+    runner.watch(a, { check, interval: INTERVAL });
+    runner.listen(a, { check: agent, interval: 2000 });
+    runner.listen(b, { check: new ScriptedAgent(), interval: 2000 });
+    deadlines.pass(0);
+    check.finds('up', 'answers');
+    agent.says('drain 50%');
+    expect([a.state, a.reason, b.state]).toEqual([
+      'drained',
+      'its agent says: drain 50%; nothing was left',
+      'drained',
+    ]);
+    expect(agent.starts).toBe(1);
+    deadlines.pass(deadlines.next);
+    agent.says('hello?');
+    expect(a.state).toBe('drained');
+    deadlines.pass(deadlines.next);
+    agent.says('ready');
+    expect([a.state, a.reason, a.effectiveWeight(0)]).toEqual(['up', 'its agent says: ready; answers', 0.5]);
+  });
+
+  test('what an agent has said is forgotten with it', () => {
+    const { deadlines, runner, a } = setUp();
+    const agent = new ScriptedAgent();
+    const stop = runner.listen(a, { check: agent, interval: 2000 });
+    deadlines.pass(0);
+    agent.says('down#backup 10% maxconn:1');
+    expect([a.state, a.reason]).toEqual(['down', 'its agent says: down#backup 10% maxconn:1']);
+    stop();
+    expect([a.state, a.reason]).toEqual(['starting', 'has no agent any more; waits for its first check']);
+    deadlines.pass(100_000);
+    expect(agent.starts).toBe(1);
+  });
+
+  test('closed, no agent is asked any more', () => {
+    const { deadlines, runner, a } = setUp();
+    const agent = new ScriptedAgent();
+    runner.listen(a, { check: agent, interval: 2000 });
+    deadlines.pass(0);
+    agent.says('up');
+    runner.close();
+    deadlines.pass(100_000);
+    expect(agent.starts).toBe(1);
   });
 });
