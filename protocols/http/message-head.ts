@@ -42,8 +42,12 @@ const RESPONSE = new RegExp(
 );
 const FIELDS_ALONE = new RegExp(`^${FIELD_LINES}`);
 
-/** The head of a request, without the empty line that ends it. Throws MessageFault. */
-export function readRequestHead(text: string): RequestHead {
+/**
+ * The head of a request, without the empty line that ends it. One before it is skipped: there are clients that put one
+ * behind a body (RFC 9112 2.2). Throws MessageFault.
+ */
+export function readRequestHead(collected: string): RequestHead {
+  const text = collected.startsWith('\r\n') ? collected.slice(2) : collected;
   const match = REQUEST.exec(text);
   if (match === null) throw requestLineFault(text);
   return { method: match[1]!, target: match[2]!, version: match[3]!, rawHeaders: fieldsOf(text) };

@@ -1,26 +1,28 @@
 /**
- * What is refused because a server could read it differently (RFC 9112 3, 6.3, 11.2).
+ * What is refused because a server could read it differently (RFC 9112 3, 6.3, 11.2; RFC 9113 8.2, 8.3).
  *
- * The parsers come first. llhttp 9.4 (Node 24) by itself refuses, each proven in the test of this file:
- *   - bare LF and bare CR as line ends, obsolete folding, white space before the colon or before the first field
+ * The readers come first. Those of HTTP/1 (message-head.ts, body-reader.ts) by themselves refuse
+ *   - bare LF and bare CR as line ends, obsolete folding, white space round names, before the first field
+ *   - HTTP/0.9 and all versions but 1.0 and 1.1, more than one space in the request line
  *   - names that are no token, control bytes in values (all but tab) and in targets, bytes beyond ASCII in targets
- *   - Content-Length with Transfer-Encoding, twice, empty, with a sign, as a list, beyond 64 bits
- *   - Transfer-Encoding twice, empty, or with a last coding that is not chunked
- *   - chunk sizes with signs, spaces, prefixes, overflow; chunks with bare LF, control bytes or much in extensions
- *   - Content-Length and Transfer-Encoding among the trailers, bytes behind a request with `Connection: close`
- *   - methods that it does not know, versions other than 0.9, 1.0, 1.1, 2.0
- * It lets through, so that it is refused here:
- *   - HTTP/0.9 with fields and a body (nodejs/llhttp#877), HTTP/2.0 spelled out in an HTTP/1 request line
- *   - Host that is missing, repeated, empty or not a host
- *   - absolute targets whose authority is not the Host or has userinfo, fragments, `*` of other methods than OPTIONS
- *   - Transfer-Encoding in HTTP/1.0, `gzip, chunked`, `, chunked`
- *   - Content-Length beyond what a number holds exactly
+ *   - chunk sizes with signs, spaces, prefixes, overflow; bare LF, control bytes or much of anything in extensions
+ * and nghttp2, which Node reads HTTP/2 with, refuses
+ *   - fields that are about a connection, Content-Length that is not the length, an authority that is none, a target
+ *     that is no path
+ * Here the rest is refused, whoever read it:
+ *   - Host that is missing, repeated, empty or not a host; Host beside another :authority
+ *   - absolute targets whose authority is not the Host or has userinfo; `*` of other methods than OPTIONS; fragments;
+ *     in HTTP/2 bytes beyond ASCII
  *   - malformed percent-encoding, %00, and dot segments that only some servers see as such
- *   - CONNECT, TRACE, expectations, bodies of requests that upgrade, Connection naming fields that are for everyone
- *   - more fields than anyone sends (some versions of Node drop those beyond 2000 and go on)
- * Of HTTP/2, nghttp2 refuses fields that are about a connection, a Content-Length that is not the length, an authority
- * that is none and targets that are no path (RFC 9113 8.1.1, 8.2.2, 8.3.1). It lets through Host beside another
- * :authority, fragments, and bytes beyond ASCII in the target.
+ *   - Transfer-Encoding with Content-Length, in HTTP/1.0, repeated, or anything but `chunked`
+ *   - Content-Length that is repeated, empty, signed, a list, or beyond what a number holds exactly
+ *   - CONNECT, TRACE, methods in lower case, expectations, bodies of requests that upgrade, Connection naming fields
+ *     that are for everyone
+ *   - targets and numbers of fields beyond what servers take
+ *
+ * llhttp 9.4, the parser of Node 24's own server, is the yardstick in the tests. It refuses most of this too, but lets
+ * through HTTP/0.9 with fields and a body (nodejs/llhttp#877), HTTP/2.0 in a request line, `gzip, chunked` and
+ * `, chunked`, Transfer-Encoding in HTTP/1.0, and all that is about Host, targets, expectations and upgrades.
  */
 import { canonicalAuthority, isAuthority } from './authority.ts';
 import { connectionOptions, isForEveryone, upgradeProtocol } from './connection.ts';
@@ -46,9 +48,12 @@ export interface RequestFault {
 const LONGEST_TARGET = 16_384;
 const MOST_FIELDS = 500;
 
+/** Methods have a case (RFC 9110 9.1), and some servers do not know it: `get` would pass by a rule about GET. */
+const METHOD = /^[A-Z][A-Z0-9_-]{0,39}$/;
+
 const FAULTS = {
   version: fault(505, 'Only HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here.'),
-  method: fault(501, 'CONNECT and TRACE are not served here.'),
+  method: fault(501, 'The method is not served here.'),
   longTarget: fault(414, 'The request target is too long.'),
   target: fault(400, 'The request target is neither a path nor an http URL.'),
   fragment: fault(400, 'The request target has a fragment.'),
@@ -77,7 +82,7 @@ function fault(status: RequestFault['status'], reason: string): RequestFault {
 export function requestFault({ method, target, version, rawHeaders }: RequestHead): RequestFault | undefined {
   const isHttp2 = rawHeaders[0]?.startsWith(':') ?? false;
   if (version !== '1.1' && version !== '1.0' && !(version === '2.0' && isHttp2)) return FAULTS.version;
-  if (method === 'CONNECT' || method === 'TRACE') return FAULTS.method;
+  if (method === 'CONNECT' || method === 'TRACE' || !METHOD.test(method)) return FAULTS.method;
   if (rawHeaders.length > 2 * MOST_FIELDS) return FAULTS.manyFields;
   return new HeadReader(version, rawHeaders).fault(method, target);
 }

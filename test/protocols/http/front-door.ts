@@ -1,21 +1,53 @@
-/** Node's HTTP server with `requestFault` behind it, as a front-end has them: what becomes of bytes that knock there. */
+/**
+ * What becomes of bytes that knock: at the front-end's own readers with `requestFault` behind them, and at Node's HTTP
+ * server with the same behind it, which is the yardstick.
+ */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { requestFault } from '../../../protocols/http/strictness.ts';
+import { BodyReader, requestFraming } from '../../../protocols/http/body-reader.ts';
+import { HeadCollector } from '../../../protocols/http/head-collector.ts';
+import { MessageFault, readRequestHead } from '../../../protocols/http/message-head.ts';
+import { type RequestHead, requestFault } from '../../../protocols/http/strictness.ts';
 import { within } from '../../peers/waiting.ts';
 
 /** A request that would have gone on to a server. */
-export interface Served {
-  readonly method: string;
-  readonly target: string;
-  readonly version: string;
-  readonly rawHeaders: readonly string[];
+export interface Served extends RequestHead {
   readonly body: string;
 }
 
-/** `parser`: Node refused it itself. A number: the status of `requestFault`. */
-export type Verdict = 'parser' | number | Served;
+/** A number: the status that it is refused with. `waits`: not before its sender gives up. `parser`: Node's own refused it. */
+export type Verdict = number | 'waits' | 'parser' | Served;
+
+const LONGEST_HEAD = 65_536;
+
+/** The verdict of our own readers on bytes (as Latin-1) that come in these pieces. */
+export function ownVerdict(pieces: readonly string[]): Verdict {
+  const heads = new HeadCollector(LONGEST_HEAD);
+  const reader = new BodyReader();
+  let head: RequestHead | undefined;
+  let body = '';
+  try {
+    for (const piece of pieces) {
+      let bytes = Buffer.from(piece, 'latin1');
+      if (!head) {
+        const text = heads.push(bytes);
+        bytes = bytes.subarray(heads.used);
+        if (text === undefined) continue;
+        head = readRequestHead(text);
+        const fault = requestFault(head);
+        if (fault) return fault.status;
+        reader.begin(requestFraming(head.rawHeaders));
+      }
+      if (bytes.length > 0 && !reader.isDone) body += reader.read(bytes).toString('latin1');
+      if (reader.isDone) return { ...head, body };
+    }
+  } catch (error) {
+    if (error instanceof MessageFault) return error.status;
+    throw error;
+  }
+  return 'waits';
+}
 
 export interface FrontDoor {
   /** Sends the bytes (as Latin-1) on a connection of their own, and nothing after them. */
@@ -24,7 +56,7 @@ export interface FrontDoor {
 }
 
 export async function openFrontDoor(): Promise<FrontDoor> {
-  const server = createServer({ requireHostHeader: false, maxHeaderSize: 65_536 });
+  const server = createServer({ requireHostHeader: false, maxHeaderSize: LONGEST_HEAD });
   const verdicts = new Map<number, (verdict: Verdict) => void>();
 
   const tell = (socket: Socket, verdict: Verdict) => {

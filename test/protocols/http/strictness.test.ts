@@ -1,7 +1,8 @@
-/** Raw bytes at Node's own parser with `requestFault` behind it. Hosts and paths are invented. */
+/** Raw bytes at both readers with `requestFault` behind them. Hosts and paths are invented. */
+import { METHODS } from 'node:http';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type FrontDoor, openFrontDoor, type Verdict } from './front-door.ts';
+import { type FrontDoor, openFrontDoor, ownVerdict, type Served, type Verdict } from './front-door.ts';
 
 let door: FrontDoor;
 beforeAll(async () => {
@@ -21,12 +22,15 @@ const post = (fields: readonly string[], body: string) =>
 const target = (text: string, method = 'GET') => request([`${method} ${text} HTTP/1.1`, HOST]);
 const chunked = (body: string) => post(['Transfer-Encoding: chunked'], body);
 
-/** Refused: by whom is for the list at the top of strictness.ts; that it is refused is for the servers behind. */
-type Expected = 'parser' | number | 'served';
+type Expected = number | 'waits' | 'parser' | 'served';
+/** What becomes of the bytes at our own readers and at Node's, where that is something else. */
+type Case = readonly [raw: string, own: Expected, node?: Expected];
 
-function cases(table: Readonly<Record<string, readonly [raw: string, expected: Expected]>>): void {
-  test.each(Object.entries(table))('%s', async (_name, [raw, expected]) => {
-    expect(word(await door.knock(raw))).toBe(expected);
+function cases(table: Readonly<Record<string, Case>>): void {
+  test.each(Object.entries(table))('%s', async (_name, [raw, own, node = own]) => {
+    expect(word(ownVerdict([raw]))).toBe(own);
+    expect(word(ownVerdict(raw.split('')))).toBe(own);
+    expect(word(await door.knock(raw))).toBe(node);
   });
 }
 
@@ -36,18 +40,22 @@ function word(verdict: Verdict): Expected {
 
 describe('HTTP/0.9 lines', () => {
   cases({
-    'a line without a version': ['GET /x\r\n', 'parser'],
-    'a line without a version and an empty one': ['GET /x\r\n\r\n', 505],
+    'a line without a version': ['GET /x\r\n', 400, 'parser'],
+    'a line without a version and an empty one': ['GET /x\r\n\r\n', 400, 505],
     'a line without a version, then fields and a body': [
       'GET /x\nHost: a\r\nContent-Length: 5\r\n\r\nhello',
+      400,
       505,
     ],
-    'the same with CRLF': ['GET /x\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello', 505],
-    'HTTP/0.9 spelled out': [request(['GET /x HTTP/0.9', HOST]), 505],
-    'HTTP/1.2': [request(['GET /x HTTP/1.2', HOST]), 'parser'],
-    'HTTP/2.0 in a request line': [request(['GET /x HTTP/2.0', HOST]), 505],
-    'http/1.1 in lower case': [request(['GET /x http/1.1', HOST]), 'parser'],
-    'HTTP/1.10': [request(['GET /x HTTP/1.10', HOST]), 'parser'],
+    'the same with CRLF': ['GET /x\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello', 400, 505],
+    'HTTP/0.9 spelled out': [request(['GET /x HTTP/0.9', HOST]), 505, 505],
+    'HTTP/1.2': [request(['GET /x HTTP/1.2', HOST]), 505, 'parser'],
+    'HTTP/2.0 in a request line': [request(['GET /x HTTP/2.0', HOST]), 505, 505],
+    'http/1.1 in lower case': [request(['GET /x http/1.1', HOST]), 400, 'parser'],
+    'HTTP/1.10': [request(['GET /x HTTP/1.10', HOST]), 400, 'parser'],
+    'an empty line before the request': [`\r\n${get()}`, 'served'],
+    'two empty lines before it': [`\r\n\r\n${get()}`, 400, 'served'],
+    'bare LF before it': [`\n${get()}`, 400, 'served'],
     'HTTP/1.0 without Host': [request(['GET /x HTTP/1.0']), 'served'],
   });
 });
@@ -78,70 +86,76 @@ describe('Transfer-Encoding with Content-Length or in HTTP/1.0', () => {
   cases({
     'Transfer-Encoding, then Content-Length': [
       post(['Transfer-Encoding: chunked', 'Content-Length: 5'], end),
+      400,
       'parser',
     ],
     'Content-Length, then Transfer-Encoding': [
       post(['Content-Length: 5', 'Transfer-Encoding: chunked'], end),
+      400,
       'parser',
     ],
     'in HTTP/1.0': [request(['POST /x HTTP/1.0', HOST, 'Transfer-Encoding: chunked'], end), 400],
-    twice: [post(['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'], end), 'parser'],
-    'chunked twice': [post(['Transfer-Encoding: chunked, chunked'], end), 'parser'],
-    empty: [post(['Transfer-Encoding:'], end), 'parser'],
-    'empty, with Content-Length': [post(['Transfer-Encoding:', 'Content-Length: 5'], 'hello'), 'parser'],
+    twice: [post(['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'], end), 400, 'parser'],
+    'chunked twice': [post(['Transfer-Encoding: chunked, chunked'], end), 400, 'parser'],
+    empty: [post(['Transfer-Encoding:'], end), 400, 'parser'],
+    'empty, with Content-Length': [post(['Transfer-Encoding:', 'Content-Length: 5'], 'hello'), 400, 'parser'],
     identity: [post(['Transfer-Encoding: identity'], ''), 400],
     xchunked: [post(['Transfer-Encoding: xchunked'], end), 400],
     'chunked in quotation marks': [post(['Transfer-Encoding: "chunked"'], end), 400],
     'chunked with a parameter': [post(['Transfer-Encoding: chunked;x=1'], end), 400],
-    'chunked, identity': [post(['Transfer-Encoding: chunked, identity'], end), 'parser'],
+    'chunked, identity': [post(['Transfer-Encoding: chunked, identity'], end), 400, 'parser'],
     'gzip alone': [post(['Transfer-Encoding: gzip'], ''), 400],
     'gzip, chunked': [post(['Transfer-Encoding: gzip, chunked'], end), 501],
     'an empty member before chunked': [post(['Transfer-Encoding: , chunked'], end), 400],
-    'a vertical tab before chunked': [post(['Transfer-Encoding: \x0bchunked'], end), 'parser'],
-    'white space before the colon': [post(['Transfer-Encoding : chunked'], end), 'parser'],
+    'a vertical tab before chunked': [post(['Transfer-Encoding: \x0bchunked'], end), 400, 'parser'],
+    'white space before the colon': [post(['Transfer-Encoding : chunked'], end), 400, 'parser'],
     CHUNKED: [post(['transfer-encoding: CHUNKED'], `5\r\nhello\r\n${end}`), 'served'],
   });
 });
 
 describe('bad Content-Length', () => {
   cases({
-    'a sign': [post(['Content-Length: +5'], 'hello'), 'parser'],
-    'less than nothing': [post(['Content-Length: -5'], 'hello'), 'parser'],
-    hexadecimal: [post(['Content-Length: 0x5'], 'hello'), 'parser'],
-    'a list': [post(['Content-Length: 5, 5'], 'hello'), 'parser'],
-    'two numbers': [post(['Content-Length: 5 5'], 'hello'), 'parser'],
-    'twice the same': [post(['Content-Length: 5', 'Content-Length: 5'], 'hello'), 'parser'],
-    'twice, differing': [post(['Content-Length: 5', 'Content-Length: 6'], 'hello'), 'parser'],
-    empty: [post(['Content-Length:'], ''), 'parser'],
-    'white space before the colon': [post(['Content-Length : 5'], 'hello'), 'parser'],
-    'more than 64 bits': [post(['Content-Length: 99999999999999999999999'], 'hello'), 'parser'],
+    'a sign': [post(['Content-Length: +5'], 'hello'), 400, 'parser'],
+    'less than nothing': [post(['Content-Length: -5'], 'hello'), 400, 'parser'],
+    hexadecimal: [post(['Content-Length: 0x5'], 'hello'), 400, 'parser'],
+    'a list': [post(['Content-Length: 5, 5'], 'hello'), 400, 'parser'],
+    'two numbers': [post(['Content-Length: 5 5'], 'hello'), 400, 'parser'],
+    'twice the same': [post(['Content-Length: 5', 'Content-Length: 5'], 'hello'), 400, 'parser'],
+    'twice, differing': [post(['Content-Length: 5', 'Content-Length: 6'], 'hello'), 400, 'parser'],
+    empty: [post(['Content-Length:'], ''), 400, 'parser'],
+    'white space before the colon': [post(['Content-Length : 5'], 'hello'), 400, 'parser'],
+    'more than 64 bits': [post(['Content-Length: 99999999999999999999999'], 'hello'), 400, 'parser'],
     'more than a number holds exactly': [post(['Content-Length: 9007199254740993'], 'hello'), 400],
-    'more than the body': [post(['Content-Length: 6'], 'hello'), 'parser'],
+    'more than the body': [post(['Content-Length: 6'], 'hello'), 'waits', 'parser'],
     'a length': [post(['Content-Length: 5'], 'hello'), 'served'],
   });
 });
 
 describe('bad chunking', () => {
   cases({
-    'a size that is none': [chunked('zz\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'a sign': [chunked('+5\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'less than nothing': [chunked('-5\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'a prefix': [chunked('0x5\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'an overflowing size': [chunked('FFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'no size': [chunked('\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'a space before the size': [chunked(' 5\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'a space behind the size': [chunked('5 \r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'bare LF behind the size': [chunked('5\nhello\r\n0\r\n\r\n'), 'parser'],
-    'bare LF behind the data': [chunked('5\r\nhello\n0\r\n\r\n'), 'parser'],
-    'no line end behind the data': [chunked('5\r\nhello0\r\n\r\n'), 'parser'],
-    'bare LF in an extension': [chunked('5;a\nb\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'bare CR in an extension': [chunked('5;a\rb\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'a control byte in an extension': [chunked('5;a=\x01\r\nhello\r\n0\r\n\r\n'), 'parser'],
-    'an endless extension': [chunked(`5;${'a'.repeat(20_000)}\r\nhello\r\n0\r\n\r\n`), 'parser'],
-    'Content-Length among the trailers': [chunked('0\r\nContent-Length: 5\r\n\r\n'), 'parser'],
-    'Transfer-Encoding among the trailers': [chunked('0\r\nTransfer-Encoding: chunked\r\n\r\n'), 'parser'],
-    'a folded trailer': [chunked('0\r\nX: 1\r\n 2\r\n\r\n'), 'parser'],
-    'no last chunk': [chunked('5\r\nhello\r\n'), 'parser'],
+    'a size that is none': [chunked('zz\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'a sign': [chunked('+5\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'less than nothing': [chunked('-5\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'a prefix': [chunked('0x5\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'an overflowing size': [chunked('FFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'no size': [chunked('\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'a space before the size': [chunked(' 5\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'a space behind the size': [chunked('5 \r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'bare LF behind the size': [chunked('5\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'bare LF behind the data': [chunked('5\r\nhello\n0\r\n\r\n'), 400, 'parser'],
+    'no line end behind the data': [chunked('5\r\nhello0\r\n\r\n'), 400, 'parser'],
+    'bare LF in an extension': [chunked('5;a\nb\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'bare CR in an extension': [chunked('5;a\rb\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'a control byte in an extension': [chunked('5;a=\x01\r\nhello\r\n0\r\n\r\n'), 400, 'parser'],
+    'an endless extension': [chunked(`5;${'a'.repeat(20_000)}\r\nhello\r\n0\r\n\r\n`), 400, 'parser'],
+    'Content-Length among the trailers': [chunked('0\r\nContent-Length: 5\r\n\r\n'), 'served', 'parser'],
+    'Transfer-Encoding among the trailers': [
+      chunked('0\r\nTransfer-Encoding: chunked\r\n\r\n'),
+      'served',
+      'parser',
+    ],
+    'a folded trailer': [chunked('0\r\nX: 1\r\n 2\r\n\r\n'), 400, 'parser'],
+    'no last chunk': [chunked('5\r\nhello\r\n'), 'waits', 'parser'],
     'an extension, upper-case digits and a trailer': [
       chunked('00A;a=b\r\nhellohello\r\n0\r\nX: 1\r\n\r\n'),
       'served',
@@ -151,12 +165,12 @@ describe('bad chunking', () => {
 
 describe('obsolete folding', () => {
   cases({
-    'with a space': [get('X-Note: one', ' two'), 'parser'],
-    'with a tab': [get('X-Note: one', '\ttwo'), 'parser'],
-    'behind an empty value': [get('X-Note:', ' two'), 'parser'],
-    'with nothing but a space': [get('X-Note: one', ' '), 'parser'],
-    'of Transfer-Encoding': [post(['Transfer-Encoding:', ' chunked'], '0\r\n\r\n'), 'parser'],
-    'before the first field': [request(['GET /x HTTP/1.1', ` ${HOST}`]), 'parser'],
+    'with a space': [get('X-Note: one', ' two'), 400, 'parser'],
+    'with a tab': [get('X-Note: one', '\ttwo'), 400, 'parser'],
+    'behind an empty value': [get('X-Note:', ' two'), 400, 'parser'],
+    'with nothing but a space': [get('X-Note: one', ' '), 400, 'parser'],
+    'of Transfer-Encoding': [post(['Transfer-Encoding:', ' chunked'], '0\r\n\r\n'), 400, 'parser'],
+    'before the first field': [request(['GET /x HTTP/1.1', ` ${HOST}`]), 400, 'parser'],
   });
 });
 
@@ -165,26 +179,28 @@ describe('control bytes', () => {
   test.each(bytes.map((byte) => [byte.toString(16).padStart(2, '0'), String.fromCharCode(byte)]))(
     '%s in a target, a name and a value',
     async (_hex, character) => {
-      expect(await door.knock(target(`/a${character}b`))).toBe('parser');
-      expect(await door.knock(get(`X-${character}: a`))).toBe('parser');
-      const inValue = await door.knock(get(`X-Note: a${character}b`));
-      if (character === '\t')
-        expect(inValue).toMatchObject({ rawHeaders: ['Host', 'portal.example', 'X-Note', 'a\tb'] });
-      else expect(inValue).toBe('parser');
+      for (const raw of [target(`/a${character}b`), get(`X-${character}: a`)]) {
+        expect(ownVerdict([raw])).toBe(400);
+        expect(await door.knock(raw)).toBe('parser');
+      }
+      const inValue = get(`X-Note: a${character}b`);
+      const isTab = character === '\t';
+      expect(word(ownVerdict([inValue]))).toBe(isTab ? 'served' : 400);
+      expect(word(await door.knock(inValue))).toBe(isTab ? 'served' : 'parser');
     },
   );
   cases({
-    'bare CR in a target': [target('/a\rb'), 'parser'],
-    'bare LF in a target': [target('/a\nb'), 'parser'],
-    'bare CR in a value': [get('X-Note: a\rX-Other: b'), 'parser'],
-    'bare LF as a line end': [get('X-Note: a\nX-Other: b'), 'parser'],
-    'LF throughout': [`GET /x HTTP/1.1\n${HOST}\n\n`, 'parser'],
-    'a space in a target': [target('/a b'), 'parser'],
-    'a byte beyond ASCII in a target': [target('/\xe9'), 'parser'],
+    'bare CR in a target': [target('/a\rb'), 400, 'parser'],
+    'bare LF in a target': [target('/a\nb'), 400, 'parser'],
+    'bare CR in a value': [get('X-Note: a\rX-Other: b'), 400, 'parser'],
+    'bare LF as a line end': [get('X-Note: a\nX-Other: b'), 400, 'parser'],
+    'LF throughout': [`GET /x HTTP/1.1\n${HOST}\n\n`, 400, 'parser'],
+    'a space in a target': [target('/a b'), 400, 'parser'],
+    'a byte beyond ASCII in a target': [target('/\xe9'), 400, 'parser'],
     'a percent-encoded zero': [target('/a%00b'), 400],
-    'a field without a name': [get(': a'), 'parser'],
-    'a field without a colon': [get('X-Note'), 'parser'],
-    'a name with parentheses': [get('X(Note): a'), 'parser'],
+    'a field without a name': [get(': a'), 400, 'parser'],
+    'a field without a colon': [get('X-Note'), 400, 'parser'],
+    'a name with parentheses': [get('X(Note): a'), 400, 'parser'],
     'a name of all odd token characters': [get("!#$%&'*+-.^_`|~0: a"), 'served'],
     'bytes beyond ASCII in a value': [get('X-Note: \xe9\xff'), 'served'],
   });
@@ -211,7 +227,7 @@ describe('targets', () => {
     'an asterisk of GET': [target('*'), 400],
     'an asterisk and more': [target('*x', 'OPTIONS'), 400],
     'an asterisk of OPTIONS': [target('*', 'OPTIONS'), 'served'],
-    'no slash': [target('x'), 'parser'],
+    'no slash': [target('x'), 400, 'parser'],
     'percent-encoding that is none': [target('/100%/x'), 400],
     'the same in a query': [target('/x?share=100%'), 'served'],
     'a dot segment before an encoded slash': [target('/public/..%2fadmin'), 400],
@@ -230,8 +246,8 @@ describe('methods, upgrades, expectations, Connection', () => {
   cases({
     CONNECT: [target('portal.example:443', 'CONNECT'), 501],
     TRACE: [target('/x', 'TRACE'), 501],
-    'an unknown method': [target('/x', 'STEAL'), 'parser'],
-    'a method in lower case': [target('/x', 'get'), 'parser'],
+    'an unknown method': [target('/x', 'STEAL'), 'served', 'parser'],
+    'a method in lower case': [target('/x', 'get'), 501, 'parser'],
     'an upgrade with a body': [post([...upgrade, 'Content-Length: 5'], 'hello'), 400],
     'an upgrade with chunks': [post([...upgrade, 'Transfer-Encoding: chunked'], '0\r\n\r\n'), 400],
     'an expectation': [post(['Expect: the-unexpected', 'Content-Length: 5'], 'hello'), 417],
@@ -245,53 +261,66 @@ describe('methods, upgrades, expectations, Connection', () => {
     'Connection naming Authorization': [get('Connection: Authorization', 'Authorization: Basic eDp5'), 400],
     'Connection naming X-Forwarded-For': [get('Connection: keep-alive,X-Forwarded-For'), 400],
     'Connection naming a field of its own': [get('Connection: close, X-Hop', 'X-Hop: 1'), 'served'],
-    'bytes behind a request that closes': [`${get('Connection: close')}${get()}`, 'parser'],
+    'bytes behind a request that closes': [`${get('Connection: close')}${get()}`, 'served', 'parser'],
     'too many fields': [get(...Array.from({ length: 600 }, () => 'X: 1')), 431],
   });
 });
 
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t -~\u0080-\u00ff]*?)[\t ]*$/;
 
-/** A request as RFC 9112 has it, read line by line without any leniency but several spaces and empty lines before it. */
-function strictlyRead(raw: string): { line: string[]; fields: string[] } | undefined {
+/** A request as RFC 9112 has it, read line by line without any leniency but an empty line before it. */
+function strictlyRead(raw: string): Omit<Served, 'body'> | undefined {
   const end = raw.indexOf('\r\n\r\n');
-  const [first = '', ...lines] = raw
-    .slice(0, end)
-    .replace(/^[\r\n]+/, '')
-    .split('\r\n');
-  const line = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) +([!-~]+) +HTTP\/(1\.[01])$/.exec(first);
+  const [first = '', ...lines] = raw.slice(0, end).replace(/^\r\n/, '').split('\r\n');
+  const line = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP\/(1\.[01])$/.exec(first);
   const fields = lines.map((field) => FIELD.exec(field));
   if (end === -1 || !line || fields.some((field) => !field)) return undefined;
-  return { line: line.slice(1), fields: fields.flatMap((field) => field!.slice(1)) };
+  const rawHeaders = fields.flatMap((field) => field!.slice(1));
+  return { method: line[1]!, target: line[2]!, version: line[3]!, rawHeaders };
 }
 
-test('property: what is served after bytes were corrupted is what a strict reader reads', async () => {
-  const good = post(
-    ['User-Agent: invented/1.0', 'Transfer-Encoding: chunked', 'X-Note: a, b'],
-    '5\r\nhello\r\n0\r\n\r\n',
-  );
+const GOOD = post(
+  ['User-Agent: invented/1.0', 'Transfer-Encoding: chunked', 'X-Note: a, b'],
+  '5\r\nhello\r\n6\r\n world\r\n0\r\nX-Sum: 1\r\n\r\n',
+);
+
+test('every prefix of a good request waits for the rest', () => {
+  for (let length = 0; length < GOOD.length; length++) {
+    expect(ownVerdict([GOOD.slice(0, length)])).toBe('waits');
+    const { body } = ownVerdict([GOOD.slice(0, length), GOOD.slice(length)]) as Served;
+    expect(body).toBe('hello world');
+  }
+});
+
+test('property: what is served after bytes were corrupted is what a strict reader reads, and what Node reads', async () => {
   const corruption = fc.record({
-    at: fc.nat(good.length - 1),
-    byte: fc.oneof(
-      fc.nat(255),
-      fc.constantFrom(...[...'\r\n\t :;,/#%@0\0'.split('')].map((c) => c.charCodeAt(0))),
-    ),
+    at: fc.nat(GOOD.length - 1),
+    byte: fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('\r\n\t :;,/#%@0\0'))),
   });
   let served = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(corruption, { minLength: 1, maxLength: 3 }), async (corruptions) => {
-      const bytes = Buffer.from(good, 'latin1');
-      for (const { at, byte } of corruptions) bytes[at] = byte;
-      const raw = bytes.toString('latin1');
-      const verdict = await door.knock(raw);
-      if (typeof verdict !== 'object') return;
-      served++;
-      const { method, target: path, version, rawHeaders } = verdict;
-      expect({ line: [method, path, version], fields: rawHeaders }).toEqual(strictlyRead(raw));
-      expect(rawHeaders.filter((_, at) => at % 2 === 0 && /^host$/i.test(rawHeaders[at]!))).toHaveLength(1);
-      expect(path).toMatch(/^\/[!-~]*$/);
-    }),
-    { numRuns: 500 },
+    fc.asyncProperty(
+      fc.array(corruption, { minLength: 1, maxLength: 3 }),
+      fc.nat(GOOD.length),
+      async (corruptions, cut) => {
+        const bytes = Buffer.from(GOOD, 'latin1');
+        for (const { at, byte } of corruptions) bytes[at] = byte;
+        const raw = bytes.toString('latin1');
+        const verdict = ownVerdict([raw]);
+        expect(ownVerdict([raw.slice(0, cut), raw.slice(cut)])).toEqual(verdict);
+        if (typeof verdict !== 'object') return;
+        served++;
+        const { body, ...head } = verdict;
+        expect(head).toEqual(strictlyRead(raw));
+        const hosts = head.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name));
+        expect(hosts).toHaveLength(1);
+        expect(head.target).toMatch(/^\/[!-~]*$/);
+        // Node does not know every method, and takes what is behind a request that lost its chunks for the next one.
+        const isKnown = METHODS.includes(head.method) && body === 'hello world';
+        if (isKnown) expect(await door.knock(raw)).toEqual({ ...head, body });
+      },
+    ),
+    { numRuns: 700 },
   );
   expect(served).toBeGreaterThan(20);
 });
