@@ -53,6 +53,7 @@ export function assemble(
     const known = tables.get(name);
     if (known) return known;
     const kin = before?.tables.get(name);
+    if (kin) kept.push(() => kin.setLimits({ ttl, size }));
     const table = kin ?? new Table(createMemoryStore({ ttl, size, now }));
     tables.set(name, table);
     return table;

@@ -16,6 +16,10 @@ import { createDeadlines, type Deadlines } from './relay/deadlines.ts';
 import { resetDismissed } from './relay/dismiss.ts';
 import { createReports } from './report.ts';
 import { createServerControl } from './server-control.ts';
+import { openSnapshot, type Snapshot } from './tables/snapshot.ts';
+
+/** What a balancer that is killed may forget. */
+const SNAPSHOT_INTERVAL_MS = 5000;
 
 export interface Balancer {
   /** VIP → what it listens on; a port 0 of the configuration is the system's choice here. */
@@ -75,6 +79,7 @@ class RunningBalancer implements Balancer {
   #assembly: Assembly | undefined;
   #checks: Checks | undefined;
   #admin: Admin | undefined;
+  #snapshot: Snapshot | undefined;
   #ready = false;
   /** One change of configuration after the other. */
   #applying: Promise<unknown> = Promise.resolve();
@@ -128,6 +133,7 @@ class RunningBalancer implements Balancer {
     const before = this.#admin;
     this.#configuration = next;
     this.#assembly = assembly;
+    if (isStart) await this.#openSnapshot(next);
     assembly.commit();
     for (const one of prepared) this.#serve(one);
     this.#retire(next);
@@ -141,6 +147,20 @@ class RunningBalancer implements Balancer {
     // It may be answering the very call that asked for this.
     if (before !== admin) setImmediate(() => void before?.close());
     return changes;
+  }
+
+  /** Persistence goes on where the run before left it. */
+  async #openSnapshot({ table: { file } }: Configuration): Promise<void> {
+    if (file === undefined) return;
+    const deadlines = this.#deadlines;
+    const current = () => this.#assembly!.tables;
+    this.#snapshot = await openSnapshot({
+      file,
+      tables: { [Symbol.iterator]: () => current()[Symbol.iterator]() },
+      now: this.#now,
+      interval: SNAPSHOT_INTERVAL_MS,
+      later: (ms, run) => deadlines.after(ms, run),
+    });
   }
 
   #serve(prepared: PreparedFrontEnd): void {
@@ -222,6 +242,7 @@ class RunningBalancer implements Balancer {
     }
     await Promise.all(all.map((frontEnd) => frontEnd.close()));
     this.#checks?.close();
+    await this.#snapshot?.close();
     await this.#admin?.close();
     resetDismissed(this.#deadlines);
     this.#deadlines.close();

@@ -1,11 +1,16 @@
 /** From the configuration of a VIP to its front-end: each is handed plain options of its own. */
+import { randomBytes } from 'node:crypto';
 import { fieldPath } from '../protocols/hl7/field-path.ts';
+import { compileRedirect } from '../protocols/http/redirect.ts';
+import { compileRewrite } from '../protocols/http/rewrite.ts';
 import { type Assembly, poolsOf } from './assemble.ts';
-import type { Configuration, DicomVip, Hl7Vip, VipConfiguration } from './config/schema.ts';
+import type { Configuration, DicomVip, Hl7Vip, HttpVip, VipConfiguration } from './config/schema.ts';
 import { compileNetwork } from './director/address.ts';
 import { createDicomFrontEnd, type DicomFrontEndOptions } from './frontends/dicom/front-end.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import { createHl7FrontEnd, type Hl7FrontEndOptions } from './frontends/hl7/front-end.ts';
+import { createHttpFrontEnd } from './frontends/http/front-end.ts';
+import type { HttpFrontEndOptions } from './frontends/http/settings.ts';
 import { createTcpFrontEnd } from './frontends/tcp/front-end.ts';
 import type { Entrance } from './relay/accept.ts';
 import type { Deadlines } from './relay/deadlines.ts';
@@ -42,7 +47,10 @@ export function prepareFrontEnd(
     case 'hl7':
       return prepared(vip, createHl7FrontEnd, { ...common, ...hl7Options(vip, surroundings.configuration) });
     case 'http':
-      throw new Error('protocol http is not built yet');
+      return prepared(vip, createHttpFrontEnd, {
+        ...common,
+        ...httpOptions(vip, surroundings.configuration),
+      });
     case 'tcp':
       return prepared(vip, createTcpFrontEnd, { ...common, ...vip.tcp });
   }
@@ -114,4 +122,33 @@ function hl7Options({ routes, hl7 }: Hl7Vip, { pools }: Configuration): Own<Hl7F
     onAmbiguousByRule: Object.fromEntries(ofRules),
     connections: Object.fromEntries(pools.map(({ name, hl7: { connections } }) => [name, connections])),
   };
+}
+
+function httpOptions(vip: HttpVip, configuration: Configuration): Own<HttpFrontEndOptions> {
+  const { actions, headers, forwarded, limits, timeouts } = vip.http;
+  return {
+    actions: actions.map(({ paths, rewrite, redirect, respond }, index) => ({
+      rewrite: rewrite === undefined ? undefined : compileRewrite(paths, rewrite),
+      ...(redirect && { redirect: { ...redirect, to: compileRedirect(paths, redirect.to) } }),
+      ...(respond && { respond }),
+      reject: Number(vip.routes[index]!.reject) || undefined,
+    })),
+    headers,
+    forwarded,
+    trusts: isIn(vip.trustedProxies),
+    cookieKey: cookieKeyOf(vip, configuration),
+    limits,
+    timeouts,
+  };
+}
+
+/** Of cookies whose configuration names no key; a new one with each start. */
+const ownCookieKey = randomBytes(32);
+
+/** The key of a VIP's cookies: its own, or that of the first of its pools that names one. */
+function cookieKeyOf(vip: HttpVip, { pools }: Configuration): Buffer {
+  const names = new Set([vip.pool, ...vip.routes.map(({ pool }) => pool)]);
+  const all = [vip, ...pools.filter(({ name }) => names.has(name))];
+  const key = all.map(({ persistence }) => persistence?.cookie?.key).find((one) => one !== undefined);
+  return key === undefined ? ownCookieKey : Buffer.from(key);
 }

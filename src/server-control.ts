@@ -3,6 +3,7 @@ import type { ServerChange } from './admin/changes.ts';
 import type { ServerStatus } from './admin/documents.ts';
 import type { Entry } from './admin/persistence.ts';
 import type { Assembly } from './assemble.ts';
+import { entryParts } from './director/persistence.ts';
 import type { Server } from './pools/server.ts';
 import { serverStatus } from './report.ts';
 
@@ -21,8 +22,17 @@ export function createServerControl(assembly: () => Assembly): ServerControl {
       carryOut(server, change);
       return serverStatus(server);
     },
-    entries: () => [],
-    clear() {},
+    *entries() {
+      for (const [name, table] of assembly().tables) {
+        for (const { key, server, remaining } of table.entries()) {
+          const { pool, by, key: value } = entryParts(key);
+          yield { table: name, entry: key, pool, by, value, server, remaining };
+        }
+      }
+    },
+    clear({ table, entry }) {
+      assembly().tables.get(table)?.delete(entry);
+    },
   };
 }
 

@@ -8,6 +8,8 @@ import { clearedSchema, entriesSchema } from './schemas.ts';
 export interface Entry {
   /** `vip NAME`, `pool NAME` or `share NAME`. */
   readonly table: string;
+  /** Its key in the table. */
+  readonly entry: string;
   /** The pool it is for; undefined in a shared table. */
   readonly pool: string | undefined;
   /** The fact by which work comes back, or `source-ip`. */

@@ -317,6 +317,7 @@ describe('changes', () => {
 describe('persistence', () => {
   const entry = (by: string, value: string): Entry => ({
     table: 'vip ARCHIVE',
+    entry: `archive/${by}=${value}`,
     pool: 'archive',
     by,
     value,
