@@ -42,7 +42,7 @@ export interface CertificateRequest {
 export interface Authority {
   /** The authority's own certificate, PEM. */
   readonly ca: string;
-  issue(request: CertificateRequest): Promise<Certificate>;
+  readonly issue: (request: CertificateRequest) => Promise<Certificate>;
 }
 
 const authorities = new Map<string, Promise<Authority>>();

@@ -1,0 +1,376 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { writeProxyHeader } from '../../protocols/proxy-protocol/write.ts';
+import { channelAcceptor } from '../../src/relay/accept.ts';
+import { dial } from '../../src/relay/dial.ts';
+import { createAuthority } from '../peers/certificates.ts';
+import { openConnection } from '../peers/test-connection.ts';
+import { captureHello } from '../protocols/tls/client-hellos.ts';
+import { MODES, plainClient, Witness } from './sockets.ts';
+import { entrance, entranceServer, identityFor, notices, socketServer } from './tls.ts';
+
+const ENDS = {
+  source: { host: '192.0.2.1', port: 51_236 },
+  destination: { host: '198.51.100.7', port: 443 },
+};
+const ALL = { from: () => true };
+
+/** A TLS client on a connection that is there already, so that something can come before TLS. */
+async function tlsOn(socket: Socket, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const { ca } = await createAuthority();
+  const client = connect({ socket, ca, servername: 'a.test', ...options });
+  client.on('error', () => {});
+  await once(client, 'secureConnect');
+  return client;
+}
+
+async function textOf(socket: Socket): Promise<string> {
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await once(socket, 'end');
+  return text;
+}
+
+describe('an entrance without TLS and PROXY protocol', () => {
+  it('is the protocol itself: nothing is made for a connection', () => {
+    const accept = () => {};
+    expect(channelAcceptor(entrance(), accept)).toBe(accept);
+  });
+
+  it('says of a socket where it comes from', async () => {
+    const server = await socketServer(entrance());
+    const client = await plainClient(server.endpoint);
+    const { socket, origin } = await server.next();
+    expect(origin).toEqual({
+      remote: { host: '127.0.0.1', port: client.localPort },
+      local: server.endpoint,
+    });
+    expect(socket.isPaused()).toBe(true);
+  });
+});
+
+describe.each(MODES)('PROXY protocol, with channels that read %s', (reads) => {
+  it.each([1, 2] as const)('version %s names the client, and is no part of its bytes', async (version) => {
+    const server = await entranceServer(entrance({ proxyProtocol: ALL }), { reads });
+    const witness = new Witness();
+    const channel = dial(server.endpoint, witness, { reads, proxyHeader: writeProxyHeader(version, ENDS) });
+    channel.write(Buffer.from('first words'));
+    onTestFinished(() => channel.reset());
+    const far = await server.next();
+    expect(await far.witness.received(11)).toBe('first words');
+    expect([far.channel.remote, far.channel.local]).toEqual([ENDS.source, ENDS.destination]);
+    expect([channel.bytesWritten, far.channel.bytesRead]).toEqual([11, 11]);
+    channel.write(Buffer.from(', and last'));
+    expect(await far.witness.received(21)).toBe('first words, and last');
+    far.channel.write(Buffer.from('answer'));
+    expect(await witness.received(6)).toBe('answer');
+  });
+
+  it('a header dribbled a byte at a time', async () => {
+    const server = await entranceServer(entrance({ proxyProtocol: ALL }), { reads });
+    const client = await openConnection(server.endpoint);
+    await client.dribble(Buffer.concat([writeProxyHeader(1, ENDS), Buffer.from('x')]));
+    await client.write(Buffer.from('yz'));
+    const far = await server.next();
+    expect(await far.witness.received(3)).toBe('xyz');
+    expect([far.channel.remote, far.channel.bytesRead]).toEqual([ENDS.source, 3]);
+    client.reset();
+  });
+
+  it('a header without a client leaves the connection its own ends', async () => {
+    const server = await entranceServer(entrance({ proxyProtocol: ALL }), { reads });
+    const client = await openConnection(server.endpoint);
+    await client.write(writeProxyHeader(2));
+    const far = await server.next();
+    expect(far.channel.remote).toEqual({ host: '127.0.0.1', port: client.socket.localPort });
+    expect(far.channel.local).toEqual(server.endpoint);
+    client.reset();
+  });
+
+  it('bytes behind the header wait for a protocol that is not ready yet', async () => {
+    const server = await entranceServer(entrance({ proxyProtocol: ALL }), { reads });
+    const witness = new Witness();
+    const arrived = Promise.withResolvers<void>();
+    let channel: Parameters<Parameters<typeof channelAcceptor>[1]>[0] | undefined;
+    server.listener.acceptor = channelAcceptor(entrance({ proxyProtocol: ALL }), (one) => {
+      one.handler = witness;
+      one.pause();
+      channel = one;
+      arrived.resolve();
+    });
+    const client = await openConnection(server.endpoint);
+    await client.write(Buffer.concat([writeProxyHeader(2, ENDS), Buffer.from('one ')]));
+    await arrived.promise;
+    await client.write(Buffer.from('two '));
+    client.end();
+    // Resumed and paused again before anything could be read.
+    channel!.resume();
+    channel!.pause();
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(witness.log).toEqual([]);
+    witness.seen = () => channel!.pause();
+    channel!.resume();
+    expect(await witness.received(4)).toBe('one ');
+    witness.seen = () => {};
+    channel!.resume();
+    expect(await witness.received(8)).toBe('one two ');
+    await witness.whenEnded;
+    channel!.end();
+    expect(await witness.whenClosed).toBeUndefined();
+  });
+
+  it('a protocol that resets at once reads nothing', async () => {
+    const witness = new Witness();
+    const server = await entranceServer(entrance({ proxyProtocol: ALL }), { reads });
+    server.listener.acceptor = channelAcceptor(entrance({ proxyProtocol: ALL }), (one) => {
+      one.handler = witness;
+      one.reset();
+    });
+    const client = await openConnection(server.endpoint);
+    await client.write(Buffer.concat([writeProxyHeader(2, ENDS), Buffer.from('one ')]));
+    expect(await witness.whenClosed).toBeUndefined();
+    expect(witness.log).toEqual(['closed']);
+    await client.ending;
+  });
+
+  it('only from the addresses that it is expected from: of others the bytes are their own', async () => {
+    const from = (address: string) => address === '127.0.0.2';
+    const server = await entranceServer(entrance({ proxyProtocol: { from } }), { reads });
+    const header = String(writeProxyHeader(1, ENDS));
+    const proxy = await openConnection(server.endpoint, '127.0.0.2');
+    await proxy.write(Buffer.from(`${header}x`));
+    const proxied = await server.next();
+    expect([await proxied.witness.received(1), proxied.channel.remote.host]).toEqual(['x', '192.0.2.1']);
+    const stranger = await openConnection(server.endpoint, '127.0.0.3');
+    await stranger.write(Buffer.from(header));
+    const plain = await server.next();
+    expect(await plain.witness.received(header.length)).toBe(header);
+    expect(plain.channel.remote.host).toBe('127.0.0.3');
+    proxy.reset();
+    stranger.reset();
+  });
+});
+
+describe.each([
+  ['a channel', (way: Parameters<typeof entranceServer>[0]) => entranceServer(way)],
+  ['a socket', (way: Parameters<typeof entranceServer>[0]) => socketServer(way)],
+])('PROXY headers that are refused, on the way to %s', (_, start) => {
+  it.each([
+    ['a TLS client', Buffer.of(0x16, 3, 1, 2, 0), 'it speaks TLS at once'],
+    [
+      'a client without a header',
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+      'its first bytes are no PROXY protocol header',
+    ],
+    ['too long', Buffer.from(`PROXY UNKNOWN ${'x'.repeat(200)}`), 'the line has more than 107 bytes'],
+    ['lying length', Buffer.from('0d0a0d0a000d0a515549540a2111ffff', 'hex'), '65535 bytes are announced'],
+  ])('%s', async (_name, bytes, reason) => {
+    const said = notices();
+    const server = await start(entrance({ proxyProtocol: ALL }));
+    const client = await openConnection(server.endpoint);
+    await client.write(bytes);
+    await client.ending;
+    expect(server.accepted.length).toBe(0);
+    const { level, fields } = await said.find(({ message }) => message === 'a connection was turned away');
+    expect(level).toBe('warn');
+    expect(fields).toEqual({ vip: 'TEST', client: '127.0.0.1', reason: expect.stringContaining(reason) });
+  });
+
+  it('never finished', async () => {
+    const said = notices();
+    const server = await start(entrance({ proxyProtocol: ALL, handshakeTimeout: 50 }));
+    const client = await openConnection(server.endpoint);
+    await client.write(Buffer.from('PROXY TCP4 192.0.2'));
+    await client.ending;
+    const { fields } = await said.find(({ message }) => message === 'a connection was turned away');
+    expect(fields.reason).toBe('it did not send a whole PROXY protocol header in time');
+    expect(server.accepted.length).toBe(0);
+  });
+
+  it.each(['end', 'reset'] as const)('half a header, then gone (%s): nothing is said', async (how) => {
+    const said = notices();
+    const server = await start(entrance({ proxyProtocol: ALL }));
+    const client = await openConnection(server.endpoint);
+    await client.write(Buffer.from('PROXY TCP4 192.0.2'));
+    client[how]();
+    if (how === 'end') await client.ending;
+    const next = await openConnection(server.endpoint);
+    await next.write(writeProxyHeader(1, ENDS));
+    await server.next();
+    expect(said.items).toEqual([]);
+    next.reset();
+  });
+});
+
+describe('TLS', () => {
+  it('says who the client is, and what it asked for', async () => {
+    const { ca, issue } = await createAuthority();
+    const identity = await identityFor([{ names: ['a.test'] }], { clientCa: ca, alpn: ['h2', 'http/1.1'] });
+    const server = await socketServer(entrance({ tls: identity }));
+    const client = await tlsOn(await plainClient(server.endpoint), {
+      ...(await issue({ client: true, subject: '/O=Hospital\\, North/OU=CT/CN=ct1' })),
+      servername: 'A.Test',
+      ALPNProtocols: ['http/1.1', 'http/1.0'],
+    });
+    const { socket, origin } = await server.next();
+    expect(origin).toEqual({
+      remote: { host: '127.0.0.1', port: client.localPort },
+      local: server.endpoint,
+      tls: { sni: 'a.test', subject: 'CN=ct1,OU=CT,O=Hospital\\, North' },
+      alpn: 'http/1.1',
+    });
+    expect(socket.isPaused()).toBe(true);
+    client.end('words');
+    socket.resume();
+    expect(await textOf(socket)).toBe('words');
+    socket.end('answer');
+    expect(await textOf(client)).toBe('answer');
+  });
+
+  it('knows nothing of a client that says nothing', async () => {
+    const server = await entranceServer(entrance({ tls: await identityFor([{ names: ['a.test'] }]) }));
+    const client = await tlsOn(await plainClient(server.endpoint), {
+      servername: '',
+      rejectUnauthorized: false,
+    });
+    const { channel } = await server.next();
+    expect(channel.tls).toEqual({ sni: undefined, subject: undefined });
+    client.destroy();
+  });
+
+  it.each([1, 2] as const)('comes behind a PROXY header of version %s', async (version) => {
+    const way = entrance({ proxyProtocol: ALL, tls: await identityFor([{ names: ['a.test'] }]) });
+    const server = await entranceServer(way);
+    const socket = await plainClient(server.endpoint);
+    for (const byte of writeProxyHeader(version, ENDS)) {
+      await new Promise((next) => {
+        socket.write(Buffer.of(byte), next);
+      });
+    }
+    const client = await tlsOn(socket);
+    client.write('hello');
+    const { channel, witness } = await server.next();
+    expect(await witness.received(5)).toBe('hello');
+    expect([channel.remote, channel.local]).toEqual([ENDS.source, ENDS.destination]);
+    expect(channel.tls).toEqual({ sni: 'a.test', subject: undefined });
+    client.destroy();
+  });
+
+  it('comes in one chunk with a PROXY header', async () => {
+    const hello = await captureHello((port) => {
+      const client = connect({ host: '127.0.0.1', port, servername: 'a.test' });
+      client.on('error', () => {});
+      return () => client.destroy();
+    });
+    const way = entrance({ proxyProtocol: ALL, tls: await identityFor([{ names: ['a.test'] }]) });
+    const client = await openConnection((await entranceServer(way)).endpoint);
+    await client.write(Buffer.concat([writeProxyHeader(2, ENDS), hello]));
+    // A handshake record with a ServerHello.
+    expect([...(await client.read(6))].toSpliced(1, 4)).toEqual([0x16, 2]);
+    client.reset();
+  });
+
+  it('a library reads behind it, with and without PROXY header', async () => {
+    const { ca } = await createAuthority();
+    const http = createServer((request, response) => response.end(`${request.method} ${request.url}`));
+    const tls = await identityFor([{ names: ['a.test'] }], { alpn: ['http/1.1'] });
+    for (const way of [
+      entrance(),
+      entrance({ tls }),
+      entrance({ proxyProtocol: ALL }),
+      entrance({ tls, proxyProtocol: ALL }),
+    ]) {
+      const server = await socketServer(way);
+      const witness = new Witness();
+      const channel = dial(server.endpoint, witness, {
+        tls: way.tls && { verify: true, ca, servername: 'a.test' },
+        proxyHeader: way.proxyProtocol && writeProxyHeader(2, ENDS),
+      });
+      channel.write(Buffer.from('GET /studies HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n'));
+      const { socket } = await server.next();
+      http.emit('connection', socket);
+      socket.resume();
+      await witness.whenEnded;
+      expect(witness.text).toMatch(/^HTTP\/1.1 200 OK\r\n.*GET \/studies$/s);
+      channel.reset();
+    }
+  });
+});
+
+describe('what does not get through TLS', () => {
+  const refusal = (said: ReturnType<typeof notices>) =>
+    said
+      .find(({ message }) => message === 'a connection was turned away')
+      .then(({ fields }) => fields.reason);
+
+  it.each([
+    ['HTTP on the TLS port', Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'it speaks HTTP without TLS'],
+    ['DICOM on the TLS port', Buffer.alloc(200, 1), 'it does not speak TLS'],
+    ['HL7 on the TLS port', Buffer.from('\x0bMSH|^~\\&|INVENTED\r\x1c\r'), 'it does not speak TLS'],
+    [
+      'garbage in a TLS record',
+      Buffer.from('1603010005aabbccddee', 'hex'),
+      /^it (does not speak TLS|broke the handshake off)/,
+    ],
+  ])('%s', async (_, bytes, reason) => {
+    const said = notices();
+    const server = await entranceServer(entrance({ tls: await identityFor([{ names: ['a.test'] }]) }));
+    const client = await openConnection(server.endpoint);
+    await client.write(bytes);
+    await client.ending;
+    expect(await refusal(said)).toMatch(reason);
+    expect(server.accepted.length).toBe(0);
+  });
+
+  it('a handshake that stalls', async () => {
+    const said = notices();
+    const way = entrance({ tls: await identityFor([{ names: ['a.test'] }]), handshakeTimeout: 50 });
+    const server = await entranceServer(way);
+    const client = await openConnection(server.endpoint);
+    await client.write(Buffer.from('16030101', 'hex'));
+    await client.ending;
+    expect(await refusal(said)).toBe('it did not finish the TLS handshake in time');
+    expect(server.accepted.length).toBe(0);
+  });
+
+  it('half a handshake, then gone', async () => {
+    const said = notices();
+    const server = await entranceServer(entrance({ tls: await identityFor([{ names: ['a.test'] }]) }));
+    const client = await openConnection(server.endpoint);
+    await client.write(Buffer.from('16030101', 'hex'));
+    client.reset();
+    expect(await refusal(said)).toBe('it closed the connection in the handshake');
+  });
+
+  it('a look whether the port is open is no news', async () => {
+    const said = notices();
+    const server = await entranceServer(entrance({ tls: await identityFor([{ names: ['a.test'] }]) }));
+    for (const how of ['end', 'reset'] as const) (await openConnection(server.endpoint))[how]();
+    const client = await tlsOn(await plainClient(server.endpoint));
+    await server.next();
+    expect(said.items).toEqual([]);
+    client.destroy();
+  });
+
+  it('is said once a minute for each address, and disturbs nobody else', async () => {
+    const said = notices();
+    const server = await entranceServer(entrance({ tls: await identityFor([{ names: ['a.test'] }]) }));
+    const good = await tlsOn(await plainClient(server.endpoint));
+    const { witness } = await server.next();
+    for (let n = 0; n < 20; n += 1) {
+      const client = await openConnection(server.endpoint, n % 2 === 0 ? '127.0.0.2' : '127.0.0.3');
+      await client.write(Buffer.from('garbage'));
+      await client.ending;
+    }
+    expect(said.items.map(({ fields }) => fields.client)).toEqual(['127.0.0.2', '127.0.0.3']);
+    good.write('still here');
+    expect(await witness.received(10)).toBe('still here');
+    good.destroy();
+  });
+});
