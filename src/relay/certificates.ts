@@ -70,9 +70,9 @@ function parseKey(pem: string, which: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (error) {
-    const isLocked = (error as NodeJS.ErrnoException).code === 'ERR_MISSING_PASSPHRASE';
+    // `BEGIN ENCRYPTED PRIVATE KEY` (RFC 7468 11), or OpenSSL's older `Proc-Type: 4,ENCRYPTED`.
     throw new Error(
-      isLocked
+      /\bENCRYPTED\b/.test(pem)
         ? `the key of ${which} is locked with a passphrase: store it without one, readable by Gantry's user only`
         : `the key of ${which} is not in PEM form: give the file that begins with -----BEGIN PRIVATE KEY-----`,
       { cause: error },

@@ -37,6 +37,8 @@ export interface CertificateRequest {
   /** Valid for so many days from now (default 2); below zero it expired so many days ago. */
   readonly days?: number;
   readonly keyType?: 'ec' | 'rsa';
+  /** Of an RSA key, 2048 unless said. */
+  readonly bits?: number;
 }
 
 export interface Authority {
@@ -70,7 +72,7 @@ async function makeAuthority(name: string): Promise<Authority> {
 }
 
 function issue(root: Certificate, request: CertificateRequest): Promise<Certificate> {
-  const { names = [], client = false, days = 2, keyType = 'ec' } = request;
+  const { names = [], client = false, days = 2, keyType = 'ec', bits } = request;
   const subject = request.subject ?? `/CN=${names[0] ?? 'nameless'}`;
   const extensions = [
     'basicConstraints=critical,CA:FALSE',
@@ -87,7 +89,7 @@ function issue(root: Certificate, request: CertificateRequest): Promise<Certific
     ]);
     await run('openssl', [
       ...['req', '-new', '-subj', subject, '-keyout', at('key.pem'), '-out', at('request.pem')],
-      ...keyOptions(keyType),
+      ...keyOptions(keyType, bits),
       ...extensions.flatMap((extension) => ['-addext', extension]),
     ]);
     // `openssl ca`, because it can be told when a certificate ends: also in the past.
@@ -116,10 +118,10 @@ function issue(root: Certificate, request: CertificateRequest): Promise<Certific
   });
 }
 
-function keyOptions(keyType: 'ec' | 'rsa'): string[] {
+function keyOptions(keyType: 'ec' | 'rsa', bits = 2048): string[] {
   return keyType === 'ec'
     ? ['-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']
-    : ['-nodes', '-newkey', 'rsa:2048'];
+    : ['-nodes', '-newkey', `rsa:${bits}`];
 }
 
 function configuration(folder: string): string {
