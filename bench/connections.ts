@@ -1,4 +1,8 @@
-/** What a connection costs: opened, a kilobyte each way, released and closed; 32 at once (quality.md, "associate + release"). */
+/**
+ * What a connection costs: opened, a kilobyte each way, released and closed; 32 at once (quality.md, "associate +
+ * release"), through a TCP VIP of the whole balancer with persistence, through the bare relay, HAProxy, and direct.
+ */
+import { startTcpVip } from './harness/gantry.ts';
 import { startHaproxy } from './harness/haproxy.ts';
 import type { Bench } from './harness/options.ts';
 import { cpuSeconds } from './harness/process-cost.ts';
@@ -6,7 +10,8 @@ import { freePort, measure, type Running, startOurs, untilListening } from './ha
 import { publish } from './harness/report.ts';
 import { interleave, type Sample, type Subject } from './harness/rounds.ts';
 
-const OURS = 'gantry relay';
+const OURS = 'gantry';
+const BARE = 'gantry relay';
 const HAPROXY = 'haproxy';
 const DIRECT = 'direct';
 const PARALLEL = 32;
@@ -44,7 +49,8 @@ export const bench: Bench = {
       subjects.push({ name, run: () => load(port, seconds, relay) });
     };
     const program = new URL('subjects/bare-relay.ts', import.meta.url);
-    await through(OURS, (listen) => startOurs(program, [listen, server]));
+    await through(OURS, (listen) => startTcpVip(listen, server));
+    await through(BARE, (listen) => startOurs(program, [listen, server]));
     await through(HAPROXY, (listen) => startHaproxy({ listen, server }));
     if (wants(DIRECT)) subjects.push({ name: DIRECT, run: () => load(server, seconds, undefined) });
 

@@ -1,4 +1,8 @@
-/** quality.md, "bulk relay": one TCP stream by iperf3, through the bare relay, through HAProxy, and direct. */
+/**
+ * quality.md, "bulk relay": one TCP stream by iperf3, through a TCP VIP of the whole balancer, through the bare relay,
+ * through HAProxy, and direct.
+ */
+import { startTcpVip } from './harness/gantry.ts';
 import { startHaproxy } from './harness/haproxy.ts';
 import type { Bench } from './harness/options.ts';
 import { cpuSeconds, residentBytes } from './harness/process-cost.ts';
@@ -6,7 +10,8 @@ import { freePort, output, type Running, start, startOurs, untilListening } from
 import { publish } from './harness/report.ts';
 import { interleave, type Sample, type Subject } from './harness/rounds.ts';
 
-const OURS = 'gantry relay';
+const OURS = 'gantry';
+const BARE = 'gantry relay';
 const COPYING = 'gantry relay, copying';
 const SHIPPED = 'haproxy as shipped';
 const LARGE = 'haproxy, 256 KiB buffers';
@@ -46,7 +51,8 @@ export const bench: Bench = {
       subjects.push({ name, run: () => stream(port, seconds, relay) });
     };
     const program = new URL('subjects/bare-relay.ts', import.meta.url);
-    await through(OURS, (listen) => startOurs(program, [listen, sink]));
+    await through(OURS, (listen) => startTcpVip(listen, sink));
+    await through(BARE, (listen) => startOurs(program, [listen, sink]));
     await through(COPYING, (listen) => startOurs(program, [listen, sink, 'copying']));
     await through(SHIPPED, (listen) => startHaproxy({ listen, server: sink }));
     await through(LARGE, (listen) =>

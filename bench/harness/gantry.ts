@@ -28,3 +28,16 @@ export async function startGantry(
     },
   };
 }
+
+/** A TCP VIP before one server, both on 127.0.0.1: clients come back by their address. */
+export function startTcpVip(listen: number, server: number): Promise<Running> {
+  const yaml = `pools: { P: { servers: ["127.0.0.1:${server}"], health: { check: none } } }
+vips:
+  V:
+    protocol: tcp
+    listen: ["127.0.0.1:${listen}"]
+    pool: P
+    persistence: { by: source-ip }
+`;
+  return startGantry(yaml, listen);
+}

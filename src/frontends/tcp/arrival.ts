@@ -37,8 +37,8 @@ export class Arrival implements ChannelHandler, Facts, Waiting {
   }
 
   begin(): void {
-    const { client, settings, timer } = this.#connection;
-    if (settings.peeksSni && client.tls === undefined) {
+    const { settings, timer } = this.#connection;
+    if (settings.peeksSni) {
       this.#phase = 'peeking';
       this.#hello = createClientHelloReader();
       timer.restart(settings.entrance.handshakeTimeout);

@@ -138,7 +138,6 @@ export class Connection implements SpliceOptions {
     const other = side === 'client' ? this.#channel! : this.client;
     if (error) other.reset();
     else other.end();
-    if (side === 'server') this.leaves();
     if (--this.#open === 0) this.#over();
   }
 
@@ -164,12 +163,12 @@ export class Connection implements SpliceOptions {
 
   /** Ends it from the balancer's side: both sides are reset, for nobody knows where in a stream it may end in order. */
   cut(detail: string): void {
+    this.timer.cancel();
+    this.#arrival?.stop();
+    this.#arrival = undefined;
+    // Whoever is being turned away, or was cut before, has a handler that waits for the end.
+    if (!this.#channel && !this.#end) this.client.handler = new Leaver(() => this.#over());
     this.#ends('cut', detail);
-    if (this.#arrival) {
-      this.#arrival.stop();
-      this.#arrival = undefined;
-      this.client.handler = new Leaver(() => this.#over());
-    }
     this.#channel?.reset();
     this.client.reset();
   }

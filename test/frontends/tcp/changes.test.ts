@@ -133,6 +133,23 @@ test('reload: who waits for a slot of a pool that is gone is still served by it'
   expect(b.connections.length).toBe(0);
 });
 
+test('reload: the queue is that of the new options, and of the new pool', async () => {
+  const [a, b] = [await server(echo), await server(echo)];
+  const vip = await startTcp({ pools: { main: { servers: [a.address] } } });
+  const { options } = reloaded(vip, { main: { servers: [{ ...b.address, maxConnections: 1 }] } });
+  vip.frontEnd.reconfigure(options);
+  const open = await vip.open();
+  expect(await lives(open)).toBe(true);
+  const waits = await vip.open();
+  await until(() => [...vip.frontEnd.connections()].length === 2, 'both connections');
+  vip.frontEnd.reconfigure({ ...options, timeouts: { ...options.timeouts, queue: 0 } });
+  const late = await vip.open();
+  expect((await late.readToEnd()).ending).toBe('end');
+  open.end();
+  expect(await lives(waits)).toBe(true);
+  expect([a.connections.length, b.connections.length]).toEqual([0, 2]);
+});
+
 test('reload: a server of a pool that is no longer reached can still be halted', async () => {
   const [a, b] = [await server(echo), await server(echo)];
   const vip = await startTcp({ pools: { main: { servers: [a.address], drain: 0 } } });
@@ -193,4 +210,51 @@ test('close: open, waiting and lingering connections are reset; a drain that wai
     { end: 'cut', detail: 'the balancer is shutting down' },
   ]);
   expect(isIdle(vip)).toBe(true);
+});
+
+test('close: a connection that is still at the entrance then is reset when it comes through', async () => {
+  const a = await server(echo);
+  let arrived = false;
+  const from = () => {
+    arrived = true;
+    return true;
+  };
+  const vip = await startTcp({
+    pools: { main: { servers: [a.address] } },
+    entrance: { proxyProtocol: { from } },
+  });
+  const client = await vip.open();
+  await client.write(Buffer.from('PROXY TCP4 127.0.0.2 '));
+  await until(() => arrived, 'the connection');
+  await vip.frontEnd.close();
+  await client.write(Buffer.from('127.0.0.1 1234 80\r\n'));
+  expect((await client.readToEnd()).ending).toBe('reset');
+  expect(await vip.events.find(() => true)).toMatchObject({ client: '127.0.0.2', port: 80, end: 'cut' });
+  expect(a.connections.length).toBe(0);
+});
+
+test('after its end a front-end listens to no pool any more', async () => {
+  const a = await server(echo);
+  const pools = makePools({ main: { servers: [a.address] } });
+  const pool = pools.main!;
+  let listening = 0;
+  for (const name of ['watch', 'watchLeaving'] as const) {
+    const original = pool[name].bind(pool) as (listener: never) => () => void;
+    pool[name] = (listener: unknown) => {
+      const stop = original(listener as never);
+      listening += 1;
+      return () => {
+        listening -= 1;
+        stop();
+      };
+    };
+  }
+  const vip = await startTcp({ pools: {}, more: { pools: [pool] } });
+  expect(listening).toBe(2);
+  vip.frontEnd.reconfigure({ ...vip.options, pools: [] });
+  expect(listening).toBe(0);
+  vip.frontEnd.reconfigure(vip.options);
+  expect(listening).toBe(2);
+  await vip.frontEnd.drain();
+  expect(listening).toBe(0);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { openConnection, refusingAddress } from '../../peers/test-connection.ts';
 import { echo, greet, isIdle, server, startTcp, until } from './setup.ts';
+import { silentPort } from './silent-port.ts';
 
 /** What the server says that a client at `from` gets at `port`. */
 async function ask(port: number, from: string): Promise<string> {
@@ -46,7 +47,7 @@ test('a client moves when its server cannot be had, and stays where it is then',
   expect(await ask(port, '127.0.0.3')).toBe('a');
 });
 
-test('an open connection keeps its entry alive beyond its ttl', async () => {
+test('an open connection keeps its entry alive beyond its ttl, and not for ever', async () => {
   const [a, b] = [await server(echo), await server(echo)];
   // An entry at rest is gone after a millisecond.
   const vip = await startTcp({
@@ -58,9 +59,12 @@ test('an open connection keeps its entry alive beyond its ttl', async () => {
   await first.write(Buffer.from('x'));
   await first.read(1);
   await new Promise((next) => setTimeout(next, 5));
-  for (let count = 0; count < 4; count++) await vip.open();
-  await a.connections.count(5);
+  const others = [await vip.open(), await vip.open(), await vip.open()];
+  await a.connections.count(4);
   expect(b.connections.length).toBe(0);
+  for (const connection of [first, ...others]) connection.end();
+  await vip.events.count(4);
+  await until(() => vip.table.serverOf('main/source-ip=127.0.0.1') === undefined, 'the entry to expire');
 });
 
 test('parallel first connections of one client to servers of which one refuses land together', async () => {
@@ -73,4 +77,25 @@ test('parallel first connections of one client to servers of which one refuses l
   const names = await Promise.all(Array.from({ length: 30 }, () => ask(vip.address.port, '127.0.0.2')));
   expect(new Set(names).size).toBe(1);
   await until(() => isIdle(vip), 'no connection to be left');
+});
+
+test('a connection that found no server leaves no entry', async () => {
+  const vip = await startTcp({
+    pools: { main: { servers: [await refusingAddress(), await refusingAddress()] } },
+    by: ['source-ip'],
+  });
+  const client = await vip.open();
+  await client.readToEnd();
+  client.end();
+  await vip.events.count(1);
+  expect(vip.table.serverOf('main/source-ip=127.0.0.1')).toBeUndefined();
+});
+
+test('a client that vanishes while its server is dialled leaves no entry', async () => {
+  const vip = await startTcp({ pools: { main: { servers: [await silentPort()] } }, by: ['source-ip'] });
+  const client = await vip.open();
+  await until(() => vip.table.serverOf('main/source-ip=127.0.0.1') === 'main-1', 'the reservation');
+  client.reset();
+  await vip.events.count(1);
+  expect(vip.table.serverOf('main/source-ip=127.0.0.1')).toBeUndefined();
 });

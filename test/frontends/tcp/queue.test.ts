@@ -27,6 +27,26 @@ test('every server is full: who comes waits, in order, and is served when a slot
   expect([await answered(4), await answered(5)]).toEqual(['4', '5']);
 });
 
+test('who is urgent by a rule goes first', async () => {
+  const one = await server(echo);
+  const vip = await startTcp({
+    pools: { main: { servers: [{ ...one.address, maxConnections: 1 }] } },
+    rules: () => [{ when: { facts: [{ name: 'client', patterns: ['127.0.0.2/32'] }] }, urgent: true }],
+  });
+  const first = await vip.open();
+  await one.connections.count(1);
+  const waits = await vip.open();
+  await until(() => [...vip.frontEnd.connections()].length === 2, 'who waits');
+  const urgent = await vip.open('127.0.0.2');
+  await until(() => [...vip.frontEnd.connections()].length === 3, 'who is urgent');
+  for (const client of [waits, urgent]) client.socket.write('x');
+  first.end();
+  await urgent.read(1);
+  expect(waits.bytesReceived).toBe(0);
+  urgent.end();
+  await waits.read(1);
+});
+
 test('the wait is limited: closed in order, and said', async () => {
   const one = await server();
   const vip = await startTcp({
@@ -76,22 +96,26 @@ test('who waits may leave, and more room lets others in', async () => {
   expect((await one.connections.items[1]!.read(9)).toString()).toBe('let me in');
 });
 
-test('a server that cannot be had is not waited for, the full one is', async () => {
+test('a server that could not be had is not asked again by who waits for the full one', async () => {
   const full = await server(echo);
   const vip = await startTcp({
     pools: {
-      main: { balance: 'first', servers: [{ ...full.address, maxConnections: 1 }, await refusingAddress()] },
+      main: {
+        balance: 'first',
+        servers: [await refusingAddress(), { ...full.address, maxConnections: 1 }],
+        health: { isChecked: true, rise: 2, fall: 100, startDown: false },
+      },
     },
     timeouts: { queue: 3_600_000 },
   });
   const first = await vip.open();
   await full.connections.count(1);
   const second = await vip.open();
-  await until(() => vip.server('main-2').totals.failures === 1, 'the failed dial');
+  await until(() => vip.server('main-1').totals.failures === 2, 'the failed dial of the second');
   second.socket.write('now?');
   first.end();
   expect((await second.read(4)).toString()).toBe('now?');
-  expect(vip.server('main-2').totals.failures).toBe(1);
+  expect(vip.server('main-1').totals.failures).toBe(2);
 });
 
 test('a thousand wait for one slot: everybody gets it once, one after the other', async () => {

@@ -18,6 +18,35 @@ test('a server that refuses: the next one takes it, and the client sees nothing 
   expect(vip.server('main-1').active).toBe(0);
 });
 
+test('failed dials in a row take a server down, those with a good one in between do not', async () => {
+  const [one, two] = [await server(echo), await server(echo)];
+  const vip = await startTcp({
+    pools: {
+      main: {
+        balance: 'first',
+        servers: [one.address, two.address],
+        health: { isChecked: true, rise: 2, fall: 3, startDown: false },
+      },
+    },
+  });
+  const ask = async (times: number) => {
+    for (let count = 0; count < times; count++) {
+      const client = await vip.open();
+      client.end();
+      await client.readToEnd();
+    }
+  };
+  for (const failures of [2, 2, 3]) {
+    expect(vip.server('main-1').state).toBe('starting');
+    await one.listener.refuse();
+    await ask(failures);
+    await one.listener.start();
+    await ask(1);
+  }
+  expect(vip.server('main-1').state).toBe('down');
+  expect(vip.server('main-1').totals.failures).toBe(7);
+});
+
 test('a server that does not take connections: the next one after the connect time, with all that was sent', async () => {
   const two = await server(echo);
   const vip = await startTcp({
@@ -30,6 +59,19 @@ test('a server that does not take connections: the next one after the connect ti
   expect(await vip.events.find(() => true)).toMatchObject({ server: 'main-2', attempts: 2, end: 'closed' });
   expect(vip.server('main-1').totals.failures).toBe(1);
   await until(() => isIdle(vip), 'no connection to be left');
+});
+
+test('more that comes while servers are dialled stays in order', async () => {
+  const two = await server(echo);
+  const vip = await startTcp({
+    pools: { main: { balance: 'first', servers: [await silentPort(), two.address] } },
+    timeouts: { connect: 200 },
+  });
+  const client = await vip.open();
+  await client.write(Buffer.alloc(1000, 'a'));
+  await until(() => [...vip.frontEnd.connections()][0]?.bytes.toServer === 1000, 'the first bytes');
+  client.socket.end(Buffer.alloc(1000, 'b'));
+  expect((await client.readToEnd()).bytes.toString()).toBe('a'.repeat(1000) + 'b'.repeat(1000));
 });
 
 test('the connect time of a pool goes before that of the VIP', async () => {

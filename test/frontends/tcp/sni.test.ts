@@ -3,6 +3,7 @@ import type { Rule } from '../../../src/director/director.ts';
 import type { Pool } from '../../../src/pools/pool.ts';
 import { createAuthority } from '../../peers/certificates.ts';
 import { echo, greet, isIdle, type Sketch, server, startTcp, until } from './setup.ts';
+import { silentPort } from './silent-port.ts';
 import { clientHello, tlsClient, tlsServer } from './tls-peers.ts';
 
 const BY_NAME = ({ a, b }: Readonly<Record<string, Pool>>): readonly Rule[] => [
@@ -100,6 +101,25 @@ test('half a ClientHello and then silence: all of it arrives, and the rest, in o
   expect((await connection!.read(100)).equals(hello.subarray(0, 100))).toBe(true);
   client.socket.end(hello.subarray(100));
   expect((await client.readToEnd()).bytes.equals(hello)).toBe(true);
+});
+
+test.each([
+  ['half', 100],
+  ['all', undefined],
+])('%s of a ClientHello, the rest while servers are dialled: in order', async (_, length) => {
+  const one = await server(echo);
+  const vip = await startTcp({
+    pools: { main: { balance: 'first', servers: [await silentPort(), one.address] } },
+    timeouts: { connect: 300 },
+    entrance: { handshakeTimeout: 50 },
+    more: { peeksSni: true },
+  });
+  const bytes = Buffer.concat([await clientHello('a.test'), Buffer.from('and more')]);
+  const client = await vip.open();
+  await client.write(bytes.subarray(0, length ?? -8));
+  await until(() => vip.server('main-1').active === 1, 'the dial');
+  client.socket.end(bytes.subarray(length ?? -8));
+  expect((await client.readToEnd()).bytes.equals(bytes)).toBe(true);
 });
 
 test('half a ClientHello and FIN: passed on as it came', async () => {

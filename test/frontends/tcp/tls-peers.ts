@@ -48,12 +48,13 @@ export async function tlsClient(
 
 /** The bytes with which a client begins that asks for this name. */
 export async function clientHello(servername: string): Promise<Buffer> {
-  const { promise, resolve } = Promise.withResolvers<Buffer>();
-  const listener = new TestListener(async (connection) => {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const readHello = async (connection: TestConnection) => {
     const header = await connection.read(5);
     resolve(Buffer.concat([header, await connection.read(header.readUInt16BE(3))]));
     connection.reset();
-  });
+  };
+  const listener = new TestListener((connection) => void readHello(connection).catch(reject));
   await listener.start();
   connect({ ...listener.address, servername }).on('error', () => {});
   const hello = await within(promise, 'a ClientHello');
