@@ -307,7 +307,11 @@ test('property: what is served after bytes were corrupted is what a strict reade
         for (const { at, byte } of corruptions) bytes[at] = byte;
         const raw = bytes.toString('latin1');
         const verdict = ownVerdict([raw]);
-        expect(ownVerdict([raw.slice(0, cut), raw.slice(cut)])).toEqual(verdict);
+        const again = ownVerdict([raw.slice(0, cut), raw.slice(cut)]);
+        // What has two faults may be refused for the one or for the other.
+        expect(typeof again === 'number' ? 'refused' : again).toEqual(
+          typeof verdict === 'number' ? 'refused' : verdict,
+        );
         if (typeof verdict !== 'object') return;
         served++;
         const { body, ...head } = verdict;
