@@ -228,15 +228,31 @@ describe('checks over a reload', () => {
     await state('web', 'up');
     await agent.connections.items[0]!.ending;
     deadlines.pass(1000);
-    const next = deadlines.next;
+    const { next } = deadlines;
+    reload(withVips({ web }));
+    expect(deadlines.next).toBe(next);
     reload(withVips({ web, more: '{ servers: ["127.0.0.1:9"] }' }));
     await state('more', 'down');
     expect([server.connections.length, agent.connections.length]).toEqual([1, 1]);
     expect(states.items.filter(({ pool }) => pool === 'web')).toHaveLength(1);
-    expect(deadlines.next).toBeLessThanOrEqual(next);
     deadlines.pass(INTERVAL);
     await server.connections.count(2);
     await agent.connections.count(2);
+  });
+
+  test('a result counts once, however often the configuration was read again', async () => {
+    const server = await listener();
+    const pool = `{ servers: ["${server.at}"], health: { check: connect, fall: 2 } }`;
+    // Looks at the same results, and tells when each is there.
+    const witness = `{ servers: ["${server.at}"], health: { check: connect, fall: 1, rise: 1 } }`;
+    const configuration = withVips({ pool, witness });
+    const { deadlines, state, server: serverOf, reload } = run(configuration);
+    await state('pool', 'up');
+    for (let count = 0; count < 3; count++) reload(configuration);
+    await server.stop();
+    deadlines.pass(INTERVAL);
+    await state('witness', 'down');
+    expect(serverOf('pool', server.at).state).toBe('up');
   });
 
   test('servers that come are checked, those that go are not any more', async () => {

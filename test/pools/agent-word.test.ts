@@ -22,6 +22,7 @@ describe("an agent's word", () => {
     bringUp(a);
     expect([a.state, a.reason, pool.takers.includes(a)]).toEqual(['down', SAYS, false]);
     takeDown(a);
+    expect([a.state, a.reason]).toEqual(['down', SAYS]);
     a.agent({ health: 'up' }, SAYS);
     expect([a.state, a.reason]).toEqual(['down', `${SAYS}; refused`]);
     bringUp(a);

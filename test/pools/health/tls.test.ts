@@ -1,13 +1,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer } from 'node:tls';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { NoticeEvent } from '../../../src/observe/events.ts';
 import { onEvent } from '../../../src/observe/events.ts';
 import type { TlsClientOptions } from '../../../src/relay/dial.ts';
 import { type CertificateRequest, createAuthority } from '../../peers/certificates.ts';
+import { accepting, startScp } from '../../peers/dicom-scp.ts';
+import { answering, startReceiver } from '../../peers/mllp-peer.ts';
 import { freePort, startProgram, waitForPort } from '../../peers/processes.ts';
-import { type TestConnection, TestListener } from '../../peers/test-connection.ts';
+import { type Address, type TestConnection, TestListener } from '../../peers/test-connection.ts';
 import { Journal } from '../../peers/waiting.ts';
 import { ManualDeadlines } from './manual-deadlines.ts';
 import { checkOf, resultOf } from './run-check.ts';
@@ -149,8 +153,21 @@ describe('tls check', () => {
   });
 });
 
-describe('connect and dicom-echo in TLS', () => {
-  test('where the pool speaks TLS, so does the check', async () => {
+/** TLS before a peer that knows nothing of it; returns the port. */
+async function inFrontOf(peer: Address): Promise<number> {
+  const { cert, key } = await (await createAuthority()).issue({ names: ['archive.test'] });
+  const server = createServer({ cert, key }, (secured) => {
+    const plain = connect(peer);
+    secured.pipe(plain).pipe(secured);
+    for (const socket of [secured, plain]) socket.on('error', () => {});
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+describe('other checks in TLS', () => {
+  test('connect: where the pool speaks TLS, so does the check', async () => {
     const port = await serve({ names: ['archive.test'] });
     const link = { tls: await verified('archive.test') };
     expect(await resultOf({ check: 'connect' }, { port, link })).toMatchObject({
@@ -159,5 +176,29 @@ describe('connect and dicom-echo in TLS', () => {
     });
     const wrong = { tls: await verified('web.test') };
     expect((await resultOf({ check: 'connect' }, { port, link: wrong })).outcome).toBe('down');
+  });
+
+  test('dicom-echo', async () => {
+    const scp = await startScp(accepting());
+    onTestFinished(() => scp.stop());
+    const port = await inFrontOf(scp.address);
+    const options = { check: 'dicom-echo', calling: 'GANTRY', called: 'ARCHIVE' } as const;
+    const link = { tls: await verified('archive.test') };
+    expect(await resultOf(options, { port, link })).toMatchObject({
+      outcome: 'up',
+      reason: 'answers a C-ECHO',
+    });
+    const wrong = { tls: await verified('web.test') };
+    expect((await resultOf(options, { port, link: wrong })).outcome).toBe('down');
+  });
+
+  test('hl7', async () => {
+    const receiver = await startReceiver(answering());
+    onTestFinished(() => receiver.stop());
+    const port = await inFrontOf(receiver.address);
+    const options = { check: 'hl7', message: undefined, blocks: {} } as const;
+    const link = { tls: await verified('archive.test') };
+    expect((await resultOf(options, { port, link })).outcome).toBe('up');
+    expect((await resultOf(options, { port })).outcome).toBe('down');
   });
 });
