@@ -169,6 +169,7 @@ export class PersistentChoice implements Choice {
   abandon(): void {
     if (this.#claim) this.#table.drop(this.#claim);
     this.#claim = undefined;
+    this.#server = undefined;
   }
 
   hold(): () => void {

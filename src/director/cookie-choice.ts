@@ -15,8 +15,6 @@ export class CookieChoice implements Choice {
   readonly #pool: Pool;
   readonly #search: Search;
   readonly #named: Server;
-  /** The candidate that was handed out last is the one the cookie names. */
-  #isNamed = false;
 
   /** `rest`: the choice without the cookie, over the same search. */
   constructor(rest: Choice, pool: Pool, search: Search, named: Server) {
@@ -60,20 +58,18 @@ export class CookieChoice implements Choice {
     const { server, why } = this.#place();
     if (server && !this.#search.wasTried(server)) {
       const candidate = this.#search.only(server, why);
-      if (!candidate) return undefined;
-      this.#rest.abandon();
-      this.#isNamed = true;
+      // What was reserved without the cookie, while its server could not be had, is not what is settled now.
+      if (candidate) this.#rest.abandon();
       return candidate;
     }
     const candidate = this.#rest.next(after);
     if (!candidate) return undefined;
-    this.#isNamed = false;
     const how = server ? `away from ${server.name}, its server by cookie, which did not take it` : why;
     return { server: candidate.server, reason: `${how}; ${candidate.reason}` };
   }
 
   settle(): void {
-    if (!this.#isNamed) this.#rest.settle();
+    this.#rest.settle();
   }
 
   abandon(): void {
@@ -81,7 +77,7 @@ export class CookieChoice implements Choice {
   }
 
   hold(): () => void {
-    return this.#isNamed ? () => {} : this.#rest.hold();
+    return this.#rest.hold();
   }
 
   #place() {

@@ -94,7 +94,7 @@ export class Persistence {
 /** What a key of the table says: `pool` is undefined in a shared table; a long value is its hash, `sha256:…`. */
 export function entryParts(entry: string): PersistenceKey & { readonly pool: string | undefined } {
   const equals = entry.indexOf('=');
-  const slash = entry.lastIndexOf('/', equals);
+  const slash = entry.slice(0, equals).indexOf('/');
   const pool = slash < 0 ? undefined : entry.slice(0, slash);
   return { pool, by: entry.slice(slash + 1, equals), key: entry.slice(equals + 1) };
 }

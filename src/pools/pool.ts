@@ -135,7 +135,7 @@ export class Pool implements ServerHome {
    */
   reconfigure(settings: PoolSettings): void {
     const before = this.#byName;
-    const takersBefore = this.#takers ?? [];
+    const takersBefore = this.takers;
     const changing = new Set<Server>();
     this.#changing = changing;
     this.#settings = withDefaults(settings);
@@ -145,9 +145,7 @@ export class Pool implements ServerHome {
         old.reconfigure(wanted);
         return old;
       }
-      const added = new Server({ ...wanted, pool: this.name }, this);
-      changing.add(added);
-      return added;
+      return new Server({ ...wanted, pool: this.name }, this);
     });
     this.#byName = new Map(this.#servers.map((server) => [server.name, server]));
     for (const old of before.values()) if (!this.#servers.includes(old)) old.retire();
@@ -208,22 +206,25 @@ export class Pool implements ServerHome {
   }
 
   #failedOver(old: Server, next: Server, isBack: boolean): void {
-    const { name: from, state, weight, isRetired } = old;
-    if (isBack) this.#activeReason = `took back from ${from}, which comes later in order`;
-    else if (isRetired)
-      this.#activeReason = `took over from ${from}, which is no longer in the configuration`;
-    else
-      this.#activeReason = `took over from ${from}, which ${weight === 0 ? 'has weight 0' : `is ${state}`}`;
+    this.#activeReason = isBack
+      ? `took back from ${old.name}, which comes later in order`
+      : `took over from ${old.name}, which ${whyNot(old)}`;
     // An operator's change is not cut short: drained, what is open there finishes.
     const isCut = old.isWanted;
     notice(isCut ? 'warn' : 'info', 'another server of a single-active pool has taken over', {
       pool: this.name,
       server: next.name,
-      from,
+      from: old.name,
       reason: isBack ? this.#activeReason : old.reason,
     });
     if (isCut) this.hasToLeave(old, 'failed-over');
   }
+}
+
+/** Why a server is not the active one any more. */
+function whyNot({ isRetired, state }: Server): string {
+  if (isRetired) return 'is no longer in the configuration';
+  return state === 'up' || state === 'starting' ? 'has no weight' : `is ${state}`;
 }
 
 function withDefaults(settings: PoolSettings): Required<PoolSettings> {

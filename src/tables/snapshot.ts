@@ -29,7 +29,7 @@ export interface SnapshotOptions {
   readonly tables: Iterable<readonly [string, Table]>;
   /** Milliseconds since 1970 of a clock that never goes back. */
   readonly now: () => number;
-  /** Milliseconds from one look whether something has changed to the next. */
+  /** Milliseconds from one look whether something has changed to the next, at least. */
   readonly interval: number;
   /** Calls `run` after `ms` milliseconds, unless cancelled. */
   readonly later: (ms: number, run: () => void) => { cancel(): void };
@@ -46,6 +46,8 @@ const FORMAT = 'gantry persistence';
 const VERSION = 1;
 /** Entries that are written in one turn of the event loop. */
 const HANDFUL = 500;
+/** So many times as long as the last save took passes before the next: a large table takes seconds. */
+const PAUSE = 20;
 /** Bytes that are read in one turn. */
 const CHUNK = 64 * 1024;
 /** The last line, `{"crc32":"89abcdef"}`. */
@@ -72,7 +74,7 @@ class Keeper implements Snapshot {
   constructor(options: SnapshotOptions) {
     this.#options = options;
     this.#saved = this.#state();
-    this.#schedule();
+    this.#schedule(options.interval);
   }
 
   save(): Promise<void> {
@@ -86,11 +88,12 @@ class Keeper implements Snapshot {
     return this.save();
   }
 
-  #schedule(): void {
-    const { later, interval } = this.#options;
-    const timer = later(interval, () => {
+  #schedule(ms: number): void {
+    const { later, interval, now } = this.#options;
+    const timer = later(ms, () => {
+      const began = now();
       void this.save().then(() => {
-        if (this.#timer === timer) this.#schedule();
+        if (this.#timer === timer) this.#schedule(Math.max(interval, (now() - began) * PAUSE));
       });
     });
     this.#timer = timer;

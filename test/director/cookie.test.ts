@@ -180,6 +180,21 @@ describe('cookie, then source IP', () => {
     expect(new Set(servers).size).toBe(1);
   });
 
+  test('its server comes up while another is tried: nothing is kept of that one', () => {
+    const setting = byCookie();
+    takeDown(setting.a);
+    const choice = setting.choose(withCookie('a'));
+    expect(choice.next()?.server.name).toBe('b');
+    bringUp(setting.a);
+    expect(choice.next()?.server.name).toBe('a');
+    choice.settle();
+    expect(setting.table.serverOf(ENTRY)).toBeUndefined();
+    setting.table.confirm(setting.table.claim(ENTRY, 'b'), true);
+    choice.hold();
+    clock.ms += 1001;
+    expect(setting.table.serverOf(ENTRY)).toBeUndefined();
+  });
+
   test('abandoned, nothing is kept', () => {
     const setting = byCookie();
     for (const facts of [CLIENT, withCookie('a')]) {

@@ -184,6 +184,17 @@ describe('reconfigure', () => {
     expect(told).toEqual([]);
   });
 
+  test('those who may have work only now are told of, though nothing about themselves has changed', () => {
+    const servers = { a: {}, b: {}, c: {} };
+    const pool = makePool({ servers });
+    takeDown(pool.server('a')!);
+    takeDown(pool.server('b')!);
+    const told: string[] = [];
+    pool.watch(({ name }) => told.push(name));
+    pool.reconfigure(settings({ servers, panic: 0.5 }));
+    expect(told.sort()).toEqual(['a', 'b']);
+  });
+
   test('a retired server with room does not let anybody in who waits', () => {
     const pool = makePool();
     const a = pool.server('a')!;

@@ -14,9 +14,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type NoticeEvent, onEvent } from '../../src/observe/events.ts';
+import { createMemoryStore } from '../../src/tables/memory.ts';
 import { openSnapshot } from '../../src/tables/snapshot.ts';
-import type { Table } from '../../src/tables/table.ts';
-import { Tables } from '../../src/tables/tables.ts';
+import { Table } from '../../src/tables/table.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gantry-snapshot-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -33,11 +33,17 @@ function newFile(): string {
 
 /** Two tables, `vip V` and `share S`, over one file. */
 async function start(file: string, { ttl = TTL, size = 10_000 } = {}) {
-  const tables = new Tables(clock.now);
-  const [vip, share] = [tables.open('vip V', { ttl, size }), tables.open('share S', { ttl, size })];
+  const newTable = () => new Table(createMemoryStore({ ttl, size, now: clock.now }));
+  const [vip, share] = [newTable(), newTable()];
+  const tables = new Map([
+    ['vip V', vip],
+    ['share S', share],
+  ]);
   let tick: (() => void) | undefined;
-  const later = (_: number, run: () => void) => {
+  const pauses: number[] = [];
+  const later = (ms: number, run: () => void) => {
     tick = run;
+    pauses.push(ms);
     return { cancel: () => (tick = undefined) };
   };
   const notices: NoticeEvent[] = [];
@@ -50,6 +56,7 @@ async function start(file: string, { ttl = TTL, size = 10_000 } = {}) {
     snapshot,
     notices,
     stop,
+    pauses,
     tick: () => tick!(),
     isTicking: () => tick !== undefined,
   };
@@ -100,6 +107,7 @@ describe('over a restart', () => {
     clock.ms += 30_001;
     const { vip } = await start(file, { ttl: 5000 });
     expect(entriesOf(vip)).toEqual([['new', 'a', 5000]]);
+    expect(vip.size).toBe(1);
   });
 
   test('a smaller table keeps the last used', async () => {
@@ -125,7 +133,9 @@ describe('over a restart', () => {
 
   test('tables that are not there any more are dropped, the others come back', async () => {
     const file = await saved(({ tables, share }) => {
-      put(tables.open('pool gone', { ttl: TTL, size: 10 }), 'k', 'a');
+      const gone = new Table(createMemoryStore({ ttl: TTL, size: 10, now: clock.now }));
+      tables.set('pool gone', gone);
+      put(gone, 'k', 'a');
       put(share, 'l', 'a');
     });
     const { tables, share, notices } = await start(file);
@@ -188,6 +198,16 @@ describe('the file', () => {
     expect(readFileSync(file, 'utf8')).not.toContain('"k"');
     await snapshot.close();
     expect(isTicking()).toBe(false);
+  });
+
+  test('what takes long is done less often', async () => {
+    const { vip, snapshot, tick, pauses } = await start(newFile());
+    put(vip, 'k', 'a');
+    tick();
+    clock.ms += 3000;
+    await snapshot.save();
+    await snapshot.save();
+    expect(pauses).toEqual([1000, 60_000]);
   });
 
   test('saves that overlap come one after the other', async () => {

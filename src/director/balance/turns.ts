@@ -11,6 +11,11 @@ export class Turns {
     this.#credit = new Map(credit);
   }
 
+  /** Servers whose turns are counted. */
+  get size(): number {
+    return this.#credit.size;
+  }
+
   /** Picks one of `servers` (at least one); `weightOf` gives numbers above 0. */
   pick(servers: readonly Server[], weightOf: (server: Server) => number): Server {
     let picked = servers[0]!;

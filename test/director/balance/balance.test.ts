@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createBalance } from '../../../src/director/balance/balance.ts';
+import { Turns } from '../../../src/director/balance/turns.ts';
 import type { BalanceName, Pool } from '../../../src/pools/pool.ts';
 import type { Server } from '../../../src/pools/server.ts';
-import { makePool, type TestPoolOptions } from '../../pools/make-pool.ts';
+import { makePool, settings, type TestPoolOptions } from '../../pools/make-pool.ts';
 
 const NOW = 1_000_000;
 
@@ -53,6 +54,19 @@ describe('round-robin', () => {
         });
       }),
     );
+  });
+
+  test('who is gone for good is forgotten, who is only away keeps its turn', () => {
+    const pool = makePool({ servers: { a: {}, b: {}, c: {} } });
+    const [a, b, c] = pool.servers as [Server, Server, Server];
+    const turns = new Turns();
+    const weights = (server: Server) => server.weight;
+    turns.pick([a, b, c], weights);
+    turns.pick([a, b], weights);
+    expect(turns.size).toBe(3);
+    pool.reconfigure(settings({ servers: { a: {}, b: {} } }));
+    turns.pick([a, b], weights);
+    expect(turns.size).toBe(2);
   });
 
   test('a fork looks ahead and leaves the turns alone', () => {
