@@ -190,10 +190,15 @@ describe('script check', () => {
 
   test('what leaves its group and keeps its output open does not hold up the result', async () => {
     const { connect, said } = await listenToScripts();
-    const path = script(`${connect}\nsetsid sleep 1000 &\necho "$!." >&3\nexec 3>&-\necho fine`);
+    const left = join(folder, 'left');
+    const path = script(`${connect}
+setsid bash -c 'echo "$$." >&3; touch ${left}; exec sleep 1000 3>&-' &
+exec 3>&-
+until [ -e ${left} ]; do sleep 0.01; done
+echo fine`);
     const result = await resultOf(asked(path));
-    expect(result.reason).toMatch(/exits with 0: fine$/);
     process.kill(Number(await said()), 'SIGKILL');
+    expect(result.reason).toMatch(/exits with 0: fine$/);
   });
 
   test('a pipe that is closed ends its writers, as in any shell', async () => {
