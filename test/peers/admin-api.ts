@@ -33,6 +33,14 @@ export async function expectNothingLeft(balancer: TestBalancer): Promise<void> {
   if (busy.length > 0) throw new Error(`servers with something left: ${JSON.stringify(busy, null, 2)}`);
 }
 
+/** `change`: `drain`, `drain?strict=true`, `halt`, `online` of `POOL/SERVER`; throws when the API says no. */
+export async function changeServer({ admin }: TestBalancer, name: string, change: string): Promise<void> {
+  const [pool, server] = name.split('/');
+  const url = `http://${admin.host}:${admin.port}/api/v1/pools/${pool}/servers/${server}/${change}`;
+  const answer = await fetch(url, { method: 'POST' });
+  if (!answer.ok) throw new Error(`${change} of ${name}: ${answer.status} ${await answer.text()}`);
+}
+
 async function get({ admin }: TestBalancer, what: string): Promise<unknown> {
   const answer = await fetch(`http://${admin.host}:${admin.port}/api/v1/${what}`);
   if (!answer.ok) throw new Error(`${what}: ${answer.status}`);

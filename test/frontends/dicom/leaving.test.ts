@@ -7,7 +7,7 @@ import { associate, echoOnce, type ScuAssociation } from '../../peers/dicom-scu.
 import { CT_IMAGE_STORAGE, pData, releaseRequest, releaseResponse } from '../../peers/pdus.ts';
 import { createGate } from '../../peers/waiting.ts';
 import { scp } from './setup.ts';
-import { serversOf, startDicom, type TestFrontEnd, UNCHECKED } from './start-front-end.ts';
+import { serversOf, startDicom, type TestFrontEnd, TIMEOUTS, UNCHECKED } from './start-front-end.ts';
 
 const store = {
   field: COMMAND.C_STORE_RQ,
@@ -185,9 +185,12 @@ test('halt: a release that is under way goes its own way', async () => {
   expect((await dicom.associations.count(1))[0]).toMatchObject({ end: 'release' });
 });
 
+/** Nobody is given up for being slow. */
+const SLOW = { ...TIMEOUTS, connect: 60_000, accept: 60_000 };
+
 test('halt while the request is being answered: the next server gets it, and the client sees nothing', async () => {
   const servers = [await scp(stalling()), await scp()];
-  const dicom = await startDicom(addressesOf(servers));
+  const dicom = await startDicom(addressesOf(servers), { more: { timeouts: SLOW } });
   const association = associate(dicom.address);
   await servers[0]!.associations.find(({ request }) => request.length > 0);
   dicom.servers[0]!.halt();

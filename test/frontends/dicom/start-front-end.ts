@@ -27,7 +27,7 @@ export interface TestFrontEnd {
   readonly associations: Journal<AssociationEvent>;
 }
 
-const TIMEOUTS = {
+export const TIMEOUTS = {
   request: 30_000,
   connect: 2000,
   accept: 5000,
