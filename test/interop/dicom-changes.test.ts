@@ -29,13 +29,13 @@ vips:
 }
 
 /** Senders side by side, each with instances of its own, a few to an association. */
-function send({ address }: TestBalancer, instances: readonly InstanceFile[], perAssociation: number) {
+function send(balancer: TestBalancer, instances: readonly InstanceFile[], perAssociation: number) {
   const groups = [0, 1, 2].map((which) => instances.filter((_, at) => at % 3 === which));
   return groups.map(async (group, which) => {
     const program = which === 2 ? dcmsend : storescu;
     for (let at = 0; at < group.length; at += perAssociation) {
       const paths = group.slice(at, at + perAssociation).map(({ path }) => path);
-      const { code, output } = await program(address('V'), paths, { calling: `CT${which}` });
+      const { code, output } = await program(balancer.address('V'), paths, { calling: `CT${which}` });
       expect(code, output).toBe(0);
     }
   });

@@ -6,7 +6,6 @@ import { echoscu, startStorescp, storescu } from '../peers/dcmtk.ts';
 import { storedDataSets, writeInstances } from '../peers/dicom-files.ts';
 import { describeWith } from '../peers/processes.ts';
 import { startTestBalancer, type TestBalancer } from '../peers/start-balancer.ts';
-import type { Address } from '../peers/test-connection.ts';
 import { pathOf, stopLater } from './dicom-setup.ts';
 
 /** Where a PEM file with this text is. */
@@ -105,7 +104,6 @@ vips:
 `;
 }
 
-async function echo({ address }: TestBalancer, vip: string): Promise<number | undefined> {
-  const to: Address = address(vip);
-  return (await echoscu(to)).code;
+async function echo(balancer: TestBalancer, vip: string): Promise<number | undefined> {
+  return (await echoscu(balancer.address(vip))).code;
 }

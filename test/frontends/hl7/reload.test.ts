@@ -182,6 +182,27 @@ test('a pool that is replaced while a message cannot be had: it is chosen for an
   busy.release();
 });
 
+test('a message that waits for a connection to a pool that the VIP no longer has: it goes where it would go now', async () => {
+  const { held, receivers } = await holding(2);
+  await using hl7 = await startHl7({
+    pools: {
+      main: { servers: [receivers[0]!.address], connections: 1 },
+      other: { servers: [receivers[1]!.address] },
+    },
+  });
+  const sender = await connectSender(hl7.address);
+  for (const id of ['M1', 'M2']) await sender.write(ofPatient(id));
+  await held.count(1);
+  await inHand(hl7, 2);
+  hl7.frontEnd.reconfigure({ ...hl7.options, ...to(hl7.pools.other!) });
+  await held.count(2);
+  expect(held.items.map(({ server }) => server)).toEqual([0, 1]);
+  for (const id of ['M1', 'M2']) {
+    await held.answer(id);
+    expect(await answerOf(sender)).toBe(id);
+  }
+});
+
 /** What happens between messages. */
 const deed = fc.oneof(
   {

@@ -5,6 +5,7 @@ import { createHl7FrontEnd, type Hl7FrontEndOptions } from '../../../src/fronten
 import type { Hl7Settings } from '../../../src/frontends/hl7/settings.ts';
 import { type MessageEvent, type NoticeEvent, onEvent } from '../../../src/observe/events.ts';
 import { type BalanceName, Pool, type PoolSettings } from '../../../src/pools/pool.ts';
+import type { Entrance } from '../../../src/relay/accept.ts';
 import { createDeadlines } from '../../../src/relay/deadlines.ts';
 import { listen } from '../../../src/relay/listen.ts';
 import type { Address } from '../../peers/test-connection.ts';
@@ -22,6 +23,7 @@ export interface Sketch {
   readonly pools?: Readonly<Record<string, PoolSketch>>;
   readonly rules?: (pools: Readonly<Record<string, Pool>>) => readonly Rule[];
   readonly hl7?: Partial<Hl7Settings>;
+  readonly entrance?: Partial<Entrance>;
   readonly more?: Partial<Hl7FrontEndOptions>;
 }
 
@@ -95,7 +97,7 @@ export async function startHl7(sketch: Sketch): Promise<TestFrontEnd> {
   const options: Hl7FrontEndOptions = {
     vip,
     listeners: [await listen({ host: '127.0.0.1', port: 0 })],
-    entrance: { handshakeTimeout: 10_000, deadlines, vip },
+    entrance: { handshakeTimeout: 10_000, deadlines, vip, ...sketch.entrance },
     director,
     pools: Object.values(pools),
     hl7: { ...SETTINGS, ...sketch.hl7 },
