@@ -61,6 +61,8 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
   #rest: Buffer = EMPTY;
   #isProceeding = false;
   #wantsBody = false;
+  /** Content that came with the head: it is looked at before anybody is asked. */
+  #first: Buffer | undefined;
   /** Of the request in hand. */
   #version = '1.1';
   #persists = true;
@@ -156,6 +158,7 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
 
   finish(): void {
     this.#exchange = undefined;
+    this.#first = undefined;
     if (!this.#persists) {
       this.#leave();
       return;
@@ -195,20 +198,25 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
   #proceed(): void {
     if (this.#isProceeding) return;
     this.#isProceeding = true;
-    while (this.#rest.length > 0 && this.#step()) {
-      // Each step takes something of the rest.
+    while ((this.#rest.length > 0 || this.#first !== undefined) && this.#step()) {
+      // Each step takes something of what was read.
     }
     this.#isProceeding = false;
-    const isHeld = this.#exchange !== undefined && !this.#body.isDone && !this.#wantsBody;
+    const isHeld = this.#exchange !== undefined && !this.#isBodyRead && !this.#wantsBody;
     if (isHeld || this.#rest.length > 0) this.#channel.pause();
     else this.#channel.resume();
   }
 
   #step(): boolean {
     if (this.#exchange === undefined) return this.#readHead();
-    if (this.#body.isDone || !this.#wantsBody) return false;
+    if (this.#isBodyRead || !this.#wantsBody) return false;
     this.#readContent(this.#exchange);
     return true;
+  }
+
+  /** All of the body went to the exchange. */
+  get #isBodyRead(): boolean {
+    return this.#body.isDone && this.#first === undefined;
   }
 
   #readHead(): boolean {
@@ -232,13 +240,14 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
   }
 
   #begin(request: RequestHead): void {
-    const fault = requestFault(request);
+    let fault: Refusal | undefined = requestFault(request);
     const framing = fault ? 0 : requestFraming(request.rawHeaders);
     this.#version = request.version;
-    this.#persists = !fault && !this.#hasEnded && isPersistent(request);
     this.#isAnswered = false;
     this.#wantsBody = false;
     this.#body.begin(framing);
+    if (framing !== 0) fault = this.#readFirst();
+    this.#persists = !fault && !this.#hasEnded && isPersistent(request);
     const exchange = this.#host.serve(this, request, framing, fault);
     this.#exchange = exchange;
     exchange.begin();
@@ -253,11 +262,29 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
     this.#exchange.begin();
   }
 
+  /** Returns what is wrong with it. */
+  #readFirst(): Refusal | undefined {
+    if (this.#rest.length === 0) return undefined;
+    try {
+      this.#first = this.#body.read(this.#rest);
+      this.#use(this.#body.used);
+      return undefined;
+    } catch (fault) {
+      if (!(fault instanceof MessageFault)) throw fault;
+      this.#rest = EMPTY;
+      return { status: fault.status, reason: fault.message };
+    }
+  }
+
   #readContent(exchange: Exchange): void {
     try {
-      const content = this.#body.read(this.#rest);
+      let content = this.#first;
+      this.#first = undefined;
+      if (content === undefined) {
+        content = this.#body.read(this.#rest);
+        this.#use(this.#body.used);
+      }
       const { isDone, trailers } = this.#body;
-      this.#use(this.#body.used);
       this.#wantsBody = exchange.body(content, isDone, trailers);
       this.#rearm();
     } catch (fault) {
@@ -276,7 +303,7 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
     const { stall } = this.#host.settings.timeouts;
     if (this.#exchange === undefined) return;
     if (this.#isAnswered && this.#channel.pending > 0) this.#restart('taking', stall);
-    else if (!this.#body.isDone && this.#wantsBody) this.#restart('body', stall);
+    else if (!this.#isBodyRead && this.#wantsBody) this.#restart('body', stall);
     else this.#deadline.cancel();
   }
 
@@ -299,16 +326,21 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
   /** Closes in order: what was written is delivered first. */
   #leave(): void {
     this.#deadline.cancel();
-    this.#rest = EMPTY;
+    this.#forget();
     this.#host.clientIsOver(this);
     dismiss(this.#channel, this.#host.settings.deadlines, LINGER_MS);
+  }
+
+  #forget(): void {
+    this.#rest = EMPTY;
+    this.#first = undefined;
   }
 
   #lose(why: string): void {
     this.#deadline.cancel();
     const exchange = this.#exchange;
     this.#exchange = undefined;
-    this.#rest = EMPTY;
+    this.#forget();
     exchange?.gone(why);
     this.#host.clientIsOver(this);
   }
