@@ -196,6 +196,8 @@ class Arrival implements Guest {
 
   #secure(): void {
     this.#awaited = NO_HANDSHAKE;
+    // A certificate that is refused is heard of after the close.
+    this.#socket.off('close', this.#close);
     this.#entrance.tls!.secure(this.#socket, (error, secured) => {
       if (secured) this.#hand(secured, secured);
       // Who closes without a word only looked whether the port is open.

@@ -1,6 +1,6 @@
 /** TLS for the relay's tests: identities, entrances, what is said at them. */
 import type { Socket } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { type NoticeEvent, onEvent } from '../../src/observe/events.ts';
 import { channelAcceptor, type Entrance, type Origin, socketAcceptor } from '../../src/relay/accept.ts';
 import type { Channel, Endpoint } from '../../src/relay/channel.ts';
@@ -27,6 +27,9 @@ export async function identityFor(
   return createTlsIdentity({ certificates, minVersion: 'TLSv1.2', ...options });
 }
 
+/** Entrances are named for their test: what is still said of one that is over is not mistaken for another's. */
+const testName = () => expect.getState().currentTestName ?? '';
+
 /** An entrance whose clock ends with the test. */
 export function entrance(options: Partial<Entrance> = {}): Entrance {
   const deadlines = createDeadlines();
@@ -34,7 +37,7 @@ export function entrance(options: Partial<Entrance> = {}): Entrance {
     resetDismissed(deadlines);
     deadlines.close();
   });
-  return { handshakeTimeout: 20_000, deadlines, vip: 'TEST', ...options };
+  return { handshakeTimeout: 20_000, deadlines, vip: testName(), ...options };
 }
 
 /** Every connection is taken through the entrance, and its channel comes with a witness. */
@@ -87,9 +90,14 @@ async function taken<T>(journal: Journal<T>): Promise<T> {
   return journal.items.shift()!;
 }
 
-/** What is said during the test. */
+/** What is said during the test, and of no other test's entrance. */
 export function notices(): Journal<NoticeEvent> {
   const journal = new Journal<NoticeEvent>('notices');
-  onTestFinished(onEvent('notice', (event) => journal.add(event)));
+  const vip = testName();
+  onTestFinished(
+    onEvent('notice', (event) => {
+      if ((event.fields.vip ?? vip) === vip) journal.add(event);
+    }),
+  );
   return journal;
 }
