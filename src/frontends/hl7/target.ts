@@ -82,6 +82,7 @@ export class Target implements OutboundListener, Tenant {
     this.#isRetired = false;
     this.#options = isDeepStrictEqual(options.outbound, outbound) ? { ...options, outbound } : options;
     this.tidy();
+    this.#grow(0);
   }
 
   /** Gets nothing new. What was not sent goes elsewhere. */
