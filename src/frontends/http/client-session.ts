@@ -17,6 +17,7 @@ export class ClientSession implements ClientLink {
   readonly #id: string;
   readonly #host: ClientHost;
   readonly #session: ServerHttp2Session;
+  readonly #socket: Socket;
   readonly #streams = new Set<ClientStream>();
   readonly #started: number;
   readonly #deadline: Deadline;
@@ -34,10 +35,13 @@ export class ClientSession implements ClientLink {
       settings: { maxConcurrentStreams: MOST_STREAMS, maxHeaderListSize: limits.headers, enablePush: false },
     });
     this.#session = session;
+    this.#socket = socket;
     session.on('stream', (stream, _headers, _flags, rawHeaders) => this.#begin(stream, rawHeaders));
     // What is wrong with a connection shows when it closes.
     session.on('error', ignore);
     session.on('close', () => this.#closed());
+    // A session waits for its streams, and they for a client that is gone.
+    socket.on('end', () => this.#ended());
   }
 
   *views(): Iterable<ConnectionView> {
@@ -56,7 +60,7 @@ export class ClientSession implements ClientLink {
   /** Ends at once. */
   close(why: string): void {
     for (const stream of this.#streams) stream.lose(why);
-    this.#session.destroy();
+    this.#destroy();
   }
 
   #begin(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
@@ -74,8 +78,20 @@ export class ClientSession implements ClientLink {
   }
 
   #timeIsUp(): void {
-    if (this.#isLeaving) this.#session.destroy();
+    if (this.#isLeaving) this.#destroy();
     else this.drain();
+  }
+
+  /** The client sends no more; what it asked for it may still want. */
+  #ended(): void {
+    this.drain();
+    this.#deadline.restart(LINGER_MS);
+  }
+
+  #destroy(): void {
+    this.#session.destroy();
+    // Which a session that is destroyed already leaves alone, while it waits for the client to close.
+    this.#socket.destroy();
   }
 
   #closed(): void {
