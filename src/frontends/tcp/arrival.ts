@@ -37,11 +37,11 @@ export class Arrival implements ChannelHandler, Facts, Waiting {
   }
 
   begin(): void {
-    const { settings, timer } = this.#connection;
+    const { settings } = this.#connection;
     if (settings.peeksSni) {
       this.#phase = 'peeking';
       this.#hello = createClientHelloReader();
-      timer.restart(settings.entrance.handshakeTimeout);
+      this.#connection.arm(settings.entrance.handshakeTimeout);
     } else {
       this.#seek();
     }
@@ -142,17 +142,18 @@ export class Arrival implements ChannelHandler, Facts, Waiting {
       return;
     }
     const { server, reason } = candidate;
-    const { client, port, settings, timer } = this.#connection;
+    const connection = this.#connection;
+    const { client, port, settings } = connection;
     const link = settings.links.get(server.pool);
-    this.#connection.tries(server, reason);
-    timer.restart(link?.connectTimeout ?? settings.timeouts.connect);
+    connection.tries(server, reason);
+    connection.arm(link?.connectTimeout ?? settings.timeouts.connect);
     const target = { host: server.host, port: server.port ?? port };
     const handler = {
       ...DEAF,
       connected: () => this.#connected(),
       closed: (error: GantryError | undefined) => {
         this.#dialled = undefined;
-        this.#connection.leaves();
+        connection.leaves();
         this.#failed(error?.message ?? 'does not connect');
       },
     };
@@ -188,13 +189,13 @@ export class Arrival implements ChannelHandler, Facts, Waiting {
   }
 
   #noneIsLeft(): void {
-    const { host, timer, attempts } = this.#connection;
+    const connection = this.#connection;
     const { exhausted } = this.#choice!;
     this.#choice!.abandon();
-    timer.cancel();
+    connection.disarm();
     if (exhausted !== 'full') {
-      this.#refuse(attempts > 0 ? 'no server could be had' : 'no server is up');
-    } else if (host.wait(this)) {
+      this.#refuse(connection.attempts > 0 ? 'no server could be had' : 'no server is up');
+    } else if (connection.host.wait(this)) {
       this.#phase = 'waiting';
     } else {
       this.#refuse(FULL);

@@ -40,8 +40,6 @@ export class Connection implements SpliceOptions {
   /** Those it began with. */
   readonly settings: TcpSettings;
   readonly host: ConnectionHost;
-  /** One for all that has a time: the look for the server's name, each dial, silence. */
-  readonly timer: Deadline;
   sni: string | undefined;
   rule: string | undefined;
   pool: string | undefined;
@@ -54,14 +52,16 @@ export class Connection implements SpliceOptions {
 
   readonly #id = ++count;
   readonly #started: number;
+  /** One for all that takes time: the look for the server name, each dial, silence. */
+  #timer: Deadline | undefined;
   #arrival: Arrival | undefined;
   #channel: Channel | undefined;
   /** Sides that are not gone yet, once there are two. */
   #open = 2;
   #letGo: (() => void) | undefined;
   #holdsSlot = false;
-  /** Bytes seen and clock time at the last look that saw more of them than the one before. */
-  #moved = 0;
+  /** Bytes seen, and clock time, at the last look that saw others than the one before. */
+  #moved = -1;
   #movedAt = 0;
   #end: End | undefined;
   #detail: string | undefined;
@@ -73,7 +73,6 @@ export class Connection implements SpliceOptions {
     this.host = host;
     this.sni = client.tls?.sni;
     this.#started = settings.now();
-    this.timer = settings.deadlines.after(settings.timeouts.connect, () => this.#timeUp());
   }
 
   get end(): End | undefined {
@@ -102,6 +101,16 @@ export class Connection implements SpliceOptions {
     this.#arrival.begin();
   }
 
+  /** What it does next may take `ms` milliseconds. */
+  arm(ms: number): void {
+    if (this.#timer) this.#timer.restart(ms);
+    else this.#timer = this.settings.deadlines.after(ms, () => this.#timeUp());
+  }
+
+  disarm(): void {
+    this.#timer?.cancel();
+  }
+
   /** One more server is asked: takes a slot of it. */
   tries(server: Server, reason: string): void {
     this.attempts++;
@@ -124,8 +133,7 @@ export class Connection implements SpliceOptions {
     this.#arrival = undefined;
     this.#channel = channel;
     this.#letGo = choice.hold();
-    this.#movedAt = this.settings.now();
-    this.timer.restart(idle / LOOKS);
+    this.arm(idle / LOOKS);
     this.toServer = early.bytes;
     splice(this.client, channel, this);
     this.toServer = undefined;
@@ -151,7 +159,7 @@ export class Connection implements SpliceOptions {
   refuse(how: 'close' | 'reset', detail: string): void {
     this.#arrival = undefined;
     this.#ends('refused', detail);
-    this.timer.cancel();
+    this.disarm();
     const gone = () => this.#over();
     if (how === 'close') {
       dismiss(this.client, this.settings.deadlines, LINGER_MS, undefined, gone);
@@ -163,7 +171,7 @@ export class Connection implements SpliceOptions {
 
   /** Ends it from the balancer's side: both sides are reset, for nobody knows where in a stream it may end in order. */
   cut(detail: string): void {
-    this.timer.cancel();
+    this.disarm();
     this.#arrival?.stop();
     this.#arrival = undefined;
     // Whoever is being turned away, or was cut before, has a handler that waits for the end.
@@ -189,7 +197,7 @@ export class Connection implements SpliceOptions {
       this.cut('nothing was sent either way for too long');
       return;
     }
-    this.timer.restart();
+    this.arm(timeouts.idle / LOOKS);
   }
 
   /** How it ended; the first word counts. */
@@ -201,7 +209,7 @@ export class Connection implements SpliceOptions {
 
   #over(): void {
     this.#ends('closed', undefined);
-    this.timer.cancel();
+    this.disarm();
     this.leaves();
     this.#letGo?.();
     this.#letGo = undefined;
