@@ -14,8 +14,11 @@ const LONGEST_READ = 100;
 export function connectionOptions(value: string): readonly string[] {
   const known = READ.get(value);
   if (known) return known;
-  const options = listMembers(value);
-  if (READ.size < MAX_READ && value.length <= LONGEST_READ) READ.set(value, options);
+  if (READ.size >= MAX_READ || value.length > LONGEST_READ) return listMembers(value);
+  // A text of its own: part of a text would keep the whole head that it came in.
+  const own = Buffer.from(value, 'latin1').toString('latin1');
+  const options = listMembers(own);
+  READ.set(own, options);
   return options;
 }
 

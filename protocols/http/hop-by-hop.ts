@@ -9,8 +9,6 @@ import { type Fields, isField, listMembers } from './fields.ts';
 export interface EndToEndOptions {
   /** Also without Host (and HTTP/2's pseudo-header fields always): the sender writes it itself. */
   readonly withoutHost?: boolean;
-  /** Also without Trailer: the message goes on without trailers. */
-  readonly withoutTrailer?: boolean;
 }
 
 /**
@@ -19,14 +17,17 @@ export interface EndToEndOptions {
  */
 export function endToEnd(fields: Fields, options: EndToEndOptions = {}): string[] {
   const kept: string[] = [];
-  let named: readonly string[] = NONE;
+  let named: Set<string> | undefined;
   let cookie = -1;
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at]!;
     const value = fields[at + 1]!;
     switch (kindOf(name)) {
       case 'connection':
-        named = named === NONE ? connectionOptions(value) : [...named, ...connectionOptions(value)];
+        for (const option of connectionOptions(value).filter(namesField)) {
+          named ??= new Set();
+          named.add(option);
+        }
         continue;
       case 'hop':
         continue;
@@ -35,9 +36,6 @@ export function endToEnd(fields: Fields, options: EndToEndOptions = {}): string[
         continue;
       case 'host':
         if (options.withoutHost) continue;
-        break;
-      case 'trailer':
-        if (options.withoutTrailer) continue;
         break;
       case 'cookie':
         if (cookie !== -1) {
@@ -49,12 +47,10 @@ export function endToEnd(fields: Fields, options: EndToEndOptions = {}): string[
     }
     kept.push(name, value);
   }
-  return named.some(namesField) ? without(kept, named) : kept;
+  return named ? without(kept, named) : kept;
 }
 
-const NONE: readonly string[] = [];
-
-type Kind = 'connection' | 'hop' | 'te' | 'host' | 'trailer' | 'cookie' | undefined;
+type Kind = 'connection' | 'hop' | 'te' | 'host' | 'cookie' | undefined;
 
 /** Few names have these lengths: most fields are passed over without a comparison. */
 function kindOf(name: string): Kind {
@@ -69,7 +65,6 @@ function kindOf(name: string): Kind {
       if (isField(name, 'cookie')) return 'cookie';
       return isField(name, 'expect') ? 'hop' : undefined;
     case 7:
-      if (isField(name, 'trailer')) return 'trailer';
       return isField(name, 'upgrade') ? 'hop' : undefined;
     case 10:
       if (isField(name, 'connection')) return 'connection';
@@ -94,17 +89,15 @@ function kindOf(name: string): Kind {
 /** Options that are no fields, or whose fields are gone anyway. */
 const NO_FIELDS: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade', 'te', 'http2-settings']);
 
+/** What everyone needs stays, whatever Connection says. */
 function namesField(option: string): boolean {
-  return !NO_FIELDS.has(option);
+  return !NO_FIELDS.has(option) && !isForEveryone(option);
 }
 
-/** What everyone needs stays, whatever Connection says. */
-function without(fields: string[], named: readonly string[]): string[] {
+function without(fields: string[], named: ReadonlySet<string>): string[] {
   const kept: string[] = [];
   for (let at = 0; at < fields.length; at += 2) {
-    const lower = fields[at]!.toLowerCase();
-    const goes = named.includes(lower) && !isForEveryone(lower) && lower !== 'te';
-    if (!goes) kept.push(fields[at]!, fields[at + 1]!);
+    if (!named.has(fields[at]!.toLowerCase())) kept.push(fields[at]!, fields[at + 1]!);
   }
   return kept;
 }

@@ -123,7 +123,6 @@ function glob(pattern: string): { match: Pattern['match']; captures: number } {
         captures.push(path.slice(from, found));
         from = found + part.length;
       }
-      if (from > end) return undefined;
       captures.push(path.slice(from, end));
       return captures;
     },
