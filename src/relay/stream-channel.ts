@@ -94,6 +94,8 @@ export class StreamChannel implements Channel {
     });
     stream.on('error', (error) => {
       this.#error = error;
+      // What TLS says after its handshake does not close the connection by itself.
+      stream.destroy();
     });
     stream.on('close', () => this.#close());
     stream.resume();
