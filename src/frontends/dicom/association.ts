@@ -18,7 +18,6 @@ import type { Facts } from '../../../protocols/facts.ts';
 import type { Choice, Director } from '../../director/director.ts';
 import type { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
-import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Channel, ChannelHandler } from '../../relay/channel.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
@@ -113,11 +112,6 @@ export class Association implements ChannelHandler, SearchListener {
 
   get isAdmitted(): boolean {
     return this.#admitted;
-  }
-
-  /** Where its rule sends it. */
-  get pool(): Pool | undefined {
-    return this.#choice?.pool;
   }
 
   get view(): ConnectionView {

@@ -80,7 +80,7 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   }
 
   reconfigure(options: DicomFrontEndOptions): void {
-    const { listeners, entrance, pools, pool, limits, wait } = options;
+    const { listeners, entrance, pools, pool, whenUnavailable, limits, wait } = options;
     this.#options = options;
     this.#limits.options = limits;
     this.#waiting.patience = wait;
@@ -88,7 +88,7 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     for (const listener of listeners) listener.acceptor = acceptor;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
     for (const one of pools) this.#unwatch.push(one.watch(() => this.#waiting.serve()));
-    if (pool) this.#unwatch.push(pool.watch(() => this.#listenAsWanted()));
+    if (whenUnavailable === 'refuse' && pool) this.#unwatch.push(pool.watch(() => this.#listenAsWanted()));
     this.#departures.watch(pools);
     this.#listenAsWanted(true);
     this.#waiting.serve();

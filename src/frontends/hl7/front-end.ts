@@ -61,7 +61,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   readonly #unwatch: (() => void)[] = [];
   #emptied: PromiseWithResolvers<void> | undefined;
   #connections = 0;
-  #isOver = false;
+  #isLeaving = false;
 
   constructor(options: Hl7FrontEndOptions) {
     const { vip, deadlines, wallClock = Date.now } = options;
@@ -138,8 +138,8 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   }
 
   #accept(channel: Channel): void {
-    // It was still at the entrance when everything ended.
-    if (this.#isOver) {
+    // It was still at the entrance when the listeners were closed.
+    if (this.#isLeaving) {
       channel.reset();
       return;
     }
@@ -189,11 +189,11 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   }
 
   async #stopListening(): Promise<void> {
+    this.#isLeaving = true;
     await Promise.all(this.#options.listeners.map((listener) => listener.close()));
   }
 
   #closeServers(): void {
-    this.#isOver = true;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
     this.#departures.close();
     this.#courier.close();

@@ -116,6 +116,30 @@ test('a reload that puts TLS before a server: what is in flight is answered, wha
   expect(hl7.pools.main!.servers[0]!.active).toBe(1);
 });
 
+test('drain: a sender that is still at its handshake is not let in, and nobody waits for it', async () => {
+  const authority = await createAuthority();
+  const certificate = await authority.issue({ names: ['127.0.0.1'] });
+  const tls = createTlsIdentity({ certificates: [certificate], minVersion: 'TLSv1.2' });
+  const gate = createGate();
+  const receiver = await receiverFor(answering('AA', gate.opened));
+  await using hl7 = await startHl7({ pools: { main: { servers: [receiver.address] } }, entrance: { tls } });
+  const secured = connectTls({ ...hl7.address, ca: authority.ca });
+  await once(secured, 'secureConnect');
+  const sender = new MllpSender(new TestConnection(secured));
+  await sender.write(ofPatient('M1'));
+  await receiver.messages.count(1);
+  const late = connect(hl7.address);
+  await once(late, 'connect');
+  const drained = hl7.frontEnd.drain();
+  const tooLate = connectTls({ socket: late, host: '127.0.0.1', ca: authority.ca });
+  await once(tooLate, 'secureConnect');
+  expect(await new TestConnection(tooLate).ending).toBe('reset');
+  gate.open();
+  expect(fieldOf((await sender.read())!, 'MSA', 2)).toBe('M1');
+  sender.end();
+  await drained;
+});
+
 test.each([
   [1, Buffer.from('PROXY UNKNOWN\r\n')],
   [2, Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex')],
