@@ -1,4 +1,6 @@
 /** Must show, HTTP: slowhttptest leaves a normal client unharmed. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Nginx, startNginx } from '../peers/nginx.ts';
 import { describeWith, startProgram } from '../peers/processes.ts';
@@ -7,30 +9,44 @@ import { startTestBalancer, type TestBalancer } from '../peers/start-balancer.ts
 describeWith(['nginx-light', 'slowhttptest'], 'slowhttptest', () => {
   let nginx: Nginx;
   let balancer: TestBalancer;
+  /** Reads the body before it answers. */
+  const reader = createServer((request, response) => {
+    request.resume().on('end', () => response.end('read'));
+  });
 
   beforeEach(async () => {
     nginx = await startNginx('web-a', {
       server: `location /big { return 200 "${'x'.repeat(3000)}"; } location / { return 200 "small"; }`,
     });
+    await new Promise<void>((resolve) => reader.listen(0, '127.0.0.1', resolve));
     balancer = await startTestBalancer(`
-pools: { web: { servers: ["${nginx.endpoint}"] } }
+pools:
+  web: { servers: ["${nginx.endpoint}"] }
+  reader: { servers: ["127.0.0.1:${(reader.address() as AddressInfo).port}"] }
 vips:
-  WEB: { protocol: http, listen: "127.0.0.1:0", pool: web, timeouts: { request: 4s, stall: 4s } }
+  WEB:
+    protocol: http
+    listen: "127.0.0.1:0"
+    routes: [{ when: { path: /upload }, pool: reader }]
+    pool: web
+    timeouts: { request: 4s, stall: 4s }
 `);
   });
   afterEach(async () => {
     await balancer.stop();
     await nginx.stop();
+    reader.close();
+    reader.closeAllConnections();
   });
 
   test.each([
-    ['slow headers', ['-H', '-i', '1']],
-    ['slow body', ['-B', '-i', '1', '-s', '65536']],
-    ['slow read', ['-X', '-w', '1', '-y', '8', '-n', '1', '-z', '4', '-k', '5']],
-  ])('%s leaves a normal client unharmed', async (_, mode) => {
+    ['slow headers', '/big', ['-H', '-i', '1']],
+    ['slow body', '/upload', ['-B', '-i', '1', '-s', '65536']],
+    ['slow read', '/big', ['-X', '-w', '1', '-y', '8', '-n', '1', '-z', '4', '-k', '5']],
+  ])('%s leaves a normal client unharmed', async (_, path, mode) => {
     const { host, port } = balancer.address('WEB');
     const web = `http://${host}:${port}`;
-    const args = [...mode, '-c', '300', '-r', '300', '-l', '8', '-p', '2', '-u', `${web}/big`];
+    const args = [...mode, '-c', '300', '-r', '300', '-l', '8', '-p', '2', '-u', `${web}${path}`];
     const attack = startProgram('slowhttptest', args);
     let over = false;
     void attack.exited.then(() => {

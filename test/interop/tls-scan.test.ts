@@ -16,6 +16,8 @@ interface Finding {
 
 /** Of a certificate that was made for the test, not of how it is served. */
 const OF_THE_CERTIFICATE = /^cert_|^DNS_CAArecord|^OCSP_stapling/;
+/** What testssl lacks on this machine. */
+const OF_THE_SCANNER = 'engine_problem';
 
 describeWith(['nginx-light', 'testssl.sh', 'nghttp2-client', 'openssl'], 'a TLS VIP', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-tls-'));
@@ -53,7 +55,9 @@ vips:
     expect(findings.length, scan.output).toBeGreaterThan(40);
     const grave = findings.filter(
       ({ id, severity }) =>
-        !['OK', 'INFO', 'LOW', 'DEBUG'].includes(severity) && !OF_THE_CERTIFICATE.test(id),
+        !['OK', 'INFO', 'LOW', 'DEBUG'].includes(severity) &&
+        !OF_THE_CERTIFICATE.test(id) &&
+        id !== OF_THE_SCANNER,
     );
     expect(grave).toEqual([]);
   });
