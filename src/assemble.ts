@@ -87,6 +87,7 @@ export function assemble(
     directors: new Map(directors),
     commit() {
       for (const change of kept.splice(0)) change();
+      for (const [name, pool] of before?.pools ?? []) if (!pools.has(name)) pool.retire();
     },
   };
 }

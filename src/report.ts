@@ -36,8 +36,15 @@ export function createReports(state: () => ReportedState, started: number, now: 
         uptime: Math.floor((now() - started) / 1000),
         vips: configuration.vips.map((vip) => vipStatus(vip, frontEnds.get(vip.name))),
         pools: configuration.pools.map(({ name, balance, health }): PoolStatus => {
-          const servers = assembly.pools.get(name)?.servers.map(serverStatus) ?? [];
-          return { name, balance, health: health.check, servers };
+          const { servers = [], mode = 'shared', activeServer } = assembly.pools.get(name) ?? {};
+          return {
+            name,
+            balance,
+            health: health.check,
+            mode,
+            activeServer: activeServer?.name ?? null,
+            servers: servers.map(serverStatus),
+          };
         }),
       };
     },

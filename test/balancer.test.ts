@@ -138,6 +138,21 @@ ${tcp('A', 0, 'p')}`;
   for (let count = 0; count < 5; count++) expect(await greeting(balancer.address('A'))).toBe('one');
 });
 
+test('a pool that is gone takes nothing new, and what it has in hand finishes', async () => {
+  const [scp, two] = [await startScp(accepting()), await greeter('two')];
+  undo.push(() => scp.stop());
+  const balancer =
+    await start(`pools: { archive: { servers: [{ name: a, address: "${scp.endpoint}" }], health: { check: none } } }
+vips: { ARCHIVE: { protocol: dicom, listen: "127.0.0.1:0", pool: archive } }
+`);
+  const association = await associate(balancer.address('ARCHIVE'));
+  await balancer.apply(`pools: { p: { servers: ["${two}"] } }\nvips:\n${tcp('A', 0, 'p')}`);
+  await balancer.servers.find(({ server, state }) => server === 'a' && state === 'draining');
+  expect(await association.echo()).toBe(0);
+  await association.release();
+  await balancer.servers.find(({ server, state }) => server === 'a' && state === 'drained');
+});
+
 test('the admin API moves to another address, and takes another token', async () => {
   const one = await greeter('one');
   const [first, second] = [await freePort(), await freePort()];

@@ -35,6 +35,9 @@ export interface PoolStatus {
   readonly balance: string;
   /** `none`, `connect`, `dicom-echo`, … */
   readonly health: string;
+  readonly mode: 'shared' | 'single-active';
+  /** The one server of a `single-active` pool that gets work now; null: none may, or they share it. */
+  readonly activeServer: string | null;
   readonly servers: readonly ServerStatus[];
 }
 

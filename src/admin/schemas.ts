@@ -46,6 +46,8 @@ const pool = record({
   name: text('Unique.'),
   balance: text('How a server is chosen among equals.'),
   health: text('What the check is.'),
+  mode: { type: 'string', enum: ['shared', 'single-active'] },
+  activeServer: textOrNull('Of a single-active pool: the server that gets work now.'),
   servers: list(serverSchema, 'As configured, in that order.'),
 });
 

@@ -159,6 +159,11 @@ export class Pool implements ServerHome {
     for (const server of changing) this.roomChanged(server);
   }
 
+  /** The configuration no longer has this pool: its servers get nothing new, what they have in hand finishes. */
+  retire(): void {
+    this.reconfigure({ ...this.#settings, servers: [] });
+  }
+
   hasOther(server: Server): boolean {
     return this.#servers.some((other) => other !== server && other.eligible);
   }

@@ -28,6 +28,8 @@ const status: StatusDocument = {
       name: 'archive',
       balance: 'least-busy',
       health: 'connect',
+      mode: 'shared',
+      activeServer: null,
       servers: [
         {
           name: 'a',
