@@ -74,6 +74,7 @@ describeWith(['dcmtk'], 'changes under load', () => {
     expect(balancer.associations.items.filter(({ end }) => end !== 'release')).toEqual([]);
     const stored = servers.flatMap(({ folder }) => [...storedDataSets(folder).keys()]);
     expect(stored.toSorted()).toEqual(instances.map(({ sopInstance }) => sopInstance).toSorted());
+    await balancer.apply(configuration(servers));
     for (const name of ['s1', 's2', 's3']) await changeServer(balancer, `P/${name}`, 'drain');
     const { pools } = await statusOf(balancer);
     expect(pools[0]!.servers.map(({ state }) => state)).toEqual(['drained', 'drained', 'drained']);
