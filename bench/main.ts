@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME… [--rounds 5] [--seconds 4] [--only SUBJECT,…]`; without a name, all of them. */
+/** `npm run bench -- NAME… [--rounds 5] [--seconds 4] [--only SUBJECT,…]`; without a name, all of them; `tcp`: all of TCP. */
 import { type Bench, readOptions } from './harness/options.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
@@ -12,11 +12,18 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   choose: () => import('./choose.ts'),
 };
 
+/** Names for several. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  tcp: ['relay', 'connections'],
+};
+
 const { names, options } = readOptions(process.argv.slice(2));
-const wanted = names.length > 0 ? names : Object.keys(BENCHES);
+const wanted = names.length > 0 ? names.flatMap((name) => GROUPS[name] ?? name) : Object.keys(BENCHES);
 const unknown = wanted.filter((name) => !(name in BENCHES));
 if (unknown.length > 0) {
-  console.error(`no bench is called ${unknown.join(', ')}; there are: ${Object.keys(BENCHES).join(', ')}`);
+  console.error(
+    `no bench is called ${unknown.join(', ')}; there are: ${[...Object.keys(BENCHES), ...Object.keys(GROUPS)].join(', ')}`,
+  );
   process.exit(2);
 }
 for (const name of wanted) {

@@ -75,7 +75,10 @@ export class ClientStream implements Client {
     this.#rearm();
     if (this.#stream.listenerCount('data') === 0) {
       this.#stream.on('data', (chunk: Buffer) => this.#read(chunk, false));
-      this.#stream.on('end', () => this.#read(EMPTY, true));
+      // A stream that was reset ends too: what came of it is not the body.
+      this.#stream.on('end', () => {
+        if (!this.#stream.aborted) this.#read(EMPTY, true);
+      });
     }
     this.#stream.resume();
   }
