@@ -1,9 +1,11 @@
 /** HTTP/2 frames by hand (RFC 9113 4.1), because Node's own client ends a stream before it resets it. */
 import { once } from 'node:events';
-import { connect, type TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import { connect } from 'node:tls';
 import { beforeAll, expect, test } from 'vitest';
 import { createTlsIdentity } from '../../../src/relay/tls-identity.ts';
 import { type Authority, type Certificate, createAuthority } from '../../peers/certificates.ts';
+import { openConnection } from '../../peers/test-connection.ts';
 import { Journal, within } from '../../peers/waiting.ts';
 import { readHead } from './messages.ts';
 import { later, main, server, startHttp, type TestVip } from './setup.ts';
@@ -35,28 +37,28 @@ function frame(type: number, flags: number, stream: number, payload: Buffer): Bu
 /** HPACK (RFC 7541 Appendix A): POST, https, `/` by their indices, then a literal :authority. */
 const POST = Buffer.concat([Buffer.from([0x83, 0x87, 0x84, 0x41, 14]), Buffer.from('portal.example')]);
 
-async function openFrames({ address }: TestVip): Promise<TLSSocket> {
-  const socket = connect({
-    ...address,
-    ca: authority.ca,
-    servername: 'portal.example',
-    ALPNProtocols: ['h2'],
-  });
+/** A client's connection, and the one below its TLS. */
+interface Frames {
+  readonly socket: Socket;
+  readonly below: Socket;
+}
+
+async function openFrames(vip: TestVip): Promise<Frames> {
+  const { socket: below } = await openConnection(vip.address);
+  const { ca } = authority;
+  const socket = connect({ socket: below, ca, servername: 'portal.example', ALPNProtocols: ['h2'] });
   socket.on('error', () => {});
   later(() => socket.destroy());
   await within(once(socket, 'secureConnect'), 'a TLS connection');
   socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
   socket.write(frame(SETTINGS, 0, 0, Buffer.alloc(0)));
-  return socket;
+  return { socket, below };
 }
 
-test.each([
-  ['resets its stream', (socket: TLSSocket) => socket.write(frame(RST_STREAM, 0, 1, CANCEL))],
-  [
-    'resets its stream without an error',
-    (socket: TLSSocket) => socket.write(frame(RST_STREAM, 0, 1, Buffer.alloc(4))),
-  ],
-  ['vanishes', (socket: TLSSocket) => socket.destroy()],
+test.each<[how: string, cut: (frames: Frames) => void]>([
+  ['resets its stream', ({ socket }) => socket.write(frame(RST_STREAM, 0, 1, CANCEL))],
+  ['resets it without an error', ({ socket }) => socket.write(frame(RST_STREAM, 0, 1, Buffer.alloc(4)))],
+  ['vanishes', ({ below }) => below.resetAndDestroy()],
 ])('HTTP/2: a body sender that %s does not end the body at the server', async (_how, cut) => {
   const got = new Journal<string>('bytes at the server');
   const web = await server(async (connection) => {
@@ -69,11 +71,11 @@ test.each([
   });
   const tls = createTlsIdentity({ certificates: [certificate], minVersion: 'TLSv1.2', alpn: ['h2'] });
   const vip = await startHttp({ pools: main(web), entrance: { tls } });
-  const socket = await openFrames(vip);
-  socket.write(frame(HEADERS, END_HEADERS, 1, POST));
-  socket.write(frame(DATA, 0, 1, Buffer.from('half of it')));
+  const frames = await openFrames(vip);
+  frames.socket.write(frame(HEADERS, END_HEADERS, 1, POST));
+  frames.socket.write(frame(DATA, 0, 1, Buffer.from('half of it')));
   await got.find(() => got.items.join('').includes('half of it'));
-  cut(socket);
+  cut(frames);
   const [connection] = await web.connections.count(1);
   await within(connection!.ending, 'the end of the connection to the server');
   expect(got.items.join('')).not.toMatch(/0\r\n\r\n$/);
