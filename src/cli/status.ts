@@ -45,7 +45,7 @@ export async function statusText(status: StatusDocument): Promise<string> {
     status.pools.flatMap((pool) =>
       pool.servers.map((server, index) => [
         ...(index === 0 ? [pool.name, pool.balance, pool.health] : ['', '', '']),
-        server.name,
+        pool.activeServer === server.name ? `${server.name} (active)` : server.name,
         server.address,
         server.state,
         server.since,

@@ -8,9 +8,10 @@ let token;
 function fill(table, head, rows) {
   const row = (cells, tag) => {
     const line = document.createElement('tr');
-    for (const [text, kind] of cells) {
+    for (const [index, [text, kind]] of cells.entries()) {
       const cell = document.createElement(tag);
       cell.textContent = text;
+      cell.dataset.head = head[index][0];
       if (kind) cell.className = kind;
       line.append(cell);
     }
@@ -73,7 +74,7 @@ function show(status) {
     ],
     status.pools.flatMap((pool) =>
       pool.servers.map((server) => [
-        [`${pool.name}/${server.name}`],
+        [`${pool.name}/${server.name}${pool.activeServer === server.name ? ' (active)' : ''}`],
         [server.address],
         [server.state, server.state],
         [server.reason],
