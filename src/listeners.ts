@@ -10,6 +10,12 @@ interface Vip {
   readonly listen: readonly ListenAddress[];
 }
 
+interface Bound {
+  readonly listener: Listener;
+  /** The VIP it belongs to. */
+  readonly vip: string;
+}
+
 /** The listeners of a configuration that is not in force yet. */
 export interface Binding {
   of(vip: string): readonly Listener[];
@@ -20,12 +26,12 @@ export interface Binding {
 }
 
 export class Listeners {
-  #bound: ReadonlyMap<string, Listener> = new Map();
+  #bound: ReadonlyMap<string, Bound> = new Map();
 
   /** Binds what is not bound yet; rejects with GTY_LISTEN, and then nothing has changed. */
   async bind(vips: readonly Vip[]): Promise<Binding> {
     const before = this.#bound;
-    const all = new Map<string, Listener>();
+    const all = new Map<string, Bound>();
     const fresh: Listener[] = [];
     const rollback = () => {
       for (const listener of fresh) void listener.close();
@@ -35,9 +41,11 @@ export class Listeners {
         for (const [index, address] of vip.listen.entries()) {
           const key = keyOf(vip.name, index, address);
           const kept = before.get(key);
-          const listener = kept ?? (await listen(address));
+          const listener = kept?.listener ?? (await listen(address));
           if (!kept) fresh.push(listener);
-          all.set(key, listener);
+          // The VIP before may have closed it for a while.
+          else if (kept.vip !== vip.name) await listener.resume();
+          all.set(key, { listener, vip: vip.name });
         }
       }
     } catch (error) {
@@ -47,11 +55,11 @@ export class Listeners {
     return {
       of: (name) => {
         const vip = vips.find((one) => one.name === name)!;
-        return vip.listen.map((address, index) => all.get(keyOf(name, index, address))!);
+        return vip.listen.map((address, index) => all.get(keyOf(name, index, address))!.listener);
       },
       commit: () => {
         this.#bound = all;
-        for (const [key, listener] of before) if (!all.has(key)) void listener.close();
+        for (const [key, { listener }] of before) if (!all.has(key)) void listener.close();
       },
       rollback,
     };

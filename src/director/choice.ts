@@ -176,7 +176,11 @@ export class PersistentChoice implements Choice {
     const server = this.#server;
     let claim = server && this.#table.hold(this.#entry, server.name);
     return () => {
-      if (claim) this.#table.confirm(claim, !server!.isDraining);
+      if (!claim) return;
+      // Others may have found its server lost, and be on their way to another one.
+      const isStillThere = this.#table.serverOf(this.#entry) === server!.name;
+      if (isStillThere) this.#table.confirm(claim, !server!.isDraining);
+      else this.#table.drop(claim);
       claim = undefined;
     };
   }

@@ -180,6 +180,23 @@ describe('persistence', () => {
     expect(setting.table.serverOf('archive/calling=CT1')).toBeUndefined();
   });
 
+  test('work that ends on a server that was lost does not bring back the entry, while others are on their way elsewhere', () => {
+    const setting = direct({ by: ['calling'] });
+    const choice = setting.choose(CT1);
+    const { server } = choice.next()!;
+    choice.settle();
+    const ended = choice.hold();
+    takeDown(server);
+    const second = setting.choose(CT1);
+    const moved = second.next()!.server;
+    expect(moved).not.toBe(server);
+    ended();
+    expect(setting.table.serverOf('archive/calling=CT1')).toBe(moved.name);
+    second.settle();
+    bringUp(server);
+    expect(setting.choose(CT1).next()?.server).toBe(moved);
+  });
+
   test('drained, and nothing else is up: what is pinned still comes, new work does not', () => {
     const setting = direct({ by: ['calling'] });
     const { server, other } = settled(setting);

@@ -3,13 +3,23 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describeWith, freePort, type PeerProcess, startProgram, waitForPort } from '../peers/processes.ts';
+import { describeWith, freePort, type PeerProcess, startProgram } from '../peers/processes.ts';
 import { startTestBalancer } from '../peers/start-balancer.ts';
 import { openConnection } from '../peers/test-connection.ts';
 
 const SERVERS = { one: '127.0.0.2', two: '127.0.0.3', three: '127.0.0.4' };
 const CLIENTS = 60;
 const PORTS = 6;
+
+/** Resolves when somebody listens there. */
+async function listening(host: string, port: number): Promise<void> {
+  const connects = async () => {
+    const connection = await openConnection({ host, port });
+    connection.reset();
+    return true;
+  };
+  await expect.poll(() => connects().catch(() => false), { timeout: 20_000 }).toBe(true);
+}
 
 describeWith(['haproxy'], 'many ports under one VIP', () => {
   test('multi-port TCP stickiness 100 %', async () => {
@@ -39,7 +49,7 @@ vips:
     persistence: { by: source-ip, ttl: 1h }
 `);
     try {
-      await waitForPort(ports[0]!, servers[0]!);
+      for (const host of Object.values(SERVERS)) await listening(host, ports.at(-1)!);
       const ask = async (client: number, port: number) => {
         const connection = await openConnection({ host: '127.0.0.1', port }, `127.0.1.${client + 1}`);
         await connection.write(Buffer.from('GET / HTTP/1.0\r\n\r\n'));
