@@ -39,6 +39,7 @@ const OF_STUDY_ROUTING = ['command', 'priority', 'urgent', 'sopInstance', 'study
 const TAG = /^\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)$/;
 /** Parts of a request that have names of their own. */
 const NAMED = /^(query|header|cookie)\.(.*)$/s;
+const OF_REQUESTS = ['query.NAME', 'header.NAME', 'cookie.NAME'];
 
 /** What is wrong with `name` as a fact of connections to that VIP; undefined: nothing. */
 export function factFault(name: string, { protocol, tls }: FactSource): string | undefined {
@@ -63,7 +64,7 @@ export function factFault(name: string, { protocol, tls }: FactSource): string |
   }
   const other = ownerOf(name);
   if (other !== undefined && other !== protocol) return `is a fact of protocol ${other}`;
-  const known = [...GENERAL, ...FACTS[protocol]];
+  const known = [...GENERAL, ...FACTS[protocol], ...(protocol === 'http' ? OF_REQUESTS : [])];
   return `is not a fact of protocol ${protocol}: ${advice(name, known)}`;
 }
 

@@ -21,6 +21,8 @@ const PUBLIC_FACTS: ReadonlySet<string> = new Set([
   'port',
   'vip',
   'sni',
+  'method',
+  'protocol',
   'called',
   'calling',
   'modality',

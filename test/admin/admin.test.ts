@@ -51,7 +51,14 @@ const connection: ConnectionDocument = {
   vip: 'ARCHIVE',
   protocol: 'dicom',
   client: '127.0.0.1:50000',
-  facts: { calling: 'CT1', modality: ['CT', 'MR'], patient: 'INVENTED-1', accession: ['A1', 'A2'] },
+  facts: {
+    calling: 'CT1',
+    modality: ['CT', 'MR'],
+    method: 'GET',
+    protocol: 'websocket',
+    patient: 'INVENTED-1',
+    accession: ['A1', 'A2'],
+  },
   pool: 'archive',
   server: null,
   bytes: { toServer: 1, toClient: 2 },
@@ -133,6 +140,8 @@ test('facts outside the allow-list are keyed hashes', async () => {
   expect(facts).toEqual({
     calling: 'CT1',
     modality: ['CT', 'MR'],
+    method: 'GET',
+    protocol: 'websocket',
     patient: expect.stringMatching(/^hash:[0-9a-f]{16}$/),
     accession: [expect.stringMatching(/^hash:/), expect.stringMatching(/^hash:/)],
   });

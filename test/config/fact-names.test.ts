@@ -63,6 +63,11 @@ it.each([
   ['query.', 'http', 'names no query: query.NAME would be right'],
   ['header.X Y', 'http', 'is not a name that a header can have'],
   ['methd', 'http', 'is not a fact of protocol http: did you mean "method"?'],
+  [
+    'header',
+    'http',
+    'is not a fact of protocol http: there are client, port, vip, method, host, path, query.NAME, header.NAME, cookie.NAME',
+  ],
   ['PID-3', 'dicom', 'is a fact of protocol hl7'],
   ['callling', 'dicom', 'is not a fact of protocol dicom: did you mean "calling"?'],
 ] as const)('%s is no fact of %s', (name, protocol, fault) =>
