@@ -248,7 +248,7 @@ function handshakeOf(secured: TLSSocket): Pick<Origin, 'tls' | 'alpn'> {
   };
   return {
     tls: {
-      sni: servername ? servername.toLowerCase() : undefined,
+      sni: servername && /^[\w.-]+$/.test(servername) ? servername.toLowerCase() : undefined,
       subject: certificate && subjectOf(certificate),
     },
     alpn: typeof alpnProtocol === 'string' ? alpnProtocol : undefined,

@@ -84,7 +84,8 @@ export interface DialAttempt {
 
 /**
  * Dials for a library that reads sockets itself. `done` is called once, later: with a GTY_CONNECT_… or GTY_TLS_… error,
- * or with a connected socket (in TLS a TLSSocket) that has no listeners of ours and from which nothing was read.
+ * or with a connected socket (in TLS a TLSSocket) of which nothing was read, and whose data, errors and end are the
+ * library's to listen to.
  */
 export function dialSocket(
   target: DialTarget,

@@ -3,7 +3,7 @@ import { notice } from '../observe/events.ts';
 import type { Deadlines } from './deadlines.ts';
 
 const QUIET_MS = 60_000;
-/** Addresses remembered for each VIP; beyond that nothing more is said. */
+/** Addresses remembered, of all VIPs together; beyond that nothing more is said. */
 const ADDRESSES = 1000;
 
 const quiet = new WeakMap<Deadlines, Map<string, number>>();

@@ -206,7 +206,7 @@ export class StreamChannel implements Channel {
   }
 }
 
-/** A connection that a library handed over, as a channel; `origin` is what is known better than by the socket. */
+/** A connection that a library handed over, as a channel; what `origin` says counts instead of what the socket says. */
 export function adoptSocket(socket: Duplex, origin?: StreamOrigin): Channel {
   return new StreamChannel(NOBODY, origin).attach(socket);
 }
@@ -220,7 +220,7 @@ export function setCarrier(stream: TLSSocket, carrier: Socket): void {
 }
 
 /** RST where that can be done, else closes at once. */
-export function resetStream(stream: Duplex): void {
+function resetStream(stream: Duplex): void {
   const carrier = stream instanceof TLSSocket ? carriers.get(stream) : stream;
   // The system refuses to reset a connection while its FIN is on the way, which a peer may delay for ever.
   const isEnding = stream.writableEnded && !stream.writableFinished;

@@ -18,17 +18,17 @@ const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its authority is unknown',
 };
 
-/** OpenSSL's reasons, as Node's codes have them → what the other side does. */
+/** OpenSSL's reasons, as Node's codes have them → what the other side does. The first that fits counts. */
 const HANDSHAKE_FAULTS: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/HTTP_REQUEST/, 'speaks HTTP without TLS'],
   [/ALERT_CERTIFICATE_REQUIRED/, 'asks for a certificate'],
+  [/ALERT_CERTIFICATE_EXPIRED/, 'says that the certificate has expired'],
   [
-    /ALERT_(?:BAD|UNKNOWN|UNSUPPORTED)_?(?:CERTIFICATE|CA)|ALERT_CERTIFICATE_UNKNOWN/,
+    /ALERT_(?:BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA)/,
     'refuses the certificate',
   ],
-  [/ALERT_CERTIFICATE_EXPIRED/, 'says that the certificate has expired'],
-  [/ALERT_(?:UNRECOGNIZED_NAME)|UNRECOGNIZED_NAME/, 'does not know the server name'],
-  [/NO_CERTIFICATE|PEER_DID_NOT_RETURN_A_CERTIFICATE/, 'shows no certificate'],
+  [/UNRECOGNIZED_NAME/, 'does not know the server name'],
+  [/PEER_DID_NOT_RETURN_A_CERTIFICATE/, 'shows no certificate'],
   [/NO_APPLICATION_PROTOCOL/, 'wants another application protocol (ALPN)'],
   [/UNSUPPORTED_PROTOCOL|ALERT_PROTOCOL_VERSION|VERSION_TOO_LOW/, 'wants another TLS version'],
   [/NO_SHARED_CIPHER|ALERT_HANDSHAKE_FAILURE/, 'has no cipher in common, or wants a certificate'],

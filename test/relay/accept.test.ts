@@ -7,10 +7,13 @@ import { writeProxyHeader } from '../../protocols/proxy-protocol/write.ts';
 import { channelAcceptor } from '../../src/relay/accept.ts';
 import { dial } from '../../src/relay/dial.ts';
 import { createAuthority } from '../peers/certificates.ts';
+import { skipWithout } from '../peers/processes.ts';
 import { openConnection } from '../peers/test-connection.ts';
 import { captureHello } from '../protocols/tls/client-hellos.ts';
 import { MODES, plainClient, Witness } from './sockets.ts';
 import { entrance, entranceServer, identityFor, notices, socketServer } from './tls.ts';
+
+skipWithout('openssl');
 
 const ENDS = {
   source: { host: '192.0.2.1', port: 51_236 },

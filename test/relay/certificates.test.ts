@@ -5,7 +5,10 @@ import { checkAuthorities, readCertificate, subjectOf } from '../../src/relay/ce
 import { checkTlsClient } from '../../src/relay/tls-client.ts';
 import { createTlsIdentity } from '../../src/relay/tls-identity.ts';
 import { createAuthority } from '../peers/certificates.ts';
+import { skipWithout } from '../peers/processes.ts';
 import { identityFor, notices } from './tls.ts';
+
+skipWithout('openssl');
 
 const WHICH = 'certificate 2';
 

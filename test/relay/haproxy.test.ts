@@ -22,7 +22,7 @@ const SENDERS = {
 } as const;
 type Sender = keyof typeof SENDERS;
 
-describeWith(['haproxy'], 'HAProxy', () => {
+describeWith(['haproxy', 'openssl'], 'HAProxy', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-haproxy-'));
   const ports = new Map<string, number>();
   let haproxy: PeerProcess;

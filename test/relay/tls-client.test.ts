@@ -11,9 +11,11 @@ import type { Endpoint } from '../../src/relay/channel.ts';
 import { type DialTarget, dial, dialSocket, type Preamble } from '../../src/relay/dial.ts';
 import type { TlsClientOptions } from '../../src/relay/tls-client.ts';
 import { type CertificateRequest, createAuthority } from '../peers/certificates.ts';
-import { freePort, startProgram, waitForPort } from '../peers/processes.ts';
+import { freePort, skipWithout, startProgram, waitForPort } from '../peers/processes.ts';
 import { Journal, within } from '../peers/waiting.ts';
 import { plainServer, Witness } from './sockets.ts';
+
+skipWithout('openssl');
 
 /** A TLS server of Node's own that greets, and says back what it hears. */
 async function tlsServer(request: CertificateRequest, options: TlsOptions = {}) {

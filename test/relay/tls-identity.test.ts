@@ -7,11 +7,13 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { channelAcceptor } from '../../src/relay/accept.ts';
 import type { Endpoint } from '../../src/relay/channel.ts';
 import { type CertificateRequest, createAuthority } from '../peers/certificates.ts';
-import { runProgram, startProgram } from '../peers/processes.ts';
+import { runProgram, skipWithout, startProgram } from '../peers/processes.ts';
 import { openConnection } from '../peers/test-connection.ts';
 import { Journal, within } from '../peers/waiting.ts';
 import { Witness } from './sockets.ts';
 import { entrance, entranceServer, identityFor, notices } from './tls.ts';
+
+skipWithout('openssl');
 
 /** Of all clients, in the order in which they came. */
 const sessions = new Journal<Buffer>('sessions');

@@ -2,7 +2,7 @@ import { connect } from 'node:tls';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { CLIENT_HELLO_CAP, createClientHelloReader } from '../../../protocols/tls/client-hello.ts';
-import { startProgram } from '../../peers/processes.ts';
+import { describeWith, startProgram } from '../../peers/processes.ts';
 import {
   applicationProtocols,
   captureHello,
@@ -29,7 +29,7 @@ function readChunks(chunks: readonly Buffer[]) {
 
 const oneByOne = (bytes: Buffer) => [...bytes].map((byte) => Buffer.of(byte));
 
-describe('ClientHellos of real clients', () => {
+describeWith(['openssl'], 'ClientHellos of real clients', () => {
   const node = (
     servername: string | undefined,
     ALPNProtocols: string[] | undefined,
