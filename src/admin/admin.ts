@@ -75,7 +75,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new GantryError(
       'GTY_LISTEN',
-      `admin: ${listen.host}:${listen.port} cannot be listened on: ${reason}`,
+      `admin: ${listen.host}:${listen.port} cannot be listened on: ${reason}; free it, or set admin.listen to another address`,
       {
         cause: error,
       },
