@@ -1,4 +1,4 @@
-/** HAProxy as the rival: TCP mode, one thread, everything else as shipped unless a bench says otherwise. */
+/** HAProxy as the rival: one thread, everything else as shipped unless a bench says otherwise. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,11 +7,18 @@ import { output, type Running, start, untilListening } from './processes.ts';
 export interface HaproxyOptions {
   readonly listen: number;
   readonly server: number;
+  /** Default: tcp. In http, it tells the server who the client is. */
+  readonly mode?: 'tcp' | 'http';
   /** Lines for the `global` section. */
   readonly global?: readonly string[];
 }
 
-export async function startHaproxy({ listen, server, global = [] }: HaproxyOptions): Promise<Running> {
+export async function startHaproxy({
+  listen,
+  server,
+  mode = 'tcp',
+  global = [],
+}: HaproxyOptions): Promise<Running> {
   const directory = await mkdtemp(join(tmpdir(), 'gantry-bench-'));
   const file = join(directory, 'haproxy.cfg');
   const configuration = [
@@ -20,7 +27,8 @@ export async function startHaproxy({ listen, server, global = [] }: HaproxyOptio
     '  maxconn 4000',
     ...global.map((line) => `  ${line}`),
     'defaults',
-    '  mode tcp',
+    `  mode ${mode}`,
+    ...(mode === 'http' ? ['  option forwardfor'] : []),
     '  timeout connect 5s',
     '  timeout client 10m',
     '  timeout server 10m',

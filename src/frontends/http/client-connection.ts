@@ -5,6 +5,7 @@ import { type Fields, fieldValue } from '../../../protocols/http/fields.ts';
 import { HeadCollector } from '../../../protocols/http/head-collector.ts';
 import { MessageFault, readRequestHead } from '../../../protocols/http/message-head.ts';
 import { type RequestHead, requestFault } from '../../../protocols/http/strictness.ts';
+import type { Server } from '../../pools/server.ts';
 import type { Channel, ChannelHandler } from '../../relay/channel.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
 import { dismiss } from '../../relay/dismiss.ts';
@@ -23,6 +24,8 @@ export interface ClientLink {
   drain(): void;
   /** Ends at once. */
   close(why: string): void;
+  /** The server must have none of the requests under way any more. */
+  leaveServer(server: Server, why: string): void;
 }
 
 export interface ClientHost {
@@ -88,16 +91,21 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
     yield this.#exchange?.view(this.#id) ?? idleView(this.#id, this.origin, this.#started);
   }
 
-  /** No more requests: closed now when it is idle, else behind the answer in hand. */
+  /** Idle: closed now. Else behind the answer in hand, or the one request that is on its way for all we know. */
   drain(): void {
-    if (this.#exchange === undefined) this.#leave();
-    else this.#persists = false;
+    if (this.#exchange !== undefined) this.#persists = false;
+    else if (this.#clock === 'idle') this.#leave();
+    else this.#restart('head', Math.min(LINGER_MS, this.#host.settings.timeouts.request));
   }
 
   /** Ends at once. */
   close(why: string): void {
     this.#channel.reset();
     this.#lose(why);
+  }
+
+  leaveServer(server: Server, why: string): void {
+    this.#exchange?.leaveServer(server, why);
   }
 
   read(bytes: Buffer): void {

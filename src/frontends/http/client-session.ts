@@ -1,6 +1,7 @@
 /** A client's HTTP/2 connection (RFC 9113): its requests are streams, answered side by side. */
 import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Server } from '../../pools/server.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
 import type { ConnectionView } from '../front-end.ts';
 import type { Origin } from './client.ts';
@@ -61,6 +62,10 @@ export class ClientSession implements ClientLink {
   close(why: string): void {
     for (const stream of this.#streams) stream.lose(why);
     this.#destroy();
+  }
+
+  leaveServer(server: Server, why: string): void {
+    for (const stream of [...this.#streams]) stream.leaveServer(server, why);
   }
 
   #begin(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {

@@ -8,6 +8,7 @@ import {
 import type { Framing } from '../../../protocols/http/body-reader.ts';
 import { type Fields, fieldValue } from '../../../protocols/http/fields.ts';
 import { requestFault } from '../../../protocols/http/strictness.ts';
+import type { Server } from '../../pools/server.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
 import type { ConnectionView } from '../front-end.ts';
 import type { Answer, Client, Origin, Tunnelled } from './client.ts';
@@ -136,6 +137,10 @@ export class ClientStream implements Client {
   /** Extended CONNECT (RFC 8441) is not offered. */
   upgrade(): Tunnelled {
     throw new Error('HTTP/2 has no upgrade');
+  }
+
+  leaveServer(server: Server, why: string): void {
+    this.#exchange?.leaveServer(server, why);
   }
 
   lose(why: string): void {

@@ -1,7 +1,8 @@
 /** One request from its head to its log line: where it goes, and what its client gets. */
+import type { FactValue } from '../../../protocols/facts.ts';
 import type { Framing } from '../../../protocols/http/body-reader.ts';
 import { upgradeProtocol } from '../../../protocols/http/connection.ts';
-import { requestFacts } from '../../../protocols/http/facts.ts';
+import { type ExtraRequestFacts, requestFacts } from '../../../protocols/http/facts.ts';
 import { type Fields, fieldValue, fieldValues } from '../../../protocols/http/fields.ts';
 import { endToEndTrailers } from '../../../protocols/http/hop-by-hop.ts';
 import type { ResponseHead } from '../../../protocols/http/message-head.ts';
@@ -11,7 +12,7 @@ import { parseTarget, type Target } from '../../../protocols/http/target.ts';
 import type { Choice } from '../../director/director.ts';
 import type { Server } from '../../pools/server.ts';
 import type { ConnectionView } from '../front-end.ts';
-import type { Client, RequestHandler, Tunnelled } from './client.ts';
+import type { Client, Origin, RequestHandler, Tunnelled } from './client.ts';
 import { cookieFor, hostField, requestHead, responseFields } from './forwarding.ts';
 import { type OwnAnswer, redirection, refusal, response } from './own-answer.ts';
 import { RequestRecord } from './record.ts';
@@ -39,7 +40,6 @@ export interface ExchangeHost extends SearchHost {
   tunnel(tunnel: NewTunnel): void;
   /** The balancer gave this answer, not a server. */
   answeredItself(status: number): void;
-  exchangeIsOver(exchange: Exchange): void;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -199,9 +199,9 @@ export class Exchange implements RequestHandler, SearchListener {
 
   // What the balancer does.
 
-  /** The server must not have the request any more. */
-  leaveServer(why: string): void {
-    this.#search?.leaveServer(why);
+  /** The server must not have the request any more, if it has it. */
+  leaveServer(server: Server, why: string): void {
+    if (this.server === server) this.#search!.leaveServer(why);
   }
 
   tunnelEnded(bytesToServer: number, bytesToClient: number, why: string | undefined): void {
@@ -220,24 +220,10 @@ export class Exchange implements RequestHandler, SearchListener {
   }
 
   #facts() {
-    const { vip, cookies } = this.#settings;
     const { method, rawHeaders } = this.#request;
-    const { remote, local, tls } = this.#client.origin;
     return requestFacts(
       { method, host: this.#target.authority, target: this.#target, rawHeaders },
-      {
-        client: remote.host,
-        vip,
-        get port() {
-          return String(local.port);
-        },
-        sni: tls?.sni,
-        tlsSubject: tls?.subject,
-        serverCookie(name) {
-          const names = cookies.read(fieldValues(rawHeaders, 'cookie'), name);
-          return names.length > 0 ? names : undefined;
-        },
-      },
+      new Surroundings(this.#settings, this.#client.origin, rawHeaders),
     );
   }
 
@@ -338,7 +324,44 @@ export class Exchange implements RequestHandler, SearchListener {
     this.#isOver = true;
     this.#release?.();
     this.#record.publish(this.#settings.now());
-    this.#host.exchangeIsOver(this);
+  }
+}
+
+/** The facts that are not in the request. */
+class Surroundings implements ExtraRequestFacts {
+  readonly #settings: HttpSettings;
+  readonly #origin: Origin;
+  readonly #fields: Fields;
+
+  constructor(settings: HttpSettings, origin: Origin, fields: Fields) {
+    this.#settings = settings;
+    this.#origin = origin;
+    this.#fields = fields;
+  }
+
+  get vip(): string {
+    return this.#settings.vip;
+  }
+
+  get client(): string {
+    return this.#origin.remote.host;
+  }
+
+  get port(): string {
+    return String(this.#origin.local.port);
+  }
+
+  get sni(): string | undefined {
+    return this.#origin.tls?.sni;
+  }
+
+  get tlsSubject(): string | undefined {
+    return this.#origin.tls?.subject;
+  }
+
+  serverCookie(name: string): FactValue {
+    const names = this.#settings.cookies.read(fieldValues(this.#fields, 'cookie'), name);
+    return names.length > 0 ? names : undefined;
   }
 }
 

@@ -38,7 +38,6 @@ class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, Exchang
   settings: HttpSettings;
   isLeaving = false;
   readonly #clients = new Set<ClientLink>();
-  readonly #exchanges = new Set<Exchange>();
   readonly #tunnels = new Set<Tunnel>();
   readonly #waiting: WaitingRoom<ServerSearch>;
   readonly #unwatch: (() => void)[] = [];
@@ -117,10 +116,8 @@ class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, Exchang
   }
 
   serve(client: Client, request: RequestHead, framing: Framing, refused?: Refusal): Exchange {
-    const exchange = new Exchange(this, client, request, framing, refused);
     this.totals.requests++;
-    this.#exchanges.add(exchange);
-    return exchange;
+    return new Exchange(this, client, request, framing, refused);
   }
 
   answeredItself(status: number): void {
@@ -138,16 +135,11 @@ class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, Exchang
 
   tunnel(made: NewTunnel): void {
     this.totals.tunnels++;
-    this.#exchanges.delete(made.exchange);
     const over = (tunnel: Tunnel) => {
       this.#tunnels.delete(tunnel);
       this.#lookWhetherEmpty();
     };
     this.#tunnels.add(new Tunnel(made, `${this.settings.vip}-tunnel-${this.totals.tunnels}`, over));
-  }
-
-  exchangeIsOver(exchange: Exchange): void {
-    this.#exchanges.delete(exchange);
   }
 
   clientIsOver(connection: ClientLink): void {
@@ -188,7 +180,7 @@ class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, Exchang
 
   #cut(server: Server, why: string): void {
     this.servers.leave(server);
-    for (const exchange of [...this.#exchanges]) if (exchange.server === server) exchange.leaveServer(why);
+    for (const client of [...this.#clients]) client.leaveServer(server, why);
     for (const tunnel of [...this.#tunnels]) if (tunnel.server === server) tunnel.cut(why);
   }
 

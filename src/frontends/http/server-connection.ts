@@ -73,6 +73,8 @@ export class ServerConnection implements ChannelHandler {
   readonly #sent = () => this.#written();
   #clock: Clock = 'connect';
   #isConnected = false;
+  /** A head that is to go out with the first of its body. */
+  #unsent = '';
   #user: ResponseHandler | undefined;
   #outgoing: Outgoing | undefined;
   #isRequestSent = true;
@@ -96,25 +98,27 @@ export class ServerConnection implements ChannelHandler {
     return this.#isConnected;
   }
 
-  /** Sends a request. Its body follows by `write`, once `connected` was called. */
+  /** Sends a request. Its body follows by `write`, once `connected` was called: at once, or later. */
   send(outgoing: Outgoing, user: ResponseHandler): void {
     this.#user = user;
     this.#outgoing = outgoing;
     this.#head = undefined;
     this.#isRequestSent = outgoing.framing === 0;
-    if (!this.#isConnected) {
+    if (this.#isConnected) {
+      this.#unsent = outgoing.head;
+      this.#begin();
+    } else {
       this.#channel.write(Buffer.from(outgoing.head, 'latin1'));
-      return;
     }
-    writePiece(this.#channel, { ...HEAD_ALONE, head: outgoing.head }, nothing);
-    this.#awaitResponse();
   }
 
   /** The next of the request's body: a view. True when it may be used again; else `sent` follows. */
   write(content: Buffer, isLast: boolean, trailers: Fields): boolean {
     const isChunked = this.#outgoing!.framing === 'chunked';
+    const head = this.#unsent;
+    this.#unsent = '';
     this.#isRequestSent = isLast;
-    const isTaken = writePiece(this.#channel, { head: '', content, isChunked, isLast, trailers }, this.#sent);
+    const isTaken = writePiece(this.#channel, { head, content, isChunked, isLast, trailers }, this.#sent);
     if (this.#head === undefined) this.#awaitResponse();
     return isTaken;
   }
@@ -150,9 +154,7 @@ export class ServerConnection implements ChannelHandler {
   connected(): void {
     this.#isConnected = true;
     this.#deadline.cancel();
-    if (this.#user === undefined) return;
-    this.#awaitResponse();
-    this.#user.connected();
+    if (this.#user !== undefined) this.#begin();
   }
 
   read(bytes: Buffer): void {
@@ -205,6 +207,20 @@ export class ServerConnection implements ChannelHandler {
         detail: error?.message ?? 'the server closed the connection before its answer was complete',
       });
     }
+  }
+
+  /** The head goes out together with what is there of the body. */
+  #begin(): void {
+    if (this.#isRequestSent) this.#sendHead();
+    this.#user!.connected();
+    if (this.#user !== undefined && !this.#isRequestSent) this.#sendHead();
+  }
+
+  #sendHead(): void {
+    const head = this.#unsent;
+    this.#unsent = '';
+    if (head !== '') writePiece(this.#channel, { ...HEAD_ALONE, head }, nothing);
+    this.#awaitResponse();
   }
 
   #upgrade(head: ResponseHead, rest: Buffer): void {

@@ -245,7 +245,6 @@ export class ServerSearch implements ResponseHandler, Waiting {
       { head, method, framing, upgrades, expectsContinue, responseTimeout, stallTimeout },
       this,
     );
-    if (connection.isConnected) this.connected();
   }
 
   /** There is no next candidate. */

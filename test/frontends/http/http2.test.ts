@@ -308,3 +308,37 @@ test('HTTP/1.1 over TLS: facts of the handshake, cookies are Secure', async () =
   expect(response.field('set-cookie')).toMatch(/; Secure$/);
   expect((await ask(client, get())).body).toBe('https');
 });
+
+test('WebSocket over TLS', async () => {
+  const one = await server(async (connection) => {
+    await readHead(connection);
+    await send(
+      connection,
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly',
+    );
+    connection.socket.pipe(connection.socket);
+    connection.resume();
+  });
+  const vip = await startSecure({ pools: main(one) });
+  const socket = connectTls({
+    ...vip.address,
+    ca: authority.ca,
+    servername: 'portal.example',
+    ALPNProtocols: ['http/1.1'],
+  });
+  later(() => socket.destroy());
+  await within(once(socket, 'secureConnect'), 'a TLS handshake');
+  const client = new TestConnection(socket);
+  await send(client, `${get('/', 'Connection: Upgrade', 'Upgrade: echo')}eager`);
+  expect(await readHead(client)).toContain('101');
+  expect((await client.read(10)).toString()).toBe('earlyeager');
+  const large = Buffer.alloc(3_000_000, 'w');
+  void client.write(large);
+  expect((await client.read(large.length)).equals(large)).toBe(true);
+  client.end();
+  await until(() => isIdle(vip) && [...vip.frontEnd.connections()].length === 0, 'no tunnel');
+  expect((await vip.events.count(1))[0]).toMatchObject({
+    status: 101,
+    bytes: { toServer: 3_000_005, toClient: 3_000_010 },
+  });
+});
