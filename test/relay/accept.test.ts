@@ -142,6 +142,19 @@ describe.each(MODES)('PROXY protocol, with channels that read %s', (reads) => {
     await client.ending;
   });
 
+  it('the time for a header is over when it is there', async () => {
+    const way = entrance({ proxyProtocol: ALL, handshakeTimeout: 100 });
+    const server = await entranceServer(way, { reads });
+    const client = await openConnection(server.endpoint);
+    await client.write(writeProxyHeader(1, ENDS));
+    const { channel } = await server.next();
+    await new Promise<void>((resolve) => {
+      way.deadlines.after(400, resolve);
+    });
+    expect(channel.open).toBe(true);
+    client.reset();
+  });
+
   it('only from the addresses that it is expected from: of others the bytes are their own', async () => {
     const from = (address: string) => address === '127.0.0.2';
     const server = await entranceServer(entrance({ proxyProtocol: { from } }), { reads });
