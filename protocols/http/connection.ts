@@ -54,6 +54,21 @@ export function isForEveryone(option: string): boolean {
   return FOR_EVERYONE.has(option) || option.startsWith('x-forwarded');
 }
 
+/**
+ * Does the sender of this message keep the connection for another one (RFC 9112 9.3)? Connection may come in several
+ * fields.
+ */
+export function isPersistent(version: string, fields: Fields): boolean {
+  let isKept = version === '1.1';
+  for (let at = 0; at < fields.length; at += 2) {
+    if (!isField(fields[at]!, 'connection')) continue;
+    const options = connectionOptions(fields[at + 1]!);
+    if (options.includes('close')) return false;
+    isKept ||= options.includes('keep-alive');
+  }
+  return isKept;
+}
+
 /** Protocols that a connection is not handed over to: what came through it then would pass by every rule. */
 const NOT_CARRIED = /^(?:h2c|http|tls)(?:\/|$)/;
 

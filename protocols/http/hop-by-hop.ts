@@ -9,6 +9,8 @@ import { type Fields, isField, listMembers } from './fields.ts';
 export interface EndToEndOptions {
   /** Also without Host (and HTTP/2's pseudo-header fields always): the sender writes it itself. */
   readonly withoutHost?: boolean;
+  /** Also without Content-Length: there can be none, or the sender writes it itself. */
+  readonly withoutLength?: boolean;
 }
 
 /**
@@ -37,6 +39,9 @@ export function endToEnd(fields: Fields, options: EndToEndOptions = {}): string[
       case 'host':
         if (options.withoutHost) continue;
         break;
+      case 'length':
+        if (options.withoutLength) continue;
+        break;
       case 'cookie':
         if (cookie !== -1) {
           kept[cookie] += `; ${value}`;
@@ -50,7 +55,7 @@ export function endToEnd(fields: Fields, options: EndToEndOptions = {}): string[
   return named ? without(kept, named) : kept;
 }
 
-type Kind = 'connection' | 'hop' | 'te' | 'host' | 'cookie' | undefined;
+type Kind = 'connection' | 'hop' | 'te' | 'host' | 'length' | 'cookie' | undefined;
 
 /** Few names have these lengths: most fields are passed over without a comparison. */
 function kindOf(name: string): Kind {
@@ -70,6 +75,7 @@ function kindOf(name: string): Kind {
       if (isField(name, 'connection')) return 'connection';
       return isField(name, 'keep-alive') ? 'hop' : undefined;
     case 14:
+      if (isField(name, 'content-length')) return 'length';
       return isField(name, 'http2-settings') ? 'hop' : undefined;
     case 16:
       return isField(name, 'proxy-connection') ? 'hop' : undefined;
@@ -106,34 +112,17 @@ function wantsTrailers(value: string): boolean {
   return value === 'trailers' || listMembers(value).includes('trailers');
 }
 
-/** Not among trailers: what frames, routes or authenticates a message, which is over by then (RFC 9110 6.5.1). */
-const NOT_TRAILING: ReadonlySet<string> = new Set([
-  'authorization',
-  'cache-control',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'content-type',
-  'cookie',
-  'expect',
-  'host',
-  'keep-alive',
-  'location',
-  'proxy-authorization',
-  'set-cookie',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-/** The trailer fields that go on. */
+/**
+ * The trailer fields that go on: not what frames, routes or authenticates a message, which is over by then, nor what
+ * tells who sent it (RFC 9110 6.5.1). There are servers that put trailers among the header fields, and some of these
+ * take underscores for hyphens.
+ */
 export function endToEndTrailers(trailers: Fields): string[] {
   const kept: string[] = [];
   for (let at = 0; at < trailers.length; at += 2) {
-    const lower = trailers[at]!.toLowerCase();
-    if (!NOT_TRAILING.has(lower) && !lower.startsWith(':')) kept.push(trailers[at]!, trailers[at + 1]!);
+    const lower = trailers[at]!.toLowerCase().replaceAll('_', '-');
+    const isForHeads = kindOf(lower) !== undefined || isForEveryone(lower) || lower === 'trailer';
+    if (!isForHeads) kept.push(trailers[at]!, trailers[at + 1]!);
   }
   return kept;
 }

@@ -16,6 +16,7 @@
  *   - malformed percent-encoding, %00, and dot segments that only some servers see as such
  *   - Transfer-Encoding with Content-Length, in HTTP/1.0, repeated, or anything but `chunked`
  *   - Content-Length that is repeated, empty, signed, a list, or beyond what a number holds exactly
+ *   - Content_Length and Transfer_Encoding: some servers take underscores for hyphens
  *   - CONNECT, TRACE, methods in lower case, expectations, bodies of requests that upgrade, Connection naming fields
  *     that are for everyone
  *   - targets and numbers of fields beyond what servers take
@@ -69,6 +70,7 @@ const FAULTS = {
   oldCoding: fault(400, 'Transfer-Encoding is not a part of this HTTP version.'),
   coding: fault(400, 'The Transfer-Encoding header field is not a list of codings that ends in chunked.'),
   unknownCoding: fault(501, 'No transfer coding but chunked is understood here.'),
+  underscore: fault(400, 'A header field is named nearly as one that says where the request ends.'),
   connection: fault(400, 'The Connection header field names a field that is for everyone.'),
   expectation: fault(417, 'No expectation but 100-continue is met here.'),
   upgradeBody: fault(400, 'A request that upgrades has a body.'),
@@ -130,13 +132,13 @@ class HeadReader {
         if (isField(name, 'content-length')) {
           if (this.#contentLength !== undefined) this.#fault ??= FAULTS.contentLength;
           this.#contentLength = value;
-        }
+        } else if (isField(name, 'content_length')) this.#fault ??= FAULTS.underscore;
         break;
       case 17:
         if (isField(name, 'transfer-encoding')) {
           if (this.#coding !== undefined) this.#fault ??= FAULTS.coding;
           this.#coding = value;
-        }
+        } else if (isField(name, 'transfer_encoding')) this.#fault ??= FAULTS.underscore;
         break;
     }
   }

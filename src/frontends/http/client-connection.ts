@@ -1,7 +1,7 @@
 /** A client's HTTP/1 connection: one request after the other, each answered before the next is looked at (RFC 9112 9.3). */
 import { BodyReader, type Framing, requestFraming } from '../../../protocols/http/body-reader.ts';
-import { connectionOptions } from '../../../protocols/http/connection.ts';
-import { type Fields, fieldValue } from '../../../protocols/http/fields.ts';
+import { isPersistent } from '../../../protocols/http/connection.ts';
+import type { Fields } from '../../../protocols/http/fields.ts';
 import { HeadCollector } from '../../../protocols/http/head-collector.ts';
 import { MessageFault, readRequestHead } from '../../../protocols/http/message-head.ts';
 import { type RequestHead, requestFault } from '../../../protocols/http/strictness.ts';
@@ -255,7 +255,7 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
     this.#wantsBody = false;
     this.#body.begin(framing);
     if (framing !== 0) fault = this.#readFirst();
-    this.#persists = !fault && !this.#hasEnded && isPersistent(request);
+    this.#persists = !fault && !this.#hasEnded && isPersistent(request.version, request.rawHeaders);
     const exchange = this.#host.serve(this, request, framing, fault);
     this.#exchange = exchange;
     exchange.begin();
@@ -360,11 +360,3 @@ export function idleView(id: string, { remote }: Origin, started: number): Conne
 }
 
 const NO_BYTES = { toServer: 0, toClient: 0 };
-
-/** RFC 9112 9.3. */
-function isPersistent({ version, rawHeaders }: RequestHead): boolean {
-  const value = fieldValue(rawHeaders, 'connection');
-  if (value === undefined) return version === '1.1';
-  const options = connectionOptions(value);
-  return !options.includes('close') && (version === '1.1' || options.includes('keep-alive'));
-}

@@ -91,8 +91,11 @@ export class ClientStream implements Client {
   }
 
   inform(status: number, _reason: string, fields: Fields): void {
-    if (!this.#stream.headersSent && !this.#stream.destroyed) {
+    if (this.#stream.headersSent || this.#stream.destroyed) return;
+    try {
       this.#stream.additionalHeaders({ ...headersOf(fields), ':status': status });
+    } catch {
+      // Fields that HTTP/2 has once only, several times: the client can do without the hint.
     }
   }
 
@@ -164,8 +167,12 @@ export class ClientStream implements Client {
   }
 
   #trail(): void {
-    if (this.#trailers.length > 0) this.#stream.sendTrailers(headersOf(this.#trailers));
-    else this.#stream.close();
+    try {
+      this.#stream.sendTrailers(headersOf(this.#trailers));
+    } catch {
+      // As above, for what comes behind an answer.
+      this.#stream.sendTrailers({});
+    }
   }
 
   /** Whom the exchange waits for: a client that takes its answer, or that sends its body. */

@@ -13,7 +13,7 @@ import type { Choice } from '../../director/director.ts';
 import type { Server } from '../../pools/server.ts';
 import type { ConnectionView } from '../front-end.ts';
 import type { Client, Origin, RequestHandler, Tunnelled } from './client.ts';
-import { cookieFor, hostField, requestHead, responseFields } from './forwarding.ts';
+import { cookieFor, hostField, interimFields, requestHead, responseFields } from './forwarding.ts';
 import { type OwnAnswer, redirection, refusal, response } from './own-answer.ts';
 import { RequestRecord } from './record.ts';
 import { type Asked, type SearchHost, type SearchListener, ServerSearch } from './server-search.ts';
@@ -152,8 +152,8 @@ export class Exchange implements RequestHandler, SearchListener {
     this.#client.holdBody();
   }
 
-  informed({ status, reason, rawHeaders }: ResponseHead): void {
-    this.#client.inform(status, reason, rawHeaders);
+  informed(head: ResponseHead): void {
+    this.#client.inform(head.status, head.reason, interimFields(head));
   }
 
   answered(
@@ -249,7 +249,7 @@ export class Exchange implements RequestHandler, SearchListener {
       },
       this.#settings,
     );
-    const errand = { head, method, framing, upgrades: upgrade !== undefined, expectsContinue, origin };
+    const errand = { head, method, framing, upgrade, expectsContinue, origin };
     this.#search = new ServerSearch(this.#host, this.#settings, choice, errand, this.#record, this);
     this.#search.begin();
   }

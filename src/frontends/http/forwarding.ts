@@ -6,11 +6,12 @@
  */
 import type { Framing } from '../../../protocols/http/body-reader.ts';
 import { removeCookie } from '../../../protocols/http/cookies.ts';
-import { type Fields, fieldValues } from '../../../protocols/http/fields.ts';
+import { type Fields, fieldValue, fieldValues } from '../../../protocols/http/fields.ts';
 import { withForwarded } from '../../../protocols/http/forwarded.ts';
 import { endToEnd } from '../../../protocols/http/hop-by-hop.ts';
 import { mapBack } from '../../../protocols/http/location.ts';
 import type { ResponseHead } from '../../../protocols/http/message-head.ts';
+import { isWithoutContent } from '../../../protocols/http/methods.ts';
 import type { BackMapping } from '../../../protocols/http/rewrite.ts';
 import type { RequestHead } from '../../../protocols/http/strictness.ts';
 import type { Pool } from '../../pools/pool.ts';
@@ -39,7 +40,7 @@ export interface ForwardedRequest {
 /** The head that a server gets, with its empty line. */
 export function requestHead(forwarded: ForwardedRequest, settings: HttpSettings): string {
   const { request, target, authority, origin, framing, upgrade, expectsContinue, cookie } = forwarded;
-  let fields = endToEnd(request.rawHeaders, { withoutHost: true });
+  let fields = endToEnd(request.rawHeaders, { withoutHost: true, withoutLength: true });
   if (cookie !== undefined) removeCookie(fields, cookie);
   const isTrusted = settings.forwarded === 'append' && settings.trusts(origin.remote.host);
   fields = withForwarded(fields, {
@@ -53,12 +54,25 @@ export function requestHead(forwarded: ForwardedRequest, settings: HttpSettings)
   // HTTP/1.0 has no Host, and the server is spoken to in HTTP/1.1.
   const host = authority ?? describeEndpoint(origin.local);
   let head = `${request.method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${fieldLines(fields)}`;
+  // Where it ends is said as it was understood.
   if (framing === 'chunked') head += 'Transfer-Encoding: chunked\r\n';
+  else if (framing !== 0 || fieldValue(request.rawHeaders, 'content-length') !== undefined)
+    head += `Content-Length: ${framing}\r\n`;
   if (expectsContinue) head += 'Expect: 100-continue\r\n';
-  if (upgrade !== undefined) head += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`;
+  const options: string[] = [];
+  if (upgrade !== undefined) options.push('Upgrade');
   // RFC 9110 10.1.4: TE is about this connection.
-  else if (fields.includes('TE') || fields.includes('te')) head += 'Connection: TE\r\n';
+  if (fieldValue(fields, 'te') !== undefined) options.push('TE');
+  // A server that does not read this content must take nothing of it for a request.
+  if (framing !== 0 && isWithoutContent(request.method)) options.push('close');
+  if (options.length > 0) head += `Connection: ${options.join(', ')}\r\n`;
+  if (upgrade !== undefined) head += `Upgrade: ${upgrade}\r\n`;
   return `${head}\r\n`;
+}
+
+/** The fields of an interim response, 1xx, that the client gets. */
+export function interimFields({ rawHeaders }: ResponseHead): string[] {
+  return endToEnd(rawHeaders, { withoutLength: true });
 }
 
 export interface ReturnedResponse {
@@ -74,7 +88,8 @@ export interface ReturnedResponse {
 /** The fields that the client gets. */
 export function responseFields(returned: ReturnedResponse, settings: HttpSettings): string[] {
   const { head, authority, endpoint, isServerTls, back, setCookie } = returned;
-  let fields = endToEnd(head.rawHeaders);
+  // RFC 9110 8.6: neither 1xx nor 204 has a length.
+  let fields = endToEnd(head.rawHeaders, { withoutLength: head.status < 200 || head.status === 204 });
   const authorities = [describeEndpoint(endpoint)];
   if (authority !== undefined) authorities.push(authority);
   mapBack(fields, {

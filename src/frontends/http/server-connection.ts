@@ -1,9 +1,10 @@
 /** One HTTP/1.1 connection to a server: a request goes out, its response comes back, then it waits for the next. */
 import { BodyReader, type Framing, responseFraming } from '../../../protocols/http/body-reader.ts';
-import { connectionOptions } from '../../../protocols/http/connection.ts';
-import { type Fields, fieldValue } from '../../../protocols/http/fields.ts';
+import { isPersistent } from '../../../protocols/http/connection.ts';
+import { type Fields, fieldValue, fieldValues } from '../../../protocols/http/fields.ts';
 import { HeadCollector } from '../../../protocols/http/head-collector.ts';
 import { MessageFault, type ResponseHead, readResponseHead } from '../../../protocols/http/message-head.ts';
+import { isWithoutContent } from '../../../protocols/http/methods.ts';
 import type { GantryError } from '../../errors.ts';
 import type { Channel, ChannelHandler } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
@@ -39,7 +40,8 @@ export interface Outgoing {
   readonly head: string;
   readonly method: string;
   readonly framing: Framing;
-  readonly upgrades: boolean;
+  /** The protocol that it offers to upgrade to, in lower case. */
+  readonly upgrade: string | undefined;
   /** The body is sent only when the server has said so, or the client does not wait for it. */
   readonly expectsContinue: boolean;
   /** Milliseconds from the end of the request to the response. */
@@ -78,6 +80,9 @@ export class ServerConnection implements ChannelHandler {
   #user: ResponseHandler | undefined;
   #outgoing: Outgoing | undefined;
   #isRequestSent = true;
+  #interims = 0;
+  /** The server asked for the body. */
+  #isContinued = false;
   #head: ResponseHead | undefined;
   #staysOpen = true;
 
@@ -102,6 +107,8 @@ export class ServerConnection implements ChannelHandler {
   send(outgoing: Outgoing, user: ResponseHandler): void {
     this.#user = user;
     this.#outgoing = outgoing;
+    this.#interims = 0;
+    this.#isContinued = false;
     this.#head = undefined;
     this.#isRequestSent = outgoing.framing === 0;
     if (this.#isConnected) {
@@ -173,7 +180,9 @@ export class ServerConnection implements ChannelHandler {
           this.#respond(head, rest);
           return;
         }
-        // RFC 9110 15.2: any number of interim responses may come first.
+        // RFC 9110 15.2: interim responses come first. Nobody holds them back while the client does not read.
+        if (++this.#interims > MOST_INTERIMS) throw new MessageFault(400, 'interim responses without an end');
+        if (head.status === 100) this.#isContinued = true;
         this.#user.informed(head);
         this.#awaitResponse();
         if (rest.length === 0) return;
@@ -224,7 +233,12 @@ export class ServerConnection implements ChannelHandler {
   }
 
   #upgrade(head: ResponseHead, rest: Buffer): void {
-    if (!this.#outgoing!.upgrades) throw new MessageFault(400, 'it upgrades though nobody asked');
+    const { upgrade } = this.#outgoing!;
+    const [protocol, ...more] = fieldValues(head.rawHeaders, 'upgrade');
+    // RFC 9110 7.8. A 101 that is somebody else's, and passed on, names no protocol.
+    if (upgrade === undefined || protocol?.toLowerCase() !== upgrade || more.length > 0) {
+      throw new MessageFault(400, 'it upgrades to what nobody offered');
+    }
     const user = this.#user!;
     this.#user = undefined;
     this.#deadline.cancel();
@@ -235,10 +249,11 @@ export class ServerConnection implements ChannelHandler {
   #respond(head: ResponseHead, rest: Buffer): void {
     const { method, stallTimeout } = this.#outgoing!;
     const isBodiless = method === 'HEAD' || head.status === 204 || head.status === 304;
-    const framing = isBodiless ? 0 : responseFraming(head.rawHeaders);
-    if (framing === undefined) throw new MessageFault(400, 'nobody can tell where it ends');
+    const named = responseFraming(head.rawHeaders);
+    if (named === undefined) throw new MessageFault(400, 'nobody can tell where it ends');
+    const framing = isBodiless ? 0 : named;
     this.#head = head;
-    this.#staysOpen = framing !== 'until-close' && isPersistent(head);
+    this.#staysOpen = framing !== 'until-close' && this.#isClear(head, named);
     this.#body.begin(framing);
     const content = this.#body.isDone ? EMPTY : this.#body.read(rest);
     const { isDone, trailers } = this.#body;
@@ -248,6 +263,21 @@ export class ServerConnection implements ChannelHandler {
     if (isDone) this.#finish();
     else this.#restart('stall', stallTimeout);
     user.responded(head, framing, content, isDone, trailers);
+  }
+
+  /**
+   * Do both sides mean the same by what comes next on this connection? Else nothing comes: it could be taken for, or
+   * answered as, something that it is not.
+   */
+  #isClear({ version, status, rawHeaders }: ResponseHead, named: Framing): boolean {
+    const { method, framing, expectsContinue } = this.#outgoing!;
+    // What the server answers before it has all of the request, it may have taken for all of it (RFC 9110 10.1.1).
+    const hadAll = this.#isRequestSent && this.#channel.pending === 0;
+    const wasRead = framing === 0 || (!isWithoutContent(method) && (!expectsContinue || this.#isContinued));
+    // RFC 9112 6.1, 6.3: a 204 ends with its head, and HTTP/1.0 has no chunks, but who sends them may not know.
+    const isEnding = status === 204 && named !== 0 && named !== 'until-close';
+    const isOld = version === '1.0' && named === 'chunked';
+    return hadAll && wasRead && !isEnding && !isOld && isPersistent(version, rawHeaders);
   }
 
   #readBody(bytes: Buffer): void {
@@ -329,20 +359,14 @@ export class ServerConnection implements ChannelHandler {
   }
 }
 
+/** Interim responses to one request: a server that says every 20 seconds that it is at work has half an hour. */
+const MOST_INTERIMS = 100;
 /** How long a server may take to close its side of a connection that we have closed. */
 const CLOSING_MS = 5000;
 
 const HEAD_ALONE = { content: EMPTY, isChunked: false, isLast: false, trailers: NO_FIELDS };
 
 function nothing(): void {}
-
-/** RFC 9112 9.3. */
-function isPersistent({ version, rawHeaders }: ResponseHead): boolean {
-  const value = fieldValue(rawHeaders, 'connection');
-  if (value === undefined) return version === '1.1';
-  const options = connectionOptions(value);
-  return !options.includes('close') && (version === '1.1' || options.includes('keep-alive'));
-}
 
 /** How long the server keeps an idle connection, by its own word (RFC 2068 19.7.1.1), in milliseconds. */
 function keepAlive(fields: Fields): number | undefined {

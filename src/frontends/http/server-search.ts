@@ -24,7 +24,8 @@ export interface Errand {
   readonly head: string;
   readonly method: string;
   readonly framing: Framing;
-  readonly upgrades: boolean;
+  /** The protocol that it offers to upgrade to, in lower case. */
+  readonly upgrade: string | undefined;
   readonly expectsContinue: boolean;
   readonly origin: Origin;
 }
@@ -223,7 +224,7 @@ export class ServerSearch implements ResponseHandler, Waiting {
   #askServer(server: Server, reason: string, fresh: boolean): void {
     const settings = this.#settings;
     const record = this.#record;
-    const { head, method, framing, upgrades, expectsContinue, origin } = this.#errand;
+    const { head, method, framing, upgrade, expectsContinue, origin } = this.#errand;
     const { timeouts, limits } = settings;
     if (record.attempts > 0) this.#listener.bodyMustWait();
     record.attempts++;
@@ -241,10 +242,7 @@ export class ServerSearch implements ResponseHandler, Waiting {
     this.#asked = { server, link, endpoint, connection, sentAt: settings.now() };
     const responseTimeout = link.responseTimeout ?? timeouts.response;
     const stallTimeout = timeouts.stall;
-    connection.send(
-      { head, method, framing, upgrades, expectsContinue, responseTimeout, stallTimeout },
-      this,
-    );
+    connection.send({ head, method, framing, upgrade, expectsContinue, responseTimeout, stallTimeout }, this);
   }
 
   /** There is no next candidate. */

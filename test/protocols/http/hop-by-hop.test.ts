@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { upgradeProtocol } from '../../../protocols/http/connection.ts';
+import { isPersistent, upgradeProtocol } from '../../../protocols/http/connection.ts';
 import { endToEnd, endToEndTrailers } from '../../../protocols/http/hop-by-hop.ts';
 
 describe('fields that go on', () => {
@@ -151,8 +151,31 @@ test('trailers that would frame, route or authenticate do not go on', () => {
     '0',
     ':path',
     '/',
+    'x_forwarded_for',
+    '127.0.0.1',
+    'Proxy-Connection',
+    'close',
   ];
   expect(endToEndTrailers(trailers)).toEqual(['X-Sum', '1', 'grpc-status', '0']);
+});
+
+test('without Host and without Content-Length, for a sender that writes them itself', () => {
+  const fields = ['host', 'a', 'content-length', '5', 'X-Note', '1'];
+  expect(endToEnd(fields)).toEqual(fields);
+  expect(endToEnd(fields, { withoutHost: true, withoutLength: true })).toEqual(['X-Note', '1']);
+});
+
+test.each([
+  ['1.1', [], true],
+  ['1.0', [], false],
+  ['1.1', ['Connection', 'close'], false],
+  ['1.1', ['Connection', 'X-Hop, CLOSE'], false],
+  ['1.1', ['connection', 'te', 'Connection', 'close'], false],
+  ['1.0', ['Connection', 'keep-alive'], true],
+  ['1.0', ['Connection', 'te', 'Connection', 'Keep-Alive'], true],
+  ['1.0', ['Connection', 'keep-alive', 'Connection', 'close'], false],
+])('HTTP/%s with %j is followed by another message: %s', (version, fields, isSo) => {
+  expect(isPersistent(version, fields)).toBe(isSo);
 });
 
 describe('an upgrade', () => {

@@ -17,8 +17,7 @@ function request(lines: readonly string[], body = ''): string {
   return `${lines.join('\r\n')}\r\n\r\n${body}`;
 }
 const get = (...fields: string[]) => request(['GET /x HTTP/1.1', HOST, ...fields]);
-const post = (fields: readonly string[], body: string) =>
-  request(['POST /x HTTP/1.1', HOST, ...fields], body);
+const post = (fields: readonly string[], body = '') => request(['POST /x HTTP/1.1', HOST, ...fields], body);
 const target = (text: string, method = 'GET') => request([`${method} ${text} HTTP/1.1`, HOST]);
 const chunked = (body: string) => post(['Transfer-Encoding: chunked'], body);
 
@@ -109,6 +108,7 @@ describe('Transfer-Encoding with Content-Length or in HTTP/1.0', () => {
     'an empty member before chunked': [post(['Transfer-Encoding: , chunked'], end), 400],
     'a vertical tab before chunked': [post(['Transfer-Encoding: \x0bchunked'], end), 400, 'parser'],
     'white space before the colon': [post(['Transfer-Encoding : chunked'], end), 400, 'parser'],
+    'an underscore in its name': [post(['Content-Length: 5', 'Transfer_Encoding: chunked'], end), 400],
     CHUNKED: [post(['transfer-encoding: CHUNKED'], `5\r\nhello\r\n${end}`), 'served'],
   });
 });
@@ -124,6 +124,11 @@ describe('bad Content-Length', () => {
     'twice, differing': [post(['Content-Length: 5', 'Content-Length: 6'], 'hello'), 400, 'parser'],
     empty: [post(['Content-Length:'], ''), 400, 'parser'],
     'white space before the colon': [post(['Content-Length : 5'], 'hello'), 400, 'parser'],
+    'an underscore in its name': [post(['Content_Length: 5']), 400],
+    'an underscore in the name of a second one': [
+      post(['Content-Length: 5', 'content_length: 6'], 'hello'),
+      400,
+    ],
     'more than 64 bits': [post(['Content-Length: 99999999999999999999999'], 'hello'), 400, 'parser'],
     'more than a number holds exactly': [post(['Content-Length: 9007199254740993'], 'hello'), 400],
     'more than the body': [post(['Content-Length: 6'], 'hello'), 'waits', 'parser'],
