@@ -167,7 +167,7 @@ class Arrival implements Guest {
   }
 
   reset(): void {
-    this.#socket.destroy();
+    this.#leave();
   }
 
   #readHeader(): void {

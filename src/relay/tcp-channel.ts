@@ -322,6 +322,7 @@ export class TcpChannel implements Channel {
     this.#unfinished.length = 0;
     this.#done.length = 0;
     this.#early = undefined;
+    this.#unread = undefined;
     if (this.#buffer !== undefined) giveBuffer(this.#buffer, this.#held);
     this.#buffer = undefined;
     this.#view = undefined;

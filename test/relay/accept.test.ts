@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { writeProxyHeader } from '../../protocols/proxy-protocol/write.ts';
 import { channelAcceptor } from '../../src/relay/accept.ts';
 import { dial } from '../../src/relay/dial.ts';
+import { guestsOf, resetDismissed } from '../../src/relay/dismiss.ts';
 import { createAuthority } from '../peers/certificates.ts';
 import { skipWithout } from '../peers/processes.ts';
 import { openConnection } from '../peers/test-connection.ts';
@@ -366,6 +367,22 @@ describe('what does not get through TLS', () => {
     await client.write(Buffer.from('16030101', 'hex'));
     client.reset();
     expect(await refusal(said)).toBe('it closed the connection in the handshake');
+  });
+
+  it.each([
+    ['in its handshake', false],
+    ['before its PROXY header', true],
+  ])('who is still %s when the balancer ends is reset without a word', async (_, hasHeader) => {
+    const said = notices();
+    const tls = await identityFor([{ names: ['a.test'] }]);
+    const way = entrance({ tls, ...(hasHeader && { proxyProtocol: ALL }) });
+    const server = await entranceServer(way);
+    const client = await openConnection(server.endpoint);
+    await client.write(hasHeader ? Buffer.from('PROXY') : Buffer.from('16030101', 'hex'));
+    while (guestsOf(way.deadlines).size === 0) await new Promise((resolve) => setImmediate(resolve));
+    resetDismissed(way.deadlines);
+    await client.ending;
+    expect([said.length, guestsOf(way.deadlines).size]).toEqual([0, 0]);
   });
 
   it('a look whether the port is open is no news', async () => {
