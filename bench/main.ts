@@ -8,13 +8,15 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   store: () => import('./store.ts'),
   associate: () => import('./associate.ts'),
   idle: () => import('./idle.ts'),
+  'idle-connections': () => import('./idle-connections.ts'),
   hl7: () => import('./hl7.ts'),
   choose: () => import('./choose.ts'),
+  http: () => import('./http.ts'),
 };
 
 /** Names for several. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  tcp: ['relay', 'connections'],
+  tcp: ['relay', 'connections', 'idle-connections'],
 };
 
 const { names, options } = readOptions(process.argv.slice(2));

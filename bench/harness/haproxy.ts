@@ -9,6 +9,8 @@ export interface HaproxyOptions {
   readonly server: number;
   /** Default: tcp. In http, it tells the server who the client is. */
   readonly mode?: 'tcp' | 'http';
+  /** Connections at once. */
+  readonly most?: number;
   /** Lines for the `global` section. */
   readonly global?: readonly string[];
 }
@@ -17,6 +19,7 @@ export async function startHaproxy({
   listen,
   server,
   mode = 'tcp',
+  most = 4000,
   global = [],
 }: HaproxyOptions): Promise<Running> {
   const directory = await mkdtemp(join(tmpdir(), 'gantry-bench-'));
@@ -24,7 +27,7 @@ export async function startHaproxy({
   const configuration = [
     'global',
     '  nbthread 1',
-    '  maxconn 4000',
+    `  maxconn ${most}`,
     ...global.map((line) => `  ${line}`),
     'defaults',
     `  mode ${mode}`,
