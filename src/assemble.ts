@@ -7,6 +7,7 @@ import type {
   PersistenceConfiguration,
   PoolConfiguration,
   VipConfiguration,
+  When,
 } from './config/schema.ts';
 import { createDirector, type Director, type Rule } from './director/director.ts';
 import { Persistence } from './director/persistence.ts';
@@ -99,11 +100,30 @@ export function poolsOf(vip: VipConfiguration, { pools }: Pick<Assembly, 'pools'
 }
 
 function rulesOf(vip: VipConfiguration, pools: ReadonlyMap<string, Pool>): Rule[] {
-  const routes = vip.routes.map(({ pool, ...rule }) => ({
+  const routes = vip.routes.map(({ pool, when, ...rule }) => ({
     ...rule,
+    when: withLowerNames(when),
     pool: pool === undefined ? undefined : pools.get(pool),
   }));
   return [...clientRules(vip), ...routes];
+}
+
+/** Names of hosts are the same in any case (RFC 9110 4.2.3), and the facts have them in lower case. */
+const NAMES_OF_HOSTS: ReadonlySet<string> = new Set(['host', 'sni']);
+
+function withLowerNames({ facts, not, any }: When): When {
+  return {
+    facts: facts.map(({ name, patterns }) => ({
+      name,
+      patterns: NAMES_OF_HOSTS.has(name) ? patterns.map(lowerUnlessExpression) : patterns,
+    })),
+    not: not && withLowerNames(not),
+    any: any?.map(withLowerNames),
+  };
+}
+
+function lowerUnlessExpression(pattern: string): string {
+  return pattern.startsWith('/') ? pattern : pattern.toLowerCase();
 }
 
 /** `dicom.clients` as rules that go before all others: an AE title that comes from elsewhere is turned away. */

@@ -34,7 +34,7 @@ export function createReports(state: () => ReportedState, started: number, now: 
       return {
         version: VERSION,
         uptime: Math.floor((now() - started) / 1000),
-        vips: configuration.vips.map((vip) => vipStatus(vip, frontEnds.get(vip.name))),
+        vips: configuration.vips.map((vip) => vipStatus(vip, configuration, frontEnds.get(vip.name))),
         pools: configuration.pools.map(({ name, balance, health }): PoolStatus => {
           const { servers = [], mode = 'shared', activeServer } = assembly.pools.get(name) ?? {};
           return {
@@ -60,14 +60,20 @@ export function persistenceName(persistence: PersistenceConfiguration | undefine
   return persistence && persistence.by.length > 0 ? persistence.by.join(', ') : 'none';
 }
 
-function vipStatus(vip: VipConfiguration, frontEnd: FrontEnd | undefined): VipStatus {
+function vipStatus(
+  vip: VipConfiguration,
+  { pools }: Configuration,
+  frontEnd: FrontEnd | undefined,
+): VipStatus {
+  // A pool's own persistence goes before the VIP's.
+  const ofPool = pools.find(({ name }) => name === vip.pool)?.persistence;
   return {
     name: vip.name,
     protocol: vip.protocol,
     mode: 'proxy',
     listen: (frontEnd?.endpoints ?? vip.listen).map(endpointText),
     pool: vip.pool ?? null,
-    persistence: persistenceName(vip.persistence),
+    persistence: persistenceName(ofPool ?? vip.persistence),
     connections: [...(frontEnd?.connections() ?? [])].length,
     totals: frontEnd?.totals ?? {},
   };

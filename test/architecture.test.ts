@@ -81,7 +81,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'ipaddr.js': ['src/director/'],
   'lru-cache': ['src/tables/memory.ts'],
   pino: ['src/observe/log.ts'],
-  undici: ['src/frontends/http/', 'src/pools/health/'],
   ws: ['src/demo/'],
   yaml: ['src/config/'],
   zod: ['src/config/'],

@@ -20,4 +20,9 @@ async function handlerOf(): Promise<(request: IncomingMessage, response: ServerR
   return (request, response) => proxy.web(request, response);
 }
 
+// A connection that wrk resets at its end is no reason to end.
+process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'ECONNRESET') throw error;
+});
+
 createServer(await handlerOf()).listen(Number(listenPort), '127.0.0.1');

@@ -137,5 +137,9 @@ function reverse(pattern: string, pieces: readonly (string | number)[]): BackMap
   const isPrefix = pattern.indexOf('*') === pattern.length - 1 && pieces.indexOf(1) === pieces.length - 1;
   if (!isPrefix) return undefined;
   const ours = pattern.slice(0, -1);
-  return (path) => (path.startsWith(text) ? ours + path.slice(text.length) || '/' : undefined);
+  return (path) => {
+    if (path.startsWith(text)) return ours + path.slice(text.length) || '/';
+    // What the prefix itself is called without its slash: an application's root, the path of its cookies.
+    return `${path}/` === text && ours.endsWith('/') ? ours.slice(0, -1) || '/' : undefined;
+  };
 }

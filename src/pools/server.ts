@@ -97,6 +97,8 @@ export class Server {
   /** Why health is what it is: the reason again when an operator puts the server online. */
   #healthReason: string;
   #active = 0;
+  /** It has been drained since its drain began: what comes by persistence is no news. */
+  #wasDrained = false;
   #failedDials = 0;
   #askedLastUntil = 0;
   #isBusy = false;
@@ -236,14 +238,16 @@ export class Server {
     this.#active++;
     this.totals.connections++;
     if (!kept) this.load.connections++;
-    if (this.#state === 'drained') this.#enter('draining', 'persistence brought it work');
+    if (this.#state === 'drained') this.#enter('draining', 'persistence brought it work', true);
   }
 
   /** Gives back a slot that `acquire` took, with the same `kept`. */
   release(kept = false): void {
     this.#active--;
     if (!kept) this.load.connections--;
-    if (this.#active === 0 && this.#state === 'draining') this.#enter('drained', 'nothing is left');
+    if (this.#active === 0 && this.#state === 'draining') {
+      this.#enter('drained', 'nothing is left', this.#wasDrained);
+    }
     this.#home.roomChanged(this);
   }
 
@@ -372,13 +376,15 @@ export class Server {
     else this.#enter('drained', `${reason}; nothing was left`);
   }
 
-  #enter(state: ServerState, reason: string): void {
+  /** `isRepeated`: it comes and goes with each piece of work, and was told once. */
+  #enter(state: ServerState, reason: string, isRepeated = false): void {
     const previous = this.#state;
     this.#reason = reason;
     if (state !== previous) {
       this.#state = state;
       this.#since = this.#home.now();
-      if (events.server.hasSubscribers) {
+      this.#wasDrained = state === 'drained' || (this.#wasDrained && state === 'draining' && isRepeated);
+      if (events.server.hasSubscribers && !isRepeated) {
         const { pool, name: server, address } = this;
         events.server.publish({ pool, server, address, state, previous, reason });
       }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { events, type ServerEvent } from '../../src/observe/events.ts';
+import { events, onEvent, type ServerEvent } from '../../src/observe/events.ts';
 import type { Server } from '../../src/pools/server.ts';
 import { bringUp, createClock, makePool, type TestPoolOptions, takeDown } from './make-pool.ts';
 
@@ -85,6 +85,33 @@ describe('server state', () => {
     expect(a.honoursCookies).toBe(true);
     b.halt();
     expect(b.honoursCookies).toBe(false);
+  });
+
+  test('drained, and what persistence brings comes and goes: told once', () => {
+    const { a } = pair();
+    const told: string[] = [];
+    const stop = onEvent('server', ({ previous, state }) => told.push(`${previous} ${state}`));
+    a.acquire();
+    a.drain();
+    a.release();
+    for (let count = 0; count < 3; count++) {
+      a.acquire();
+      expect(a.state).toBe('draining');
+      a.release();
+      expect(a.state).toBe('drained');
+    }
+    a.online();
+    a.acquire();
+    a.drain();
+    a.release();
+    stop();
+    expect(told).toEqual([
+      'starting draining',
+      'draining drained',
+      'drained starting',
+      'starting draining',
+      'draining drained',
+    ]);
   });
 
   test('drained, and nothing else is up: nothing new for anybody, what persistence keeps there still comes', () => {

@@ -1,5 +1,7 @@
 /** TLS for the relay's tests: identities, entrances, what is said at them. */
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { expect, onTestFinished } from 'vitest';
 import { type NoticeEvent, onEvent } from '../../src/observe/events.ts';
 import { channelAcceptor, type Entrance, type Origin, socketAcceptor } from '../../src/relay/accept.ts';
@@ -100,4 +102,13 @@ export function notices(): Journal<NoticeEvent> {
     }),
   );
   return journal;
+}
+
+/** A TLS client on a connection that is there already, so that something can come before TLS. */
+export async function tlsOn(socket: Socket, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const { ca } = await createAuthority();
+  const client = connect({ socket, ca, servername: 'a.test', ...options });
+  client.on('error', () => {});
+  await once(client, 'secureConnect');
+  return client;
 }

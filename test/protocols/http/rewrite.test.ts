@@ -80,6 +80,8 @@ describe('the way back', () => {
 
   test('is there for a prefix', () => {
     expect(back(['/chat/*'], '/$1', '/chat/x', '/room/7')).toBe('/chat/room/7');
+    expect(back(['/chat/*'], '/app/$1', '/chat/x', '/app')).toBe('/chat');
+    expect(back(['/*'], '/app/$1', '/x', '/app')).toBe('/');
     expect(back(['/chat/*'], '/app/$1', '/chat/x', '/app/room')).toBe('/chat/room');
     expect(back(['/chat/*'], '/app/$1', '/chat/x', '/other')).toBeUndefined();
     expect(back(['*'], '/app$1', '/x', '/app/y')).toBe('/y');
