@@ -304,13 +304,10 @@ export class ServerConnection implements ChannelHandler {
     this.#user = undefined;
     this.isUsed = true;
     this.#deadline.cancel();
-    if (this.#staysOpen && this.#isRequestSent) {
-      this.#home.isIdle(this, keepAlive(this.#head!.rawHeaders));
-    } else {
-      // What the server still gets of a request that was not sent whole is worth nothing to it.
-      if (this.#isRequestSent) this.close();
-      else this.#leave();
-    }
+    if (this.#staysOpen) this.#home.isIdle(this, keepAlive(this.#head!.rawHeaders));
+    else if (this.#isRequestSent) this.close();
+    // What the server still gets of a request that was not sent whole is worth nothing to it.
+    else this.#leave();
   }
 
   #written(): void {

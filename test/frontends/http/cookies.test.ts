@@ -1,8 +1,9 @@
 /** Cookies that bring clients back: set, honoured, replaced, never forwarded, never believed without their key. */
 import { expect, test } from 'vitest';
 import { createServerCookies } from '../../../src/frontends/http/server-cookie.ts';
-import { ask, get } from './messages.ts';
-import { named, type Sketch, startHttp, webServer } from './setup.ts';
+import { createGate } from '../../peers/waiting.ts';
+import { ask, get, readHead, send } from './messages.ts';
+import { named, now, type Sketch, startHttp, until, webServer } from './setup.ts';
 
 const SRV = { by: ['cookie'], cookie: 'SRV' };
 
@@ -97,6 +98,7 @@ test('a server that cannot be had at this moment: the next one takes the work an
 test('cookie, then source IP: a client without cookies comes back by its address', async () => {
   const { vip } = await threeServers({ by: ['cookie', 'source-ip'], cookie: 'SRV' });
   const first = await ask(await vip.open('127.0.0.2'));
+  expect(vip.table.entry('main/source-ip=127.0.0.2')).toMatchObject({ server: first.body });
   expect((await ask(await vip.open('127.0.0.2'))).body).toBe(first.body);
   const other = await ask(await vip.open('127.0.0.3'));
   expect(other.body).not.toBe(first.body);
@@ -117,6 +119,29 @@ test('source IP: nothing is kept of a server that never answered', async () => {
   expect(vip.table.serverOf('main/source-ip=127.0.0.1')).toBeUndefined();
 });
 
+test('source IP: an entry lives while a long answer lasts, and for its time after that', async () => {
+  const door = createGate();
+  const one = await webServer(async (_request, connection) => {
+    await send(connection, 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlo');
+    await door.opened;
+    return 'ng';
+  });
+  const vip = await startHttp({
+    pools: { main: { servers: [one.address] } },
+    persistence: { by: ['source-ip'] },
+    ttl: 50,
+  });
+  const client = await vip.open();
+  await send(client, get());
+  await readHead(client);
+  const begun = now();
+  await until(() => now() > begun + 100, 'twice the time of an entry');
+  expect(vip.table.serverOf('main/source-ip=127.0.0.1')).toBe('main-1');
+  door.open();
+  await client.read(4);
+  await until(() => vip.table.serverOf('main/source-ip=127.0.0.1') === undefined, 'the end of the entry');
+});
+
 test('two pools may share the name of a cookie: each keeps its own server', async () => {
   const chat = [await named('chat-1'), await named('chat-2')];
   const servers = [await named('main-1'), await named('main-2')];
@@ -132,7 +157,8 @@ test('two pools may share the name of a cookie: each keeps its own server', asyn
   const both = await ask(await vip.open(), get('/chat/x', `Cookie: ${cookieOf(web.field('set-cookie'))}`));
   const cookie = `Cookie: ${cookieOf(both.field('set-cookie'))}`;
   for (let count = 0; count < 3; count++) {
-    expect((await ask(await vip.open(), get('/', cookie))).body).toBe(web.body);
+    const same = await ask(await vip.open(), get('/', cookie));
+    expect([same.body, same.field('set-cookie')]).toEqual([web.body, undefined]);
     const again = await ask(await vip.open(), get('/chat/y', cookie));
     expect([again.body, again.field('set-cookie')]).toEqual([both.body, undefined]);
   }

@@ -241,7 +241,9 @@ test('slow bodies and bodies past the limit: 408 and 413, other streams unharmed
   const huge = session.request({ ':method': 'POST', ':path': '/', ':authority': 'a' }, { endStream: false });
   huge.on('error', () => {});
   huge.write(Buffer.alloc(5000));
+  const closed = once(huge, 'close');
   expect((await readAnswer(huge)).headers[':status']).toBe(413);
+  await within(closed, 'the stream closed, though its client would go on');
   expect((await request(session, { ':method': 'POST' }, 'fine')).body).toBe('fine');
   await until(() => isIdle(vip), 'no request under way');
 });

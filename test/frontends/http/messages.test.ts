@@ -1,7 +1,18 @@
 /** Messages on their way through: persistent connections, framing, trailers, interim responses, HTTP/1.0. */
 import { expect, test } from 'vitest';
-import { ask, get, post, readHead, readResponse, send } from './messages.ts';
-import { isIdle, main, named, ok, server, standsStill, startHttp, until, webServer } from './setup.ts';
+import { ask, get, post, readChunk, readHead, readResponse, send } from './messages.ts';
+import {
+  isIdle,
+  main,
+  named,
+  nextTurn,
+  ok,
+  server,
+  standsStill,
+  startHttp,
+  until,
+  webServer,
+} from './setup.ts';
 
 test('a request goes to the server and its response comes back, fields in their spelling and order', async () => {
   const one = await webServer(() =>
@@ -341,4 +352,37 @@ test('back-pressure: a server that does not read holds the client back, and gets
   expect(isDone).toBe(false);
   begin();
   expect((await readResponse(client)).body).toBe('thanks');
+});
+
+test('what one client does not take is not mixed with what others get', async () => {
+  const size = 8000;
+  const pieces: Buffer[] = [];
+  const one = await webServer(({ start }, connection) => {
+    if (!start.includes('/stuck')) return ok('o'.repeat(size));
+    connection.socket.write('HTTP/1.1 200 OK\r\n\r\n');
+    return undefined;
+  });
+  const vip = await startHttp({ pools: main(one) });
+  const stuck = await vip.open();
+  await send(stuck, get('/stuck'));
+  await readHead(stuck);
+  stuck.pause();
+  const [connection] = one.connections.items;
+  const arrived = () => [...vip.frontEnd.connections()][0]!.bytes.toClient;
+  // Small pieces, each on its own, until the system's buffers are full.
+  for (let sent = 0; arrived() === sent; sent += size) {
+    pieces.push(Buffer.alloc(size, pieces.length));
+    await connection!.write(pieces.at(-1)!);
+    for (let turns = 0; turns < 5000 && arrived() === sent; turns++) await nextTurn();
+  }
+  const other = await vip.open();
+  for (let count = 0; count < 10; count++) expect((await ask(other)).body).toBe('o'.repeat(size));
+  stuck.resume();
+  connection!.end();
+  let body = '';
+  for (let part = 0; body.length < pieces.length * size; part++) {
+    body += (await readChunk(stuck)).toString('latin1');
+    expect(part).toBeLessThan(pieces.length + 1);
+  }
+  expect(body === Buffer.concat(pieces).toString('latin1')).toBe(true);
 });

@@ -51,13 +51,19 @@ export async function readHead(connection: TestConnection): Promise<string> {
   return (await readThrough(connection, '\r\n\r\n')).slice(0, -4);
 }
 
+/** The next chunk; an empty one is the last, before the trailers. */
+export async function readChunk(connection: TestConnection): Promise<Buffer> {
+  const size = Number.parseInt(await readThrough(connection, '\r\n'), 16);
+  if (size === 0) return Buffer.alloc(0);
+  const chunk = await connection.read(size);
+  await connection.read(2);
+  return chunk;
+}
+
 async function readChunked(connection: TestConnection): Promise<{ body: string; trailers: string }> {
   let body = '';
-  for (;;) {
-    const size = Number.parseInt(await readThrough(connection, '\r\n'), 16);
-    if (size === 0) break;
-    body += (await connection.read(size)).toString('latin1');
-    await connection.read(2);
+  for (let chunk = await readChunk(connection); chunk.length > 0; chunk = await readChunk(connection)) {
+    body += chunk.toString('latin1');
   }
   let trailers = '';
   for (let line = ''; line !== '\r\n'; trailers += line) line = await readThrough(connection, '\r\n');

@@ -158,6 +158,7 @@ test('all servers full for too long: 503 with Retry-After; who leaves the queue 
   const response = await ask(await vip.open());
   expect([response.status, response.field('retry-after')]).toEqual([503, '5']);
   expect(vip.server('main-1').active).toBe(1);
+  expect(vip.frontEnd.totals.errors).toBe(1);
 });
 
 test('a server without a port gets its requests at the port that the client came to', async () => {
@@ -220,8 +221,9 @@ test('PROXY protocol: each connection to a server names its client, and is share
   expect(proxied.connections.length).toBe(2);
   expect(seen[0]).toMatch(/^PROXY TCP4 127\.0\.0\.2 127\.0\.0\.1 \d+ \d+\r\n$/);
   first.end();
-  await proxied.connections.items[0]!.ending;
+  await until(() => [...vip.frontEnd.connections()].length === 1, 'the first client gone');
   expect((await ask(second)).body).toBe('127.0.0.3');
+  expect(proxied.listener.open).toBe(1);
 });
 
 test('response times make a server slow or fast, refusals make it rest', async () => {

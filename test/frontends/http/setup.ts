@@ -50,6 +50,8 @@ export async function server(
   const requests = new Journal<Message>('requests at a server');
   const listener = new TestListener((connection) => {
     connections.add(connection);
+    // As servers do: what was closed on one side closes on the other.
+    void connection.ending.then(() => connection.end());
     // A script that is waiting when its connection ends is over.
     void Promise.resolve(script(connection, requests)).catch(() => {});
   });
@@ -107,6 +109,8 @@ export interface Sketch {
   readonly pools: Readonly<Record<string, PoolSketch>>;
   readonly rules?: readonly RuleSketch[];
   readonly persistence?: Omit<PersistenceOptions, 'table'>;
+  /** Of persistence entries, milliseconds. */
+  readonly ttl?: number;
   readonly listeners?: number;
   readonly limits?: Partial<HttpFrontEndOptions['limits']>;
   readonly timeouts?: Partial<HttpFrontEndOptions['timeouts']>;
@@ -175,7 +179,7 @@ export async function startHttp(sketch: Sketch): Promise<TestVip> {
   const deadlines = createDeadlines({ tickMs: 10 });
   later(() => deadlines.close());
   const vip = 'PORTAL';
-  const table = new Table(createMemoryStore({ ttl: 60_000, size: 10_000, now }));
+  const table = new Table(createMemoryStore({ ttl: sketch.ttl ?? 60_000, size: 10_000, now }));
   const listeners: Listener[] = [];
   for (let count = sketch.listeners ?? 1; count > 0; count--)
     listeners.push(await listen({ host: '127.0.0.1', port: 0 }));
@@ -241,11 +245,16 @@ export function isIdle({ pools }: TestVip): boolean {
   return servers.every(({ active, load }) => active === 0 && load.operations === 0 && load.connections === 0);
 }
 
+/** The next turn of the event loop. */
+export function nextTurn(): Promise<void> {
+  return new Promise((next) => setImmediate(next));
+}
+
 /** Resolves when `condition` holds; looked at in every turn of the event loop. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
   let stopped = false;
   const look = async () => {
-    while (!condition() && !stopped) await new Promise((next) => setImmediate(next));
+    while (!condition() && !stopped) await nextTurn();
   };
   try {
     await within(look(), what);
@@ -258,7 +267,7 @@ export async function until(condition: () => boolean, what: string): Promise<voi
 export async function standsStill(value: () => number): Promise<void> {
   let before = value();
   for (let turns = 0; turns < 5000; turns++) {
-    await new Promise((next) => setImmediate(next));
+    await nextTurn();
     if (value() === before) continue;
     before = value();
     turns = 0;

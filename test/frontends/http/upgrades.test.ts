@@ -13,6 +13,7 @@ import {
   later,
   main,
   named,
+  now,
   ok,
   server,
   startHttp,
@@ -269,9 +270,13 @@ test('a tunnel counts as a connection of its server, and a request waits for its
 
 test('persistence is held while a tunnel lasts', async () => {
   const one = await echoServer();
-  const vip = await startHttp({ pools: main(one), persistence: { by: ['source-ip'] } });
+  const vip = await startHttp({ pools: main(one), persistence: { by: ['source-ip'] }, ttl: 50 });
   const client = await vip.open();
   await send(client, get('/', ...UPGRADE));
   await readHead(client);
+  const begun = now();
+  await until(() => now() > begun + 100, 'twice the time of an entry');
   expect(vip.table.serverOf('main/source-ip=127.0.0.1')).toBe('main-1');
+  client.end();
+  await until(() => vip.table.serverOf('main/source-ip=127.0.0.1') === undefined, 'the end of the entry');
 });
