@@ -6,6 +6,7 @@
  * A test fails when they are stale.
  */
 import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { configurationJsonSchema, type JsonSchema } from '../src/config/json-schema.ts';
 import { ERRORS } from '../src/errors.ts';
 
@@ -187,7 +188,8 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-if (import.meta.main) {
+// `npm run docs` imports this file: `import.meta.main` would be false then.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(new URL('../docs/configuration.md', import.meta.url), configurationPage());
   writeFileSync(new URL('../docs/errors.md', import.meta.url), errorsPage());
 }
