@@ -40,6 +40,9 @@ export interface ClientHost {
 /** How long a client may take to close its side after the last answer. */
 const LINGER_MS = 5000;
 
+/** So many requests that are answered at once are dealt with before others get their turn. */
+const REQUESTS_A_TURN = 50;
+
 /** What the deadline stands for. */
 type Clock = 'head' | 'idle' | 'body' | 'taking';
 
@@ -206,8 +209,13 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
   #proceed(): void {
     if (this.#isProceeding) return;
     this.#isProceeding = true;
+    let requests = 0;
     while ((this.#rest.length > 0 || this.#first !== undefined) && this.#step()) {
-      // Each step takes something of what was read.
+      // Each step takes something of what was read. Others get their turn between requests that come at once.
+      if (this.#exchange === undefined && ++requests === REQUESTS_A_TURN) {
+        setImmediate(() => this.#proceed());
+        break;
+      }
     }
     this.#isProceeding = false;
     const isHeld = this.#exchange !== undefined && !this.#isBodyRead && !this.#wantsBody;

@@ -1,8 +1,10 @@
 /** Messages on their way through: persistent connections, framing, trailers, interim responses, HTTP/1.0. */
 import { expect, test } from 'vitest';
+import { onEvent } from '../../../src/observe/events.ts';
 import { ask, get, post, readChunk, readHead, readResponse, send } from './messages.ts';
 import {
   isIdle,
+  later,
   main,
   named,
   nextTurn,
@@ -385,4 +387,21 @@ test('what one client does not take is not mixed with what others get', async ()
     expect(part).toBeLessThan(pieces.length + 1);
   }
   expect(body === Buffer.concat(pieces).toString('latin1')).toBe(true);
+});
+
+test('a thousand requests at once are not dealt with in one turn: others have theirs between', async () => {
+  const vip = await startHttp({
+    pools: main(await named('one')),
+    rules: [{ when: { path: '/own' }, reject: '403', action: { reject: 403 } }],
+  });
+  const client = await vip.open();
+  let turn = 0;
+  const perTurn = new Map<number, number>();
+  later(onEvent('request', () => perTurn.set(turn, (perTurn.get(turn) ?? 0) + 1)));
+  await send(client, get('/own').repeat(1000));
+  await until(() => {
+    turn++;
+    return vip.frontEnd.totals.requests === 1000;
+  }, 'a thousand answers');
+  expect(Math.max(...perTurn.values())).toBeLessThan(200);
 });
