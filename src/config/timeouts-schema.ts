@@ -44,7 +44,9 @@ export const poolTimeouts = z.strictObject({
   connect: duration().optional().describe("A server takes the connection. Default: the VIP's."),
   response: duration()
     .optional()
-    .describe("HTTP: from the end of a request to the head of its response; HL7: to the acknowledgement; DICOM: to the answer of an association, all tries together. Default: the VIP's."),
+    .describe(
+      "HTTP: from the end of a request to the head of its response; HL7: to the acknowledgement; DICOM: to the answer of an association, all tries together. Default: the VIP's.",
+    ),
   drain: duration()
     .optional()
     .describe('Work that is older is cut when a server is halted. Default: `timeouts.drain` of the top.'),
