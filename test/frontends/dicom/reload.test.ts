@@ -132,7 +132,10 @@ test('whenUnavailable: refuse, and a reload that takes it back: the port is open
   dicom.servers[0]!.halt();
   while (
     await openConnection(dicom.address).then(
-      (one) => (one.reset(), true),
+      (one) => {
+        one.reset();
+        return true;
+      },
       () => false,
     )
   )
