@@ -91,13 +91,14 @@ export async function runChanges(options: ChangesOptions): Promise<ChangesResult
   const write = () => writeFileSync(file, configurationOf(servers.endpoints, ports, shape));
   write();
   let gantry: GantryProcess | undefined;
+  let loads: readonly Load[] = [];
   const done: string[] = [];
   try {
     gantry = await startGantry(file);
     const at = (port: number) => ({ host: '127.0.0.1', port });
     const instances = writeInstances(join(folder, 'instances'), 40, 64);
     const sent = new Map<string, string>();
-    const loads: Load[] = [
+    loads = [
       storeAssociations(
         at(ports.dicom),
         instances.map(({ path }) => path),
@@ -186,7 +187,9 @@ export async function runChanges(options: ChangesOptions): Promise<ChangesResult
       print(`${index + 1}/${count} ${what}`);
     }
     await pause(options.pause);
-    const results = await Promise.all(loads.map((load) => load.stop()));
+    const running = loads;
+    loads = [];
+    const results = await Promise.all(running.map((load) => load.stop()));
     const exitCode = await gantry.end();
     const log = gantry.log.items;
     return {
@@ -200,7 +203,10 @@ export async function runChanges(options: ChangesOptions): Promise<ChangesResult
       exitCode,
     };
   } finally {
+    // After something went wrong they still run.
+    const stopped = loads.map((load) => load.stop());
     await gantry?.kill();
+    await Promise.all(stopped);
     await servers.stop();
     rmSync(folder, { recursive: true, force: true });
   }

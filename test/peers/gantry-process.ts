@@ -1,7 +1,6 @@
 /** The balancer as its operators run it: `gantry run` on a file, in a process of its own. */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { closeSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Journal, within } from './waiting.ts';
 
@@ -20,22 +19,39 @@ export interface GantryProcess {
   memory(): number;
 }
 
+/** Milliseconds between two looks at the log. */
+const LOOK_MS = 50;
+
 const COUNTLESS = /"msg":"(?:request|message|connection)"/;
 
 /** `gantry run` on a file that is there already; resolves when it is ready. */
 export async function startGantry(file: string): Promise<GantryProcess> {
   const program = fileURLToPath(new URL('../../bin/gantry.js', import.meta.url));
-  const gantry = spawn(process.execPath, [program, 'run', '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // To a file: a reader that does not keep up would lose lines.
+  const output = `${file}.${process.pid}.log`;
+  const descriptor = openSync(output, 'a+');
+  const gantry = spawn(process.execPath, [program, 'run', '-c', file], {
+    stdio: ['ignore', descriptor, 'pipe'],
+  });
   const pid = gantry.pid!;
   const log = new Journal<LogLine>('lines of the log');
   let complaints = '';
-  createInterface({ input: gantry.stdout }).on('line', (line) => {
+  const look = follow(descriptor, (line) => {
     if (!COUNTLESS.test(line)) log.add(JSON.parse(line) as LogLine);
   });
-  gantry.stderr.setEncoding('utf8').on('data', (text: string) => {
+  const timer = setInterval(look, LOOK_MS);
+  gantry.stderr!.setEncoding('utf8').on('data', (text: string) => {
     complaints += text;
   });
-  const closed = new Promise<number | null>((resolve) => gantry.on('close', resolve));
+  const closed = new Promise<number | null>((resolve) => {
+    gantry.on('close', (code) => {
+      clearInterval(timer);
+      look();
+      closeSync(descriptor);
+      rmSync(output, { force: true });
+      resolve(code);
+    });
+  });
   const kill = async () => {
     gantry.kill('SIGKILL');
     await closed;
@@ -56,6 +72,23 @@ export async function startGantry(file: string): Promise<GantryProcess> {
     },
     kill,
     memory: () => residentMemory(pid),
+  };
+}
+
+/** Returns what reads on from where the last reading ended, and hands over every whole line. */
+function follow(descriptor: number, line: (text: string) => void): () => void {
+  const chunk = Buffer.alloc(1024 * 1024);
+  let position = 0;
+  let rest = '';
+  return () => {
+    for (;;) {
+      const count = readSync(descriptor, chunk, 0, chunk.length, position);
+      if (count === 0) return;
+      position += count;
+      const lines = (rest + chunk.toString('latin1', 0, count)).split('\n');
+      rest = lines.pop()!;
+      for (const one of lines) line(one);
+    }
   };
 }
 

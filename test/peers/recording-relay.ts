@@ -9,6 +9,8 @@ export class Recording {
   readonly #chunks: Record<'toServer' | 'toClient', Buffer[]> = { toServer: [], toClient: [] };
   /** Both sides are gone. */
   over = false;
+  /** Ours on the connection to the server, once it stands: what the server sees of its peer. */
+  port: number | undefined;
 
   add(direction: 'toServer' | 'toClient', chunk: Buffer): void {
     this.#chunks[direction].push(chunk);
@@ -50,6 +52,9 @@ export async function startRecordingRelay(to: Address): Promise<RecordingRelay> 
     const recording = new Recording();
     const upstream = connect({ ...to, allowHalfOpen: true });
     recordings.add(recording);
+    upstream.once('connect', () => {
+      recording.port = upstream.localPort;
+    });
     pass(client, upstream, (chunk) => recording.add('toServer', chunk));
     pass(upstream, client, (chunk) => recording.add('toClient', chunk));
     for (const socket of [client, upstream]) {
