@@ -13,6 +13,8 @@ import { describeWith, freePort, runProgram } from '../peers/processes.ts';
 
 const GIB = 1024 ** 3;
 const MOST_GROWTH = 64 * 1024 * 1024;
+/** Bytes after which the server rests for a moment. */
+const PAUSE_EVERY = 4 * 1024 * 1024;
 
 describeWith(['nginx-light', 'curl', 'openssl'], 'a gigabyte', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-large-'));
@@ -22,8 +24,15 @@ describeWith(['nginx-light', 'curl', 'openssl'], 'a gigabyte', () => {
   let ports: { http: number; https: number };
   const sink = createServer((request, response) => {
     let bytes = 0;
+    let rest = PAUSE_EVERY;
+    // Slower than the sender: what is in between must hold it back.
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
+      rest -= chunk.length;
+      if (rest > 0) return;
+      rest = PAUSE_EVERY;
+      request.pause();
+      setTimeout(() => request.resume(), 10);
     });
     request.on('end', () => response.end(`${bytes}\n`));
   });
@@ -84,7 +93,7 @@ vips:
         most = Math.max(most, gantry.memory());
       }, 50);
       try {
-        expect(await curl(...size, `${web}/large`)).toBe(String(GIB));
+        expect(await curl(...size, '--limit-rate', '300M', `${web}/large`)).toBe(String(GIB));
         for (const version of scheme === 'https' ? ['--http1.1', '--http2'] : ['--http1.1'])
           expect(await curl(version, '-T', large, `${web}/upload`)).toBe(`${GIB}\n`);
       } finally {
