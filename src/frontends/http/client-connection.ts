@@ -189,7 +189,9 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
     const head = `HTTP/1.1 101 ${reason}\r\n${fieldLines(fields)}\r\n`;
     this.#channel.write(Buffer.from(head, 'latin1'));
     this.#host.clientIsOver(this);
-    return { channel: this.#channel, rest: this.#rest };
+    const rest = this.#rest;
+    this.#forget();
+    return { channel: this.#channel, rest };
   }
 
   #write(head: string, content: Buffer, isLast: boolean, trailers: Fields): boolean {
@@ -200,7 +202,6 @@ export class ClientConnection implements ChannelHandler, Client, ClientLink {
   }
 
   #wasTaken(): void {
-    if (this.#channel.pending > 0) return;
     this.#rearm();
     this.#exchange?.taken();
   }

@@ -59,7 +59,7 @@ export interface ServerConnectionHome {
 }
 
 /** What the deadline stands for. */
-type Clock = 'connect' | 'response' | 'stall' | 'idle';
+type Clock = 'connect' | 'response' | 'stall' | 'idle' | 'closing';
 
 const NO_FIELDS: Fields = [];
 const EMPTY = Buffer.alloc(0);
@@ -97,10 +97,6 @@ export class ServerConnection implements ChannelHandler {
     this.#heads = new HeadCollector(mostHead);
     this.#deadline = home.deadlines.after(connectTimeout, () => this.#timeIsUp(connectTimeout));
     this.#channel = dial(this);
-  }
-
-  get isConnected(): boolean {
-    return this.#isConnected;
   }
 
   /** Sends a request. Its body follows by `write`, once `connected` was called: at once, or later. */
@@ -150,7 +146,7 @@ export class ServerConnection implements ChannelHandler {
   close(): void {
     this.#home.isOver(this);
     this.#channel.end();
-    this.#restart('idle', CLOSING_MS);
+    this.#restart('closing', CLOSING_MS);
   }
 
   /** From now on it is idle, for so long. */
@@ -184,7 +180,7 @@ export class ServerConnection implements ChannelHandler {
         if (++this.#interims > MOST_INTERIMS) throw new MessageFault(400, 'interim responses without an end');
         if (head.status === 100) this.#isContinued = true;
         this.#user.informed(head);
-        this.#awaitResponse();
+        if (this.#user !== undefined) this.#awaitResponse();
         if (rest.length === 0) return;
       }
       this.#readBody(rest);
@@ -200,7 +196,7 @@ export class ServerConnection implements ChannelHandler {
       return;
     }
     if (this.#user === undefined) this.close();
-    else this.#fail('closed', 'the server closed the connection before its answer was complete');
+    else this.#fail(this.#closedHow(), CLOSED);
   }
 
   closed(error: GantryError | undefined): void {
@@ -208,14 +204,13 @@ export class ServerConnection implements ChannelHandler {
     this.#home.isOver(this);
     const user = this.#user;
     this.#user = undefined;
-    if (!this.#isConnected) {
-      user?.failed({ kind: 'connect', detail: error?.message ?? 'the server could not be connected to' });
-    } else {
-      user?.failed({
-        kind: 'closed',
-        detail: error?.message ?? 'the server closed the connection before its answer was complete',
-      });
-    }
+    const kind = this.#isConnected ? this.#closedHow() : 'connect';
+    user?.failed({ kind, detail: error?.message ?? CLOSED });
+  }
+
+  /** With the first byte of an answer gone by, it is no question any more whether the server had the request. */
+  #closedHow(): ServerFailure['kind'] {
+    return this.#heads.isEmpty && this.#interims === 0 ? 'closed' : 'garbage';
   }
 
   /** The head goes out together with what is there of the body. */
@@ -331,6 +326,8 @@ export class ServerConnection implements ChannelHandler {
 
   #timeIsUp(connectTimeout: number): void {
     if (this.#clock === 'idle') {
+      this.close();
+    } else if (this.#clock === 'closing') {
       this.#leave();
     } else if (this.#clock === 'connect') {
       this.#fail('connect', `the server did not take a connection within ${connectTimeout} ms`);
@@ -355,6 +352,8 @@ export class ServerConnection implements ChannelHandler {
     user?.failed({ kind, detail });
   }
 }
+
+const CLOSED = 'the server closed the connection before its answer was complete';
 
 /** Interim responses to one request: a server that says every 20 seconds that it is at work has half an hour. */
 const MOST_INTERIMS = 100;

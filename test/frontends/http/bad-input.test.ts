@@ -253,6 +253,23 @@ test.each(Object.entries(HALVES))(
   },
 );
 
+test.each([
+  ['the head', 'HTTP/1.1 200 OK\r\nServ'],
+  ['interim responses', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
+])('half an answer, nothing but %s: 502, and nobody else is asked', async (_what, bytes) => {
+  const one = await webServer(async (_request, connection) => {
+    await send(connection, bytes);
+    connection.end();
+    return undefined;
+  });
+  const two = await named('two');
+  const vip = await startHttp({ pools: main(one, two) });
+  const client = await vip.open();
+  await send(client, 'GET / HTTP/1.0\r\n\r\n');
+  expect((await readResponse(client)).status).toBe(502);
+  expect(two.connections.length).toBe(0);
+});
+
 test('half an answer to HTTP/1.0, whose end is the end of the connection: it is reset, not ended', async () => {
   const one = await webServer(async (_request, connection) => {
     await send(connection, 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
