@@ -3,6 +3,7 @@
  * what a plain reading of the whole text reads, however it is cut. `GANTRY_FUZZ` is the number of mutations of each kind
  * (a million for the long run), `GANTRY_FUZZ_SEED` starts elsewhere.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { BodyReader } from '../../../protocols/http/body-reader.ts';
 import { HeadCollector } from '../../../protocols/http/head-collector.ts';
@@ -19,7 +20,7 @@ const minutes = { timeout: 60_000 + COUNT };
 function agree(judged: Judgement, naive: NaiveJudgement): boolean {
   const isRefused = typeof judged.end === 'number';
   const isSameEnd = isRefused ? naive.end !== 'whole' : judged.end === naive.end;
-  return isSameEnd && JSON.stringify(judged.messages) === JSON.stringify(naive.messages);
+  return isSameEnd && isDeepStrictEqual(judged.messages, naive.messages);
 }
 
 interface Kind {

@@ -12,7 +12,7 @@ export interface NaiveJudgement {
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const REQUEST_LINE = new RegExp(`^(${TOKEN}) ([!-~]+) HTTP/(1\\.[01])$`);
-const STATUS_LINE = /^HTTP\/1\.[01] ([1-9]\d\d)(?: [\t -~\u0080-\u00ff]*)?$/;
+const STATUS_LINE = /^HTTP\/(1\.[01]) ([1-9]\d\d)(?: [\t -~\u0080-\u00ff]*)?$/;
 const FIELD_LINE = new RegExp(`^(${TOKEN}):[\\t ]*([\\t -~\\u0080-\\u00ff]*?)[\\t ]*$`);
 const CHUNK_LINE = /^([0-9A-Fa-f]{1,13})(?:;[\t -~\u0080-\u00ff]{0,256})?$/;
 
@@ -99,6 +99,12 @@ function readAll(whole: string, read: (text: Text) => Judged | undefined): Naive
   }
 }
 
+function closes(version: string, fields: readonly string[]): boolean {
+  const listed = values(fields, 'connection').join().toLowerCase();
+  const options = listed.split(',').map((option) => option.trim());
+  return options.includes('close') || (version === '1.0' && !options.includes('keep-alive'));
+}
+
 const NO_BODY = { body: '', trailers: [] };
 
 export function naiveRequests(whole: string): NaiveJudgement {
@@ -111,10 +117,10 @@ export function naiveRequests(whole: string): NaiveJudgement {
     const [, method, target, version] = match as unknown as [string, string, string, string];
     const fields = fieldsOf(rest);
     if (requestFault({ method, target, version, rawHeaders: fields })) throw new Refused();
-    const start = `${method} ${target}`;
-    if (values(fields, 'transfer-encoding').length > 0) return { start, fields, ...chunks(text) };
+    const head = { start: `${method} ${target}`, fields, closes: closes(version, fields) };
+    if (values(fields, 'transfer-encoding').length > 0) return { ...head, ...chunks(text) };
     const [length = '0'] = values(fields, 'content-length');
-    return { start, fields, body: text.take(Number(length)), trailers: [] };
+    return { ...head, ...NO_BODY, body: text.take(Number(length)) };
   });
 }
 
@@ -127,18 +133,18 @@ export function naiveResponses(whole: string, methods: readonly string[]): Naive
     const match = STATUS_LINE.exec(first);
     if (!match) throw new Refused();
     const fields = fieldsOf(rest);
-    const start = match[1]!;
+    const [, version, start] = match as unknown as [string, string, string];
     if (start === '101') throw new Refused();
     if (start.startsWith('1')) return undefined;
     const codings = values(fields, 'transfer-encoding');
     const lengths = values(fields, 'content-length');
     const isChunked = codings.length === 1 && codings[0]!.toLowerCase() === 'chunked';
     if (codings.length > 0 && !(isChunked && lengths.length === 0)) throw new Refused();
+    const head = { start, fields, closes: closes(version, fields) };
     if (lengths.length > 1 || lengths.some((length) => !/^\d{1,15}$/.test(length))) throw new Refused();
-    if (methods[asked++] === 'HEAD' || start === '204' || start === '304')
-      return { start, fields, ...NO_BODY };
-    if (isChunked) return { start, fields, ...chunks(text) };
-    const body = lengths.length === 1 ? text.take(Number(lengths[0])) : text.rest();
-    return { start, fields, body, trailers: [] };
+    if (methods[asked++] === 'HEAD' || start === '204' || start === '304') return { ...head, ...NO_BODY };
+    if (isChunked) return { ...head, ...chunks(text) };
+    if (lengths.length === 1) return { ...head, ...NO_BODY, body: text.take(Number(lengths[0])) };
+    return { ...head, ...NO_BODY, body: text.rest(), closes: true };
   });
 }
