@@ -1,0 +1,121 @@
+/** Requests that look like those of http-corpus.ts, and are in order, at least the first of each. */
+import { chunked, ENDED, get, HOST, host, line, message, post, STOLEN, STOLEN_CHUNK } from './http-corpus.ts';
+
+/** The first request of each is served; what follows may be refused. */
+export const SERVED: Readonly<Record<string, readonly string[]>> = {
+  'bodies that look like requests': [
+    post([`Content-Length: ${STOLEN.length}`], STOLEN),
+    post([`Content-Length: ${STOLEN.length}`], STOLEN) + get(),
+    post([`content-length:${STOLEN.length}\t`], STOLEN),
+    post([`Content-Length: 000${STOLEN.length}`], STOLEN) + get(),
+    chunked(STOLEN_CHUNK),
+    chunked(STOLEN_CHUNK) + get(),
+    message(['POST /x HTTP/1.0', HOST, 'Connection: keep-alive', `Content-Length: ${STOLEN.length}`], STOLEN),
+    post([`Content-Length: ${ENDED.length}`], ENDED),
+    post([`Content-Length: ${STOLEN_CHUNK.length}`], STOLEN_CHUNK),
+    ...['\0', '\n\n', '\r\n\r\n', '\x1a', '\xff\xfe'].map((body) =>
+      post([`Content-Length: ${body.length}`], body),
+    ),
+  ],
+  'bodies where none is expected (CL.0 and TE.0)': [
+    ...['GET', 'HEAD', 'DELETE', 'OPTIONS'].flatMap((method) => [
+      message([`${method} /x HTTP/1.1`, HOST, `Content-Length: ${STOLEN.length}`], STOLEN),
+      message([`${method} /x HTTP/1.1`, HOST, 'Transfer-Encoding: chunked'], STOLEN_CHUNK),
+      message([`${method} /x HTTP/1.1`, HOST, 'Transfer-Encoding: chunked'], STOLEN_CHUNK) + get(),
+    ]),
+    message(['GET /x HTTP/1.0', `Content-Length: ${STOLEN.length}`, 'Connection: keep-alive'], STOLEN),
+  ],
+  'no body where one is expected (0.CL)': [
+    post(['Content-Length: 0'], STOLEN),
+    post([], STOLEN),
+    chunked(ENDED),
+    post(['X-Content-Length: 5', 'Content-Length-X: 5', 'X-Transfer-Encoding: chunked'], STOLEN),
+    post(['Transfer-%45ncoding: chunked'], STOLEN_CHUNK),
+    post(["Transfer-Encoding': chunked"], STOLEN_CHUNK),
+    post(['TE: chunked, trailers', 'Trailer: Content-Length'], STOLEN),
+    post(['Content-Encoding: chunked'], STOLEN),
+    post(['Connection: Transfer-Encoding, X-Note', 'X-Note: a'], STOLEN),
+    post(['Content-Length: 0', 'Expect: 100-continue'], STOLEN),
+  ],
+  'chunks in every way that is right': [
+    chunked('5\r\nhello\r\n0\r\n\r\n'),
+    chunked('5;a=b;c="d e"\r\nhello\r\n0;last\r\n\r\n') + get(),
+    chunked('000A\r\nhellohello\r\n000\r\n\r\n') + get(),
+    chunked('a\r\nhellohello\r\nB\r\nhello world\r\n0\r\n\r\n') + get(),
+    chunked(`${'1\r\na\r\n'.repeat(300)}0\r\n\r\n`) + get(),
+    chunked('0\r\n\r\n') + get(),
+    chunked('5\r\n0\r\n\r\n\r\n0\r\n\r\n') + get(),
+    chunked('2\r\n\r\n\r\n0\r\n\r\n') + get(),
+    chunked('5; a\r\nhello\r\n0\r\n\r\n') + get(),
+    chunked('5;"\r\nhello\r\n0\r\n\r\n') + get(),
+    post(['transfer-encoding:\tCHUNKED '], '5\r\nhello\r\n0\r\n\r\n') + get(),
+    post(['Transfer-Encoding: chunked', 'Connection: Transfer-Encoding'], STOLEN_CHUNK) + get(),
+    post(['Transfer-Encoding: chunked', 'Expect: 100-continue'], STOLEN_CHUNK) + get(),
+  ],
+  'trailers that name framing fields': [
+    chunked(`0\r\nContent-Length: ${STOLEN.length}\r\n\r\n${STOLEN}`),
+    chunked(`0\r\nTransfer-Encoding: chunked\r\n\r\n${STOLEN}`),
+    chunked(`0\r\nHost: other.example\r\nConnection: close\r\nX-Note: a\r\n\r\n${STOLEN}`),
+    chunked(`5\r\nhello\r\n0\r\nX-Forwarded-For: 127.0.0.1\r\nTrailer: x\r\n\r\n`) + get(),
+  ],
+  pipelines: [
+    get() + get(),
+    get() + post(['Content-Length: 5'], 'hello') + chunked('5\r\nhello\r\n0\r\n\r\n') + get(),
+    get('Connection: close') + STOLEN,
+    get('Connection: X-Note', 'Connection: close') + STOLEN,
+    `${message(['GET /x HTTP/1.0', HOST])}${STOLEN}`,
+    `${message(['GET /x HTTP/1.0', HOST, 'Connection: keep-alive'])}${get()}`,
+    `\r\n${get()}\r\n${get()}`,
+    get() + host() + STOLEN,
+    get() + post(['Content-Length: 5', 'Transfer-Encoding: chunked'], ENDED) + STOLEN,
+    get() + chunked('5\r\nhello\r\nx') + STOLEN,
+    `${get()}\r\n\r\n${STOLEN}`,
+    `${get()}\0${STOLEN}`,
+    `${get()}hello`,
+    message(['HEAD /x HTTP/1.1', HOST]) + get() + message(['HEAD /y HTTP/1.1', HOST]),
+  ],
+  'an upgrade that is not granted': [
+    get('Connection: Upgrade', 'Upgrade: echo') + STOLEN,
+    get('Connection: keep-alive, Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 777') + get(),
+    get('Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA') +
+      get(),
+    get('Upgrade: echo') + STOLEN,
+    post(['Upgrade: echo', `Content-Length: ${STOLEN.length}`], STOLEN),
+  ],
+  'fields in every way that is right': [
+    get('X-Note:', 'X-Empty: ', 'X-Tab:\ta\tb\t', "!#$%&'*+-.^_`|~0: a", 'X-Bytes: \x80\xe9\xff\xa0\x85'),
+    get('Connection: close, X-Hop', 'X-Hop: 1', 'Keep-Alive: timeout=5', 'Proxy-Connection: keep-alive'),
+    get('Cookie: a=1', 'Cookie: b=2', 'X-Note: a', 'X-Note: b'),
+    host('hOsT:portal.example:8080'),
+    host('Host: [2001:db8::1]:80'),
+    message(['GET /x HTTP/1.0']),
+    message(['GET http://portal.example/x HTTP/1.0']),
+  ],
+  'targets in every way that is right': [
+    line('GET http://portal.example/x?y HTTP/1.1'),
+    line('GET HTTP://PORTAL.example:80?y HTTP/1.1'),
+    line('OPTIONS * HTTP/1.1'),
+    line('GET //x//y HTTP/1.1'),
+    line('GET /a;b=c/d%2fe/%C3%BC?f=/../&g=100% HTTP/1.1'),
+    line('GET /a/../b/./c HTTP/1.1'),
+    line('GET /?"<>\\^`{|} HTTP/1.1'),
+    line('PROPFIND /x HTTP/1.1'),
+  ],
+};
+
+/** The sender is gone before the last request of each was whole. */
+export const BROKEN_OFF: Readonly<Record<string, readonly string[]>> = {
+  'requests that are broken off': [
+    get().slice(0, -2),
+    get() + get().slice(0, -1),
+    post(['Content-Length: 100'], STOLEN),
+    post([`Content-Length: ${STOLEN.length + 1}`], STOLEN),
+    get() + post(['Content-Length: 100'], STOLEN),
+    chunked('5\r\nhel'),
+    chunked('5\r\nhello\r\n'),
+    chunked('5\r\nhello\r\n0\r\n'),
+    chunked(`5\r\nhello\r\n0\r\n${STOLEN.slice(0, -2)}`.replace('GET /stolen HTTP/1.1', 'X-Note: a')),
+    chunked('FFFFFFFFFF\r\nhello'),
+    post(['Content-Length: 5', 'Expect: 100-continue']),
+  ],
+};
