@@ -15,6 +15,7 @@ const WANTED = 10_000;
 const OTHER_DESCRIPTORS = 200;
 const KIB = 1024;
 
+const ACCEPTOR = new URL('generators/connection-acceptor.ts', import.meta.url);
 const HOLDER = new URL('generators/connection-holder.ts', import.meta.url).pathname;
 
 /** A connection needs two descriptors in between, and systems may allow fewer than that. */
@@ -53,34 +54,34 @@ export const bench: Bench = {
   title: `${WANTED} idle connections`,
   async run({ rounds, seconds, wants }) {
     const count = possible();
-    const acceptor = await freePort();
-    const server = startOurs(new URL('generators/connection-acceptor.ts', import.meta.url), [acceptor]);
-    await untilListening(acceptor);
     const subjects: Subject[] = [];
-    /** A fresh process each round: what earlier connections left behind is another question. */
-    const add = (name: string, kind: string, begin: (port: number) => Promise<Running>) => {
+    /** Fresh processes each round: what earlier connections left behind is another question. */
+    const add = (name: string, kind: string, begin: (port: number, server: number) => Promise<Running>) => {
       if (!wants(name)) return;
       const run = async () => {
+        const acceptor = await freePort();
+        const server = startOurs(ACCEPTOR, [acceptor]);
+        await untilListening(acceptor);
         const port = await freePort();
-        const relay = await begin(port);
+        const relay = await begin(port, acceptor);
         const sample = await hold(port, kind, count, relay, seconds);
         await relay.stop();
+        await server.stop();
         return sample;
       };
       subjects.push({ name, run });
     };
-    const gantry = (protocol: string) => (port: number) =>
+    const gantry = (protocol: string) => (port: number, server: number) =>
       startGantry(
-        `pools: { P: { servers: ["127.0.0.1:${acceptor}"], health: { check: none } } }
+        `pools: { P: { servers: ["127.0.0.1:${server}"], health: { check: none } } }
 vips: { V: { protocol: ${protocol}, listen: ["127.0.0.1:${port}"], pool: P } }\n`,
         port,
       );
     add('gantry tcp', 'tcp', gantry('tcp'));
     add('gantry websocket', 'websocket', gantry('http'));
-    add('haproxy tcp', 'tcp', (port) => startHaproxy({ listen: port, server: acceptor, most: count + 50 }));
+    add('haproxy tcp', 'tcp', (port, server) => startHaproxy({ listen: port, server, most: count + 50 }));
 
     const results = await interleave(subjects, rounds);
-    await server.stop();
     await publish({
       name: 'idle-connections',
       title: bench.title,
