@@ -36,6 +36,8 @@ describeWith(['haproxy'], 'many ports under one VIP', () => {
       );
       servers.push(startProgram('haproxy', ['-db', '-f', file]));
     }
+    // Before anybody checks them: the first result alone decides.
+    for (const host of Object.values(SERVERS)) for (const port of ports) await listening(host, port);
     // The port the client came to is the server's port.
     const balancer = await startTestBalancer(`
 pools:
@@ -49,7 +51,6 @@ vips:
     persistence: { by: source-ip, ttl: 1h }
 `);
     try {
-      for (const host of Object.values(SERVERS)) await listening(host, ports.at(-1)!);
       const ask = async (client: number, port: number) => {
         const connection = await openConnection({ host: '127.0.0.1', port }, `127.0.1.${client + 1}`);
         await connection.write(Buffer.from('GET / HTTP/1.0\r\n\r\n'));
