@@ -77,8 +77,8 @@ export const bench: Bench = {
 vips: { V: { protocol: ${protocol}, listen: ["127.0.0.1:${port}"], pool: P } }\n`,
         port,
       );
-    add('gantry tcp', 'tcp', gantry('tcp'));
     add('gantry websocket', 'websocket', gantry('http'));
+    add('gantry tcp', 'tcp', gantry('tcp'));
     add('haproxy tcp', 'tcp', (port, server) => startHaproxy({ listen: port, server, most: count + 50 }));
 
     const results = await interleave(subjects, rounds);
