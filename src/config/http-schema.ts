@@ -43,8 +43,9 @@ export const rewrite = z.strictObject({
     ),
 });
 
-// What a client wrote may be part of a path, never of the host that it is sent to.
-const target = text.refine((to) => /^(https?:\/\/[^/?#$\s]+(?:[/?#]|$)|\/)[\x21-\x7e]*$/.test(to), {
+// What a client wrote may be part of a path, never of the host that it is sent to. A header field is written a byte a
+// character: one beyond could become the end of a line.
+const target = text.refine((to) => /^(https?:\/\/(?:(?![/?#$])[!-~])+(?:[/?#]|$)|\/)[\x21-\x7e]*$/.test(to), {
   error: 'is not a URL: "https://new.example/" or "/new" would be right',
 });
 
