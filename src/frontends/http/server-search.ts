@@ -250,6 +250,8 @@ export class ServerSearch implements ResponseHandler, Waiting {
     const { exhausted } = this.#choice;
     const { attempts, detail } = this.#record;
     if (exhausted === 'full') {
+      // Who was asked before may have wanted the body already: until the next one does, nobody takes it.
+      this.#listener.bodyMustWait();
       if (!this.#host.wait(this)) this.#fail(503, 'All servers are busy.', 'all servers are full');
     } else if (attempts === 0) {
       this.#fail(503, 'No server is available.', 'no server is up');

@@ -5,7 +5,18 @@
 import { expect, test } from 'vitest';
 import { createGate } from '../../peers/waiting.ts';
 import { ask, get, readHead, readResponse, send } from './messages.ts';
-import { isIdle, main, named, ok, server, startHttp, type TestServer, until, webServer } from './setup.ts';
+import {
+  isIdle,
+  main,
+  named,
+  ok,
+  server,
+  standsStill,
+  startHttp,
+  type TestServer,
+  until,
+  webServer,
+} from './setup.ts';
 
 /** Gives `first` as the answer to `/first`, and to all else what it was asked. */
 function giving(first: string): Promise<TestServer> {
@@ -288,4 +299,38 @@ test('pipelined requests behind a refused one are not looked at', async () => {
   await send(client, get('/4'));
   expect((await client.readToEnd()).bytes.length).toBe(0);
   expect(one.requests.items.map(({ start }) => start)).toEqual(['GET /1 HTTP/1.1']);
+});
+
+// Retries.
+
+test('a body that comes while its request waits for another server: nothing of it is lost', async () => {
+  const door = createGate();
+  const gone = await server(async (connection) => {
+    await readHead(connection);
+    connection.reset();
+  });
+  const busy = await webServer(async ({ start, body }) => {
+    if (start.includes('/busy')) await door.opened;
+    return ok(body);
+  });
+  const vip = await startHttp({
+    pools: {
+      main: { balance: 'first', servers: [gone.address, { ...busy.address, maxConnections: 1 }] },
+    },
+  });
+  const other = await vip.open();
+  vip.server('main-1').halt();
+  await send(other, get('/busy'));
+  await busy.requests.count(1);
+  vip.server('main-1').online();
+  const client = await vip.open();
+  await send(client, 'PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n');
+  await gone.connections.count(1);
+  await until(() => vip.server('main-1').active === 0, 'the first server given up');
+  await send(client, '01234');
+  await standsStill(() => vip.frontEnd.totals.requests!);
+  await send(client, '56789');
+  door.open();
+  expect((await readResponse(other)).status).toBe(200);
+  expect((await readResponse(client)).body).toBe('0123456789');
 });
