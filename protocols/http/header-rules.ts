@@ -45,7 +45,7 @@ export function compileHeaderRules({
 }: HeaderRules): HeaderRewriter | undefined {
   for (const [name, value] of [...Object.entries(set), ...Object.entries(add)]) check(name, value);
   for (const name of remove) check(name);
-  const replaced = new Set([...remove, ...Object.keys(set)].map((name) => name.toLowerCase()));
+  const replaced = new Set([...remove, ...Object.keys(set)].map(hyphened));
   const lengths = new Set([...replaced].map((name) => name.length));
   const added = [...Object.entries(set), ...Object.entries(add)].flat();
   if (replaced.size === 0 && added.length === 0) return undefined;
@@ -53,7 +53,7 @@ export function compileHeaderRules({
     let to = 0;
     for (let at = 0; at < fields.length; at += 2) {
       const name = fields[at]!;
-      if (lengths.has(name.length) && replaced.has(name.toLowerCase())) continue;
+      if (lengths.has(name.length) && replaced.has(hyphened(name))) continue;
       fields[to++] = name;
       fields[to++] = fields[at + 1]!;
     }
@@ -61,6 +61,11 @@ export function compileHeaderRules({
     fields.push(...added);
     return fields;
   };
+}
+
+/** As servers see it that take underscores for hyphens: what a rule replaces must not come to them in another spelling. */
+function hyphened(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-');
 }
 
 function check(name: string, value?: string): void {

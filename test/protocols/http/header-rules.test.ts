@@ -19,6 +19,12 @@ test('what is removed and added is there once', () => {
   expect(rewrite!(['Server', 'a', 'Server', 'b'])).toEqual(['Server', 'c']);
 });
 
+test('a name with underscores is the same name: many servers take them for hyphens', () => {
+  const rewrite = compileHeaderRules({ set: { 'X-Site': 'north' }, remove: ['x_debug'] });
+  const fields = ['X_Site', 'south', 'x-Site', 'south', 'X-Debug', '1', 'X_DEBUG', '2', 'X_Sites', 'all'];
+  expect(rewrite!(fields)).toEqual(['X_Sites', 'all', 'X-Site', 'north']);
+});
+
 test('rules that change nothing are none', () => {
   expect(compileHeaderRules({})).toBeUndefined();
   expect(compileHeaderRules({ set: {}, remove: [] })).toBeUndefined();
