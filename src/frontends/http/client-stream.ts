@@ -102,7 +102,8 @@ export class ClientStream implements Client {
   respond(answer: Answer, content: Buffer, isLast: boolean, trailers: Fields): boolean {
     if (this.#stream.destroyed) return true;
     const endStream = isLast && content.length === 0 && trailers.length === 0;
-    const mayTrail = !endStream && answer.framing === 'chunked';
+    // Of an answer that comes before the body, the end must not wait for trailers: `finish` closes the stream.
+    const mayTrail = !endStream && answer.framing === 'chunked' && this.#isBodyDone;
     const headers = { ...headersOf(answer.fields), ':status': answer.status };
     try {
       this.#stream.respond(headers, { endStream, waitForTrailers: mayTrail });

@@ -5,7 +5,8 @@ import { beforeAll, expect, test } from 'vitest';
 import { createTlsIdentity } from '../../../src/relay/tls-identity.ts';
 import { type Authority, type Certificate, createAuthority } from '../../peers/certificates.ts';
 import { within } from '../../peers/waiting.ts';
-import { later, main, ok, startHttp, webServer } from './setup.ts';
+import { readHead, send } from './messages.ts';
+import { later, main, ok, server, startHttp } from './setup.ts';
 
 let authority: Authority;
 let certificate: Certificate;
@@ -15,9 +16,11 @@ beforeAll(async () => {
   certificate = await authority.issue({ names: ['portal.example'] });
 });
 
-/** A client of a VIP whose server says `answer` to `/odd`. */
+/** A client of a VIP whose server says `answer` to the head of a request for `/odd`. */
 async function openSession(answer: string): Promise<ClientHttp2Session> {
-  const one = await webServer(({ start }) => (start.includes('/odd') ? answer : ok('well')));
+  const one = await server(async (connection) => {
+    for (;;) await send(connection, (await readHead(connection)).includes('/odd') ? answer : ok('well'));
+  });
   const tls = createTlsIdentity({ certificates: [certificate], minVersion: 'TLSv1.2', alpn: ['h2'] });
   const vip = await startHttp({ pools: main(one), entrance: { tls } });
   const session = connect(`https://${vip.address.host}:${vip.address.port}`, {
@@ -112,3 +115,21 @@ test.each([
   expect((await get(session, '/odd')).isWhole).toBe(false);
   expect((await get(session, '/')).body).toBe('well');
 });
+
+test.each([
+  ['of a length', ok('early')],
+  ['in chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n0\r\n\r\n'],
+])(
+  'a response before the request body was sent, %s: it is whole, then the body is refused',
+  async (_how, answer) => {
+    const session = await openSession(answer);
+    const stream = session.request(
+      { ':authority': 'portal.example', ':path': '/odd', ':method': 'POST' },
+      { endStream: false },
+    );
+    stream.write('begin');
+    const { status, body, isWhole } = await answerOf(stream);
+    expect([status, body, isWhole]).toEqual([200, 'early', true]);
+    expect((await get(session, '/')).body).toBe('well');
+  },
+);
