@@ -8,8 +8,8 @@ import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import type { ServerLink } from '../../relay/dial.ts';
 import type { Listener } from '../../relay/listen.ts';
-import { type Departure, Departures } from '../departures.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
+import { type PoolListener, PoolWatch } from '../pool-watch.ts';
 import { WaitingRoom } from '../waiting-room.ts';
 import {
   Association,
@@ -46,7 +46,7 @@ export function createDicomFrontEnd(options: DicomFrontEndOptions): FrontEnd<Dic
   return new DicomFrontEnd(options);
 }
 
-class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, Departure {
+class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, PoolListener {
   readonly totals = { associations: 0, released: 0, aborted: 0, rejected: 0 };
   /** They are the settings of the associations as well. */
   #options: DicomFrontEndOptions;
@@ -54,8 +54,7 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   readonly #perServer = new Map<Server, number>();
   readonly #limits: Limits;
   readonly #waiting: WaitingRoom<Association>;
-  readonly #departures: Departures;
-  readonly #unwatch: (() => void)[] = [];
+  readonly #pools: PoolWatch;
   /** The ports are to be open. */
   #isOpen = true;
   #listening: Promise<void> = Promise.resolve();
@@ -67,7 +66,7 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     this.#options = options;
     this.#limits = new Limits(options.limits);
     this.#waiting = new WaitingRoom(options.wait, options.deadlines, options.now);
-    this.#departures = new Departures(this, options.deadlines);
+    this.#pools = new PoolWatch(this, options.deadlines);
     this.reconfigure(options);
   }
 
@@ -80,18 +79,20 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   }
 
   reconfigure(options: DicomFrontEndOptions): void {
-    const { listeners, entrance, pools, pool, whenUnavailable, limits, wait } = options;
+    const { listeners, entrance, pools, limits, wait } = options;
     this.#options = options;
     this.#limits.options = limits;
     this.#waiting.patience = wait;
     const acceptor = channelAcceptor(entrance, (channel) => this.#accept(channel));
     for (const listener of listeners) listener.acceptor = acceptor;
-    for (const unwatch of this.#unwatch.splice(0)) unwatch();
-    for (const one of pools) this.#unwatch.push(one.watch(() => this.#waiting.serve()));
-    if (whenUnavailable === 'refuse' && pool) this.#unwatch.push(pool.watch(() => this.#listenAsWanted()));
-    this.#departures.watch(pools);
+    this.#pools.watch(pools);
     this.#listenAsWanted(true);
     this.#waiting.serve();
+  }
+
+  changed(): void {
+    this.#waiting.serve();
+    this.#listenAsWanted();
   }
 
   leave(server: Server): void {
@@ -200,7 +201,6 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
       await this.#emptied.promise;
     }
     this.#isOver = true;
-    for (const unwatch of this.#unwatch.splice(0)) unwatch();
-    this.#departures.close();
+    this.#pools.close();
   }
 }

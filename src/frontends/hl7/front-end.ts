@@ -2,13 +2,14 @@
 import { writeProxyHeader } from '../../../protocols/proxy-protocol/write.ts';
 import type { Director } from '../../director/director.ts';
 import type { Pool } from '../../pools/pool.ts';
+import type { Server } from '../../pools/server.ts';
 import { channelAcceptor, type Entrance } from '../../relay/accept.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import { dial, type ServerLink } from '../../relay/dial.ts';
 import type { Listener } from '../../relay/listen.ts';
-import { Departures } from '../departures.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
+import { PoolWatch } from '../pool-watch.ts';
 import { Courier } from './courier.ts';
 import type { Delivery } from './delivery.ts';
 import { FlushQueue } from './flush-queue.ts';
@@ -57,8 +58,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   #options: Hl7FrontEndOptions;
   readonly #courier: Courier;
   readonly #senders = new Set<InboundConnection>();
-  readonly #departures: Departures;
-  readonly #unwatch: (() => void)[] = [];
+  readonly #pools: PoolWatch;
   #emptied: PromiseWithResolvers<void> | undefined;
   #connections = 0;
   #isLeaving = false;
@@ -77,7 +77,13 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
       planOf(options),
       this.#targetsOf(options),
     );
-    this.#departures = new Departures(this.#courier.targets, deadlines);
+    const { targets } = this.#courier;
+    const listener = {
+      changed: (server: Server) => this.#courier.serverChanged(server),
+      leave: (server: Server) => targets.leave(server),
+      cut: (server: Server, why: string) => targets.cut(server, why),
+    };
+    this.#pools = new PoolWatch(listener, deadlines);
     this.#watch();
   }
 
@@ -100,9 +106,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
     const { listeners, entrance, pools } = this.#options;
     const acceptor = channelAcceptor(entrance, (channel) => this.#accept(channel));
     for (const listener of listeners) listener.acceptor = acceptor;
-    for (const unwatch of this.#unwatch.splice(0)) unwatch();
-    for (const pool of pools) this.#unwatch.push(pool.watch((server) => this.#courier.serverChanged(server)));
-    this.#departures.watch(pools);
+    this.#pools.watch(pools);
   }
 
   #targetsOf({ pools, links, hl7, connections = {} }: Hl7FrontEndOptions): TargetsOf {
@@ -194,8 +198,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   }
 
   #closeServers(): void {
-    for (const unwatch of this.#unwatch.splice(0)) unwatch();
-    this.#departures.close();
+    this.#pools.close();
     this.#courier.close();
   }
 

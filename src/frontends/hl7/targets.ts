@@ -1,13 +1,11 @@
 /** The targets of one HL7 VIP: one for each server, or for each port of it where it takes the port the sender came to. */
-
 import type { Server } from '../../pools/server.ts';
-import type { Departure } from '../departures.ts';
 import { Target, type TargetListener, type TargetOptions } from './target.ts';
 
 /** How a server is spoken to; undefined: nothing leads to it any more. */
 export type TargetsOf = (server: Server) => TargetOptions | undefined;
 
-export class Targets implements Departure {
+export class Targets {
   readonly #listener: TargetListener;
   #optionsOf: TargetsOf;
   readonly #targets = new Map<Server, Map<number, Target>>();

@@ -9,8 +9,8 @@ import type { Channel, ChannelHandler, Endpoint } from '../../relay/channel.ts';
 import { dial, type ServerLink } from '../../relay/dial.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 import type { Acceptor } from '../../relay/listen.ts';
-import { watchDepartures } from '../departures.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
+import { type PoolListener, PoolWatch } from '../pool-watch.ts';
 import { WaitingRoom } from '../waiting-room.ts';
 import type { Client, Origin } from './client.ts';
 import { ClientConnection, type ClientHost, type ClientLink } from './client-connection.ts';
@@ -32,7 +32,7 @@ export function createHttpFrontEnd(options: HttpFrontEndOptions): FrontEnd<HttpF
 /** How long a client that is sent away at once may take to close. */
 const LINGER_MS = 5000;
 
-class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, ExchangeHost {
+class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, ExchangeHost, PoolListener {
   readonly totals = { connections: 0, requests: 0, errors: 0, refused: 0, tunnels: 0 };
   readonly servers: ServerConnections;
   settings: HttpSettings;
@@ -40,7 +40,7 @@ class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, Exchang
   readonly #clients = new Set<ClientLink>();
   readonly #tunnels = new Set<Tunnel>();
   readonly #waiting: WaitingRoom<ServerSearch>;
-  readonly #unwatch: (() => void)[] = [];
+  readonly #pools: PoolWatch;
   readonly #whenEmpty: (() => void)[] = [];
 
   constructor(options: HttpFrontEndOptions) {
@@ -48,6 +48,7 @@ class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, Exchang
     this.settings = settingsOf(options);
     this.servers = new ServerConnections({ dial: dialServer, deadlines, now });
     this.#waiting = new WaitingRoom(timeouts.queue, deadlines, now);
+    this.#pools = new PoolWatch(this, deadlines);
     this.#serve();
   }
 
@@ -63,16 +64,24 @@ class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, Exchang
   }
 
   #serve(): void {
-    const { listeners, pools, deadlines } = this.settings;
+    const { listeners, pools } = this.settings;
     const acceptor = this.#acceptor();
     for (const listener of listeners) listener.acceptor = acceptor;
-    this.#stopWatching();
-    for (const pool of pools) this.#unwatch.push(pool.watch(() => this.#waiting.serve()));
-    const departure = {
-      leave: (server: Server) => this.servers.leave(server),
-      cut: (server: Server, why: string) => this.#cut(server, why),
-    };
-    this.#unwatch.push(watchDepartures(pools, departure, deadlines));
+    this.#pools.watch(pools);
+  }
+
+  changed(): void {
+    this.#waiting.serve();
+  }
+
+  leave(server: Server): void {
+    this.servers.leave(server);
+  }
+
+  cut(server: Server, why: string): void {
+    this.servers.leave(server);
+    for (const client of [...this.#clients]) client.leaveServer(server, why);
+    for (const tunnel of [...this.#tunnels]) if (tunnel.server === server) tunnel.cut(why);
   }
 
   #acceptor(): Acceptor {
@@ -178,22 +187,12 @@ class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, Exchang
     return pool?.server(server.name) === server && linkOf(this.settings, pool.name) === link;
   }
 
-  #cut(server: Server, why: string): void {
-    this.servers.leave(server);
-    for (const client of [...this.#clients]) client.leaveServer(server, why);
-    for (const tunnel of [...this.#tunnels]) if (tunnel.server === server) tunnel.cut(why);
-  }
-
   async #stopListening(): Promise<void> {
     await Promise.all(this.settings.listeners.map((listener) => listener.close()));
   }
 
-  #stopWatching(): void {
-    for (const unwatch of this.#unwatch.splice(0)) unwatch();
-  }
-
   #end(): void {
-    this.#stopWatching();
+    this.#pools.close();
     this.servers.close();
   }
 

@@ -2,12 +2,11 @@
  * The TCP front-end of one VIP: opaque streams that come to any number of its ports, with one way to choose a server and
  * one persistence for all of them.
  */
-import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
 import { channelAcceptor } from '../../relay/accept.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
-import { Departures } from '../departures.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
+import { type PoolListener, PoolWatch } from '../pool-watch.ts';
 import { WaitingRoom } from '../waiting-room.ts';
 import type { Arrival } from './arrival.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
@@ -20,24 +19,20 @@ export function createTcpFrontEnd(options: TcpFrontEndOptions): FrontEnd<TcpFron
   return new TcpFrontEnd(options);
 }
 
-class TcpFrontEnd implements FrontEnd<TcpFrontEndOptions>, ConnectionHost {
+class TcpFrontEnd implements FrontEnd<TcpFrontEndOptions>, ConnectionHost, PoolListener {
   /** `refused`: turned away by the balancer. `failed`: broken by the client or the server. */
   readonly totals = { connections: 0, refused: 0, failed: 0 };
   #options: TcpFrontEndOptions;
   readonly #connections = new Set<Connection>();
   readonly #waiting: WaitingRoom<Arrival>;
-  readonly #departures: Departures;
-  /** Pools where room is waited for, and how to stop that. */
-  readonly #rooms = new Map<Pool, () => void>();
+  readonly #pools: PoolWatch;
   #isClosed = false;
   readonly #whenEmpty: (() => void)[] = [];
 
   constructor(options: TcpFrontEndOptions) {
     this.#options = options;
     this.#waiting = new WaitingRoom(options.timeouts.queue, options.deadlines, options.now);
-    // A stream whose bytes nobody understands has no safe point.
-    const departure = { leave() {}, cut: (server: Server, why: string) => this.#cut(server, why) };
-    this.#departures = new Departures(departure, options.deadlines);
+    this.#pools = new PoolWatch(this, options.deadlines);
     this.reconfigure(options);
   }
 
@@ -52,7 +47,7 @@ class TcpFrontEnd implements FrontEnd<TcpFrontEndOptions>, ConnectionHost {
   reconfigure(options: TcpFrontEndOptions): void {
     this.#options = options;
     this.#waiting.patience = options.timeouts.queue;
-    this.#watch(options.pools);
+    this.#pools.watch(options.pools);
     const { entrance } = options;
     for (const listener of options.listeners) {
       const { port } = listener.endpoint;
@@ -63,24 +58,14 @@ class TcpFrontEnd implements FrontEnd<TcpFrontEndOptions>, ConnectionHost {
     }
   }
 
-  /** A pool that is no longer reached is watched for as long as work is open there. */
-  #watch(pools: readonly Pool[]): void {
-    this.#departures.watch(pools);
-    for (const [pool, stop] of this.#rooms) {
-      if (pools.includes(pool) || pool.servers.some(({ active }) => active > 0)) continue;
-      stop();
-      this.#rooms.delete(pool);
-    }
-    for (const pool of pools) {
-      if (!this.#rooms.has(pool))
-        this.#rooms.set(
-          pool,
-          pool.watch(() => this.#waiting.serve()),
-        );
-    }
+  changed(): void {
+    this.#waiting.serve();
   }
 
-  #cut(server: Server, why: string): void {
+  /** A stream whose bytes nobody understands has no safe point. */
+  leave(): void {}
+
+  cut(server: Server, why: string): void {
     for (const connection of this.#connections) if (connection.server === server) connection.cut(why);
   }
 
@@ -113,9 +98,7 @@ class TcpFrontEnd implements FrontEnd<TcpFrontEndOptions>, ConnectionHost {
   async drain(): Promise<void> {
     await Promise.all(this.#options.listeners.map((listener) => listener.close()));
     await this.#empty();
-    this.#departures.close();
-    for (const stop of this.#rooms.values()) stop();
-    this.#rooms.clear();
+    this.#pools.close();
   }
 
   async close(): Promise<void> {

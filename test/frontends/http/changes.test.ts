@@ -146,6 +146,21 @@ test('a halted server: a tunnel is cut when the time is over', async () => {
   expect(vip.server('main-1').active).toBe(0);
 });
 
+test('a halted server: a tunnel is cut when the time is over, also when a reload came in between', async () => {
+  const one = await echoServer();
+  const vip = await startHttp({ pools: { main: { ...main(one).main!, drain: 150 } } });
+  const client = await beginTunnel(vip);
+  vip.server('main-1').halt();
+  vip.frontEnd.reconfigure({ ...vip.options });
+  await send(client, 'yet');
+  expect((await client.read(3)).toString()).toBe('yet');
+  expect(await client.ending).toBe('reset');
+  expect((await vip.events.count(1))[0]!.detail).toBe(
+    'its server was halted, and the time to finish is over',
+  );
+  expect(vip.server('main-1').active).toBe(0);
+});
+
 test('a halted server: an answer under way is cut when the time is over', async () => {
   const one = await webServer(() => 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf');
   const vip = await startHttp({ pools: { main: { ...main(one).main!, drain: 100 } } });

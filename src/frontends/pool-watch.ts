@@ -1,39 +1,34 @@
 /**
- * Work that has to leave a server: of one that was halted at its next safe point, and all that is left when the time
- * of its pool (`timeouts.drain`) is over; of one that failed over at once.
+ * What a front-end hears of the servers of its pools: that there may be room for who waits, and that work has to leave
+ * a server - of one that was halted at its next safe point, and all that is left when the time of its pool
+ * (`timeouts.drain`) is over; of one that failed over at once.
+ *
+ * Pools change with a reload: one that is no longer reached is watched for as long as work is open there, and a halt that
+ * came before is not forgotten over it.
  */
 import type { Pool } from '../pools/pool.ts';
 import type { Server } from '../pools/server.ts';
 import type { Deadline, Deadlines } from '../relay/deadlines.ts';
 
-export interface Departure {
+export interface PoolListener {
+  /** A server's state, weight or room has changed. */
+  changed(server: Server): void;
   /** Ends what is between two pieces of work now; the rest ends itself at its next safe point (`server.isHalted`). */
   leave(server: Server): void;
   /** Ends everything. */
   cut(server: Server, why: string): void;
 }
 
-/** Watches the servers of `pools`. Returns how to stop that. */
-export function watchDepartures(
-  pools: readonly Pool[],
-  departure: Departure,
-  deadlines: Deadlines,
-): () => void {
-  const departures = new Departures(departure, deadlines);
-  departures.watch(pools);
-  return () => departures.close();
-}
-
-/** For pools that change: a halt that came before a reload is not forgotten over it. */
-export class Departures {
-  readonly #departure: Departure;
+export class PoolWatch {
+  readonly #listener: PoolListener;
   readonly #deadlines: Deadlines;
+  /** How to stop watching each. */
   readonly #watched = new Map<Pool, () => void>();
   /** Halted: when what is left there is cut. */
   readonly #pending = new Map<Server, Deadline>();
 
-  constructor(departure: Departure, deadlines: Deadlines) {
-    this.#departure = departure;
+  constructor(listener: PoolListener, deadlines: Deadlines) {
+    this.#listener = listener;
     this.#deadlines = deadlines;
   }
 
@@ -45,14 +40,7 @@ export class Departures {
       stop();
       this.#watched.delete(pool);
     }
-    for (const pool of wanted) {
-      if (this.#watched.has(pool)) continue;
-      const stop = pool.watchLeaving((server, why) => {
-        if (why === 'halted') this.#halted(server, pool.drain);
-        else this.#departure.cut(server, 'another server of its pool has taken over');
-      });
-      this.#watched.set(pool, stop);
-    }
+    for (const pool of wanted) if (!this.#watched.has(pool)) this.#watched.set(pool, this.#begin(pool));
   }
 
   close(): void {
@@ -62,13 +50,26 @@ export class Departures {
     this.#pending.clear();
   }
 
+  #begin(pool: Pool): () => void {
+    const listener = this.#listener;
+    const stopChanges = pool.watch((server) => listener.changed(server));
+    const stopLeaving = pool.watchLeaving((server, why) => {
+      if (why === 'halted') this.#halted(server, pool.drain);
+      else listener.cut(server, 'another server of its pool has taken over');
+    });
+    return () => {
+      stopChanges();
+      stopLeaving();
+    };
+  }
+
   #halted(server: Server, drain: number): void {
-    this.#departure.leave(server);
+    this.#listener.leave(server);
     this.#pending.get(server)?.cancel();
     const cutRest = () => {
       this.#pending.delete(server);
       if (server.isHalted)
-        this.#departure.cut(server, 'its server was halted, and the time to finish is over');
+        this.#listener.cut(server, 'its server was halted, and the time to finish is over');
     };
     this.#pending.set(server, this.#deadlines.after(drain, cutRest));
   }

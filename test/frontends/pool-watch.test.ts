@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Departures, watchDepartures } from '../../src/frontends/departures.ts';
+import { PoolWatch } from '../../src/frontends/pool-watch.ts';
 import { ManualDeadlines } from '../pools/health/manual-deadlines.ts';
 import { makePool } from '../pools/make-pool.ts';
 
@@ -8,20 +8,22 @@ const HALTED = 'its server was halted, and the time to finish is over';
 function watch() {
   const deadlines = new ManualDeadlines();
   const told: string[] = [];
-  const departures = new Departures(
+  const changed: string[] = [];
+  const poolWatch = new PoolWatch(
     {
+      changed: (server) => void changed.push(server.name),
       leave: (server) => void told.push(`leave ${server.name}`),
       cut: (server, why) => void told.push(`cut ${server.name}: ${why}`),
     },
     deadlines,
   );
-  return { deadlines, told, departures };
+  return { deadlines, told, changed, poolWatch };
 }
 
 test('halt: what is between two pieces of work leaves now, the rest when the time of the pool is over', () => {
-  const { deadlines, told, departures } = watch();
+  const { deadlines, told, poolWatch } = watch();
   const pool = makePool({ drain: 5000 });
-  departures.watch([pool]);
+  poolWatch.watch([pool]);
   pool.server('a')!.halt();
   expect(told).toEqual(['leave a']);
   deadlines.pass(4999);
@@ -31,9 +33,9 @@ test('halt: what is between two pieces of work leaves now, the rest when the tim
 });
 
 test('a server that is online again in time keeps its work', () => {
-  const { deadlines, told, departures } = watch();
+  const { deadlines, told, poolWatch } = watch();
   const pool = makePool({ drain: 5000 });
-  departures.watch([pool]);
+  poolWatch.watch([pool]);
   pool.server('a')!.halt();
   pool.server('a')!.online();
   deadlines.pass(10_000);
@@ -41,10 +43,10 @@ test('a server that is online again in time keeps its work', () => {
 });
 
 test('halted twice: the time counts from the second one', () => {
-  const { deadlines, told, departures } = watch();
+  const { deadlines, told, poolWatch } = watch();
   const pool = makePool({ drain: 5000 });
   const server = pool.server('a')!;
-  departures.watch([pool]);
+  poolWatch.watch([pool]);
   server.halt();
   deadlines.pass(3000);
   server.online();
@@ -56,58 +58,70 @@ test('halted twice: the time counts from the second one', () => {
 });
 
 test('drain moves nobody', () => {
-  const { deadlines, told, departures } = watch();
+  const { deadlines, told, poolWatch } = watch();
   const pool = makePool({ drain: 5000 });
-  departures.watch([pool]);
+  poolWatch.watch([pool]);
   pool.server('a')!.drain();
   deadlines.pass(10_000);
   expect(told).toEqual([]);
 });
 
 test('a failover cuts at once', () => {
-  const { told, departures } = watch();
+  const { told, poolWatch } = watch();
   const pool = makePool({ drain: 5000 });
-  departures.watch([pool]);
+  poolWatch.watch([pool]);
   pool.hasToLeave(pool.server('a')!, 'failed-over');
   expect(told).toEqual(['cut a: another server of its pool has taken over']);
 });
 
 test('a halt before a reload is remembered, whether the pool is still there or not', () => {
-  const { deadlines, told, departures } = watch();
+  const { deadlines, told, poolWatch } = watch();
   const [stays, goes] = [makePool({ drain: 5000 }), makePool({ drain: 5000 })];
-  departures.watch([stays, goes]);
+  poolWatch.watch([stays, goes]);
   stays.server('a')!.halt();
   goes.server('b')!.halt();
-  departures.watch([stays]);
+  poolWatch.watch([stays]);
   deadlines.pass(5000);
   expect(told.slice(2)).toEqual([`cut a: ${HALTED}`, `cut b: ${HALTED}`]);
 });
 
 test('a pool that is no longer wanted is watched for as long as work is open there', () => {
-  const { told, departures } = watch();
+  const { told, poolWatch } = watch();
   const pool = makePool();
   const server = pool.server('a')!;
-  departures.watch([pool]);
+  poolWatch.watch([pool]);
   server.acquire();
-  departures.watch([]);
+  poolWatch.watch([]);
   server.halt();
   expect(told).toEqual(['leave a']);
   server.online();
   server.release();
-  departures.watch([]);
+  poolWatch.watch([]);
   server.halt();
   expect(told).toEqual(['leave a']);
 });
 
 test('after the end nothing is told any more', () => {
-  const deadlines = new ManualDeadlines();
-  const told: string[] = [];
+  const { deadlines, told, changed, poolWatch } = watch();
   const pool = makePool({ drain: 5000 });
-  const note = { leave: () => void told.push('leave'), cut: () => void told.push('cut') };
-  const stop = watchDepartures([pool], note, deadlines);
+  poolWatch.watch([pool]);
   pool.server('a')!.halt();
-  stop();
+  poolWatch.close();
+  changed.length = 0;
   pool.server('b')!.halt();
   deadlines.pass(10_000);
-  expect(told).toEqual(['leave']);
+  expect(told).toEqual(['leave a']);
+  expect(changed).toEqual([]);
+});
+
+test('a change of a server is told once for each pool that is watched, however often that was asked for', () => {
+  const { changed, poolWatch } = watch();
+  const pool = makePool();
+  poolWatch.watch([pool]);
+  poolWatch.watch([pool]);
+  pool.server('a')!.weight = 3;
+  expect(changed).toEqual(['a']);
+  poolWatch.watch([]);
+  pool.server('a')!.weight = 2;
+  expect(changed).toEqual(['a']);
 });
