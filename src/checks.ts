@@ -1,5 +1,4 @@
 /** Which server is checked how: from the configuration to the health runner, at the start and after each reload. */
-import { writeProxyHeader } from '../protocols/proxy-protocol/write.ts';
 import { type Assembly, poolsOf } from './assemble.ts';
 import type {
   CheckConfiguration,
@@ -15,7 +14,7 @@ import { HealthRunner, keyOf, type WatchOptions } from './pools/health/runner.ts
 import type { Pool } from './pools/pool.ts';
 import type { Server } from './pools/server.ts';
 import type { Deadlines } from './relay/deadlines.ts';
-import type { Preamble } from './relay/dial.ts';
+import { preambleOf } from './relay/dial.ts';
 
 export interface Checks {
   /** Checks that stay as they are, of servers that stay, go on undisturbed; others end, new ones begin. */
@@ -128,7 +127,7 @@ class Plan {
       host: part.address ?? server.host,
       port,
       timeout: part.timeout,
-      link: isOfWork ? preambleOf(pool) : undefined,
+      link: isOfWork ? preambleOf(pool.link) : undefined,
       ...this.#clock,
     });
     return { check, interval: pool.health.interval, takesSlot: isOfWork && TAKES_SLOT.has(part.check) };
@@ -202,10 +201,4 @@ function isWhereWorkGoes({ address, port }: SingleCheck, server: Server): boolea
 
 function portless({ check }: SingleCheck): number | undefined {
   return check === 'ping' || check === 'script' ? 0 : undefined;
-}
-
-/** A check connects for nobody: its PROXY header says so. */
-function preambleOf({ link }: PoolConfiguration): Preamble {
-  const { tls, proxyProtocol } = link;
-  return { tls, proxyHeader: proxyProtocol && writeProxyHeader(proxyProtocol) };
 }

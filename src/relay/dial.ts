@@ -1,7 +1,8 @@
 /** Outgoing connections. */
 import { connect, type Socket } from 'node:net';
+import { writeProxyHeader } from '../../protocols/proxy-protocol/write.ts';
 import { GantryError } from '../errors.ts';
-import type { Channel, ChannelHandler } from './channel.ts';
+import type { Channel, ChannelHandler, Endpoint } from './channel.ts';
 import { connectError } from './connection-error.ts';
 import { DEFAULT_READS, type ReadMode } from './read-mode.ts';
 import { StreamChannel } from './stream-channel.ts';
@@ -35,6 +36,23 @@ export interface Preamble {
   /** Sent first, before TLS; does not count as written. */
   readonly proxyHeader?: Uint8Array | undefined;
   readonly tls?: TlsClientOptions | undefined;
+}
+
+/** The client that a connection is made for: who it is, and the address it came to. */
+export interface DialledFor {
+  readonly remote: Endpoint;
+  readonly local: Endpoint;
+}
+
+const NO_PREAMBLE: Preamble = {};
+
+/** What the servers of a pool want first. For nobody in particular, a PROXY header says just that. */
+export function preambleOf(link: ServerLink | undefined, client?: DialledFor): Preamble {
+  if (link?.tls === undefined && link?.proxyProtocol === undefined) return NO_PREAMBLE;
+  const { tls, proxyProtocol } = link;
+  if (proxyProtocol === undefined) return { tls };
+  const ends = client && { source: client.remote, destination: client.local };
+  return { tls, proxyHeader: writeProxyHeader(proxyProtocol, ends) };
 }
 
 export interface DialOptions extends Preamble {

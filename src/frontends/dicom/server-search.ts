@@ -5,14 +5,13 @@
  */
 import { withCalledAe } from '../../../protocols/dicom/associate-write.ts';
 import { isTransient, type Reject } from '../../../protocols/dicom/small-pdus.ts';
-import { writeProxyHeader } from '../../../protocols/proxy-protocol/write.ts';
 import type { Candidate, Choice } from '../../director/director.ts';
 import type { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Channel } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
-import type { ServerLink } from '../../relay/dial.ts';
+import { preambleOf, type ServerLink } from '../../relay/dial.ts';
 import type { AssociationRecord } from './record.ts';
 import { type Accept, type AttemptListener, ServerAttempt } from './server-attempt.ts';
 
@@ -125,15 +124,12 @@ export class ServerSearch implements AttemptListener {
     const { bytes } = this.#record.request!;
     const request = server.ae === undefined ? bytes : withCalledAe(bytes, server.ae);
     const client = this.#client;
-    const { tls, proxyProtocol } = this.#link;
     // Our own address costs a system call: asked for only where it is needed.
     const target = { host: server.host, port: server.port ?? client.local.port };
-    const proxyHeader =
-      proxyProtocol && writeProxyHeader(proxyProtocol, { source: client.remote, destination: client.local });
-    const options = { tls, proxyHeader };
+    const preamble = preambleOf(this.#link, client);
     const { deadlines, timeouts } = this.#settings;
     this.#tryTimer.restart();
-    this.#attempt = new ServerAttempt(target, options, request, this, deadlines, timeouts.release);
+    this.#attempt = new ServerAttempt(target, preamble, request, this, deadlines, timeouts.release);
   }
 
   /** Ends the try at the present candidate; its slot is free again. */

@@ -1,12 +1,11 @@
 /** The HL7 front-end of one VIP, relay delivery: its listeners, its senders, and the courier of their messages. */
-import { writeProxyHeader } from '../../../protocols/proxy-protocol/write.ts';
 import type { Director } from '../../director/director.ts';
 import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
 import { channelAcceptor, type Entrance } from '../../relay/accept.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
-import { dial, type ServerLink } from '../../relay/dial.ts';
+import { dial, preambleOf, type ServerLink } from '../../relay/dial.ts';
 import type { Listener } from '../../relay/listen.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { PoolWatch } from '../pool-watch.ts';
@@ -115,12 +114,12 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
     const all = new Map<string, TargetOptions>();
     for (const pool of pools) {
       const link = links.get(pool.name) ?? {};
-      const { tls, proxyProtocol, connectTimeout = timeouts.connect, responseTimeout } = link;
+      const { connectTimeout = timeouts.connect, responseTimeout } = link;
       const most = Object.hasOwn(connections, pool.name) ? connections[pool.name]! : USUAL_CONNECTIONS;
       const blocks = { startBlock, endBlock };
       const times = { connectTimeout, responseTimeout };
       // Senders share these connections: a header that named one of them would lie about the others.
-      const proxyHeader = proxyProtocol && writeProxyHeader(proxyProtocol);
+      const { tls, proxyHeader } = preambleOf(link);
       const outbound = {
         blocks,
         maxFrame,

@@ -2,11 +2,10 @@
 import type { Socket } from 'node:net';
 import type { Framing } from '../../../protocols/http/body-reader.ts';
 import type { RequestHead } from '../../../protocols/http/strictness.ts';
-import { writeProxyHeader } from '../../../protocols/proxy-protocol/write.ts';
 import type { Server } from '../../pools/server.ts';
 import { adoptSocket, channelAcceptor, socketAcceptor } from '../../relay/accept.ts';
 import type { Channel, ChannelHandler, Endpoint } from '../../relay/channel.ts';
-import { dial, type ServerLink } from '../../relay/dial.ts';
+import { dial, preambleOf, type ServerLink } from '../../relay/dial.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 import type { Acceptor } from '../../relay/listen.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
@@ -213,11 +212,5 @@ class HttpFrontEnd implements FrontEnd<HttpFrontEndOptions>, ClientHost, Exchang
 }
 
 function dialServer({ endpoint, link, origin }: Destination, handler: ChannelHandler): Channel {
-  const { tls, proxyProtocol } = link;
-  const proxyHeader = proxyProtocol && proxyHeaderFor(proxyProtocol, origin);
-  return dial(endpoint, handler, { tls, proxyHeader });
-}
-
-function proxyHeaderFor(version: 1 | 2, { remote, local }: Origin): Buffer {
-  return writeProxyHeader(version, { source: remote, destination: local });
+  return dial(endpoint, handler, preambleOf(link, origin));
 }

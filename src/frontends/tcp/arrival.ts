@@ -9,10 +9,9 @@ import type { Candidate, Choice } from '../../director/choice.ts';
 import type { GantryError } from '../../errors.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Channel, ChannelHandler } from '../../relay/channel.ts';
-import { dial } from '../../relay/dial.ts';
+import { dial, preambleOf } from '../../relay/dial.ts';
 import type { Waiting } from '../waiting-room.ts';
 import type { Connection } from './connection.ts';
-import { dialOptions } from './dial-options.ts';
 
 type Phase = 'peeking' | 'dialling' | 'waiting' | 'over';
 
@@ -157,7 +156,7 @@ export class Arrival implements ChannelHandler, Facts, Waiting {
         this.#failed(error?.message ?? 'does not connect');
       },
     };
-    this.#dialled = dial(target, handler, dialOptions(link, client));
+    this.#dialled = dial(target, handler, preambleOf(link, client));
   }
 
   #connected(): void {
