@@ -93,10 +93,15 @@ export function assemble(
   };
 }
 
+/** The names of the pools that work of this VIP may reach. */
+export function poolNamesOf({ pool, routes }: VipConfiguration): ReadonlySet<string> {
+  const names = [pool, ...routes.map((route) => route.pool)];
+  return new Set(names.filter((name) => name !== undefined));
+}
+
 /** Every pool that work of this VIP may reach. */
 export function poolsOf(vip: VipConfiguration, { pools }: Pick<Assembly, 'pools'>): Pool[] {
-  const names = new Set([vip.pool, ...vip.routes.map(({ pool }) => pool)]);
-  return [...names].flatMap((name) => (name === undefined ? [] : (pools.get(name) ?? [])));
+  return [...poolNamesOf(vip)].flatMap((name) => pools.get(name) ?? []);
 }
 
 function rulesOf(vip: VipConfiguration, pools: ReadonlyMap<string, Pool>): Rule[] {

@@ -1,5 +1,6 @@
 /** What differs between two configurations: starting is the difference from nothing. */
 import { isDeepStrictEqual } from 'node:util';
+import { poolNamesOf } from './assemble.ts';
 import type { Configuration, PoolConfiguration, VipConfiguration } from './config/schema.ts';
 
 export interface Change {
@@ -49,8 +50,7 @@ export function touchedVips(changes: readonly Change[], { vips }: Configuration)
   const named = (kind: Change['kind']) =>
     new Set(changes.filter((change) => change.kind === kind).map(({ name }) => name));
   const [changedVips, changedPools] = [named('vip'), named('pool')];
-  return vips.filter((vip) => {
-    const pools = [vip.pool, ...vip.routes.map(({ pool }) => pool)];
-    return changedVips.has(vip.name) || pools.some((pool) => pool !== undefined && changedPools.has(pool));
-  });
+  return vips.filter(
+    (vip) => changedVips.has(vip.name) || [...poolNamesOf(vip)].some((name) => changedPools.has(name)),
+  );
 }

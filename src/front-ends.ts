@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { fieldPath } from '../protocols/hl7/field-path.ts';
 import { compileRedirect } from '../protocols/http/redirect.ts';
 import { compileRewrite } from '../protocols/http/rewrite.ts';
-import { type Assembly, poolsOf } from './assemble.ts';
+import { type Assembly, poolNamesOf, poolsOf } from './assemble.ts';
 import type { Configuration, DicomVip, Hl7Vip, HttpVip, VipConfiguration } from './config/schema.ts';
 import { compileNetwork } from './director/address.ts';
 import { createDicomFrontEnd, type DicomFrontEndOptions } from './frontends/dicom/front-end.ts';
@@ -147,7 +147,7 @@ const ownCookieKey = randomBytes(32);
 
 /** The key of a VIP's cookies: its own, or that of the first of its pools that names one. */
 function cookieKeyOf(vip: HttpVip, { pools }: Configuration): Buffer {
-  const names = new Set([vip.pool, ...vip.routes.map(({ pool }) => pool)]);
+  const names = poolNamesOf(vip);
   const all = [vip, ...pools.filter(({ name }) => names.has(name))];
   const key = all.map(({ persistence }) => persistence?.cookie?.key).find((one) => one !== undefined);
   return key === undefined ? ownCookieKey : Buffer.from(key);

@@ -7,10 +7,10 @@ import type {
   VipStatus,
 } from './admin/documents.ts';
 import type { Assembly } from './assemble.ts';
-import type { Configuration, PersistenceConfiguration, VipConfiguration } from './config/schema.ts';
+import type { Configuration, PoolConfiguration, VipConfiguration } from './config/schema.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import type { Server } from './pools/server.ts';
-import type { Endpoint } from './relay/channel.ts';
+import { describeEndpoint } from './relay/connection-error.ts';
 import { VERSION } from './version.ts';
 
 export interface Reports {
@@ -55,9 +55,10 @@ export function createReports(state: () => ReportedState, started: number, now: 
   };
 }
 
-/** `none`, `source-ip`, a fact, or a chain of them. */
-export function persistenceName(persistence: PersistenceConfiguration | undefined): string {
-  return persistence && persistence.by.length > 0 ? persistence.by.join(', ') : 'none';
+/** `none`, `source-ip`, `cookie`, a fact, or a chain of them. A pool's own persistence goes before the VIP's. */
+export function persistenceName(vip: VipConfiguration, pool: PoolConfiguration | undefined): string {
+  const { by = [] } = pool?.persistence ?? vip.persistence ?? {};
+  return by.length > 0 ? by.join(', ') : 'none';
 }
 
 function vipStatus(
@@ -65,15 +66,14 @@ function vipStatus(
   { pools }: Configuration,
   frontEnd: FrontEnd | undefined,
 ): VipStatus {
-  // A pool's own persistence goes before the VIP's.
-  const ofPool = pools.find(({ name }) => name === vip.pool)?.persistence;
+  const pool = pools.find(({ name }) => name === vip.pool);
   return {
     name: vip.name,
     protocol: vip.protocol,
     mode: 'proxy',
-    listen: (frontEnd?.endpoints ?? vip.listen).map(endpointText),
+    listen: (frontEnd?.endpoints ?? vip.listen).map(describeEndpoint),
     pool: vip.pool ?? null,
-    persistence: persistenceName(ofPool ?? vip.persistence),
+    persistence: persistenceName(vip, pool),
     connections: [...(frontEnd?.connections() ?? [])].length,
     totals: frontEnd?.totals ?? {},
   };
@@ -103,8 +103,4 @@ function connectionsOf(
     age: Math.round(now - view.started),
     reason: view.reason ?? null,
   }));
-}
-
-function endpointText({ host, port }: Endpoint): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,6 +1,7 @@
 /** `gantry vips -c FILE`: the VIP table. */
 import type { Command } from 'commander';
 import type { Configuration, PoolConfiguration, VipConfiguration } from '../config/schema.ts';
+import { persistenceName } from '../report.ts';
 
 /** One row. A pool that only routes reach has the mode `backend` and no ports. */
 export interface VipRow {
@@ -74,14 +75,12 @@ function row(
   pool: PoolConfiguration | undefined,
   pools: readonly PoolConfiguration[],
 ): VipRow {
-  // A pool's own persistence goes before the VIP's.
-  const by = (pool?.persistence ?? vip.persistence)?.by ?? [];
   return {
     name,
     mode: 'proxy',
     protocol: vip.protocol,
     ports: [],
-    persistence: by.length === 0 ? 'none' : by.join(', '),
+    persistence: persistenceName(vip, pool),
     health: pool ? checkOf(pool, pools) : 'none',
   };
 }

@@ -1,4 +1,5 @@
 /** What an HTTP rule does: `rewrite`, `redirect`, `respond`. */
+import { compileRedirect } from '../../protocols/http/redirect.ts';
 import { compileRewrite } from '../../protocols/http/rewrite.ts';
 import { patternFault } from './check-pattern.ts';
 import type { Protocol } from './fact-names.ts';
@@ -29,19 +30,20 @@ export function checkActions(route: Route, at: Path, protocol: Protocol, finding
   // A pattern that cannot be read is a fault of its own.
   if (paths.some((pattern) => patternFault('path', pattern) !== undefined)) return;
   if (rewrite) {
-    const fault = rewriteFault(paths, rewrite.path);
+    const fault = faultOf(() => compileRewrite(paths, rewrite.path));
     if (fault !== undefined) findings.fault([...at, 'rewrite', 'path'], fault);
   }
-  if (redirect?.to.includes('$')) {
+  if (redirect) {
     const to = findings.has([...at, 'redirect', 'to']) ? ['to'] : [];
-    const fault = rewriteFault(paths, redirect.to);
+    const fault = faultOf(() => compileRedirect(paths, redirect.to));
     if (fault !== undefined) findings.fault([...at, 'redirect', ...to], fault);
   }
 }
 
-function rewriteFault(paths: readonly string[], replacement: string): string | undefined {
+/** What is wrong with what `compile` compiles. */
+function faultOf(compile: () => unknown): string | undefined {
   try {
-    compileRewrite(paths, replacement);
+    compile();
     return undefined;
   } catch (error) {
     return (error as Error).message;

@@ -187,7 +187,7 @@ export class ServerSearch implements ResponseHandler, Waiting {
     const { server, connection } = this.#asked!;
     const { isUsed } = connection;
     const now = this.#settings.now();
-    this.#operationEnded('failure', now);
+    this.#responded('failure', now);
     this.#free();
     this.#record.detail = detail;
     if (this.#isAnswered) {
@@ -233,7 +233,6 @@ export class ServerSearch implements ResponseHandler, Waiting {
     const link = linkOf(settings, record.pool!);
     const endpoint = { host: server.host, port: server.port ?? origin.local.port };
     server.acquire();
-    server.load.operationStarted();
     const connection = this.#host.servers.take(
       { server, link, endpoint, origin },
       { fresh, mayRepeat: this.#mayRepeat && framing === 0 },
@@ -269,7 +268,7 @@ export class ServerSearch implements ResponseHandler, Waiting {
   #settle({ status }: ResponseHead): Asked {
     const asked = this.#asked!;
     const now = this.#settings.now();
-    this.#operationEnded(outcomeOf(status), now);
+    this.#responded(outcomeOf(status), now);
     this.#isAnswered = true;
     asked.server.dialAnswered(now);
     this.#choice.settle();
@@ -279,14 +278,15 @@ export class ServerSearch implements ResponseHandler, Waiting {
   #giveUpServer(): void {
     if (this.#asked === undefined) return;
     this.#asked.connection.abort();
-    this.#operationEnded('failure', this.#settings.now());
+    this.#responded('failure', this.#settings.now());
     this.#free();
   }
 
-  #operationEnded(outcome: OperationOutcome, now: number): void {
+  /** A request is the slot that it holds; how fast it is answered counts besides. */
+  #responded(outcome: OperationOutcome, now: number): void {
     if (this.#isAnswered) return;
     const { server, sentAt } = this.#asked!;
-    server.load.operationEnded(now - sentAt, outcome);
+    server.load.answered(now - sentAt, outcome);
   }
 
   #free(): void {
