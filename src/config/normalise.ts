@@ -71,6 +71,8 @@ function commonOf(vip: FileVip, file: File): VipCommon {
       certificates: [...(tls.cert && tls.key ? [{ cert: tls.cert, key: tls.key }] : []), ...tls.certificates],
       clientCa: tls.clientCa,
       minVersion: tls.minVersion,
+      profile: 'bcp195',
+      aeTitles: {},
     },
     proxyProtocol: vip.proxyProtocol,
     trustedProxies: vip.trustedProxies ?? file.trustedProxies,
@@ -104,9 +106,14 @@ function dicomVip(vip: FileVip, common: VipCommon, general: File['timeouts']): D
   return {
     ...common,
     protocol: 'dicom',
+    urgent: { reserve: 0, fromOrders: [] },
     limits: { associations, perCalling, perServer },
     dicom: {
       route,
+      storage: 'shared',
+      replay: { perInstance: 64 * 2 ** 20, total: 512 * 2 ** 20 },
+      tags: [],
+      egress: undefined,
       wait,
       whenUnavailable,
       ignoreCase,

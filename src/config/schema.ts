@@ -25,6 +25,10 @@ export interface TlsServerConfiguration {
   /** PEM of the authorities that a client's certificate must come from; undefined: none is asked for. */
   readonly clientCa: string | undefined;
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** PS3.15 B.12, or the restricted algorithms of B.13. */
+  readonly profile: 'bcp195' | 'modified';
+  /** DICOM: subject of a certificate, a pattern → the calling AE titles that it may use. */
+  readonly aeTitles: Readonly<Record<string, readonly string[]>>;
 }
 
 /** TLS that begins here. */
@@ -189,6 +193,12 @@ export interface Hl7Timeouts {
 
 export interface DicomVip extends VipCommon {
   readonly protocol: 'dicom';
+  readonly urgent: {
+    /** Slots of each server that only urgent work may use. */
+    readonly reserve: number;
+    /** HL7 VIPs whose STAT orders make studies urgent. */
+    readonly fromOrders: readonly string[];
+  };
   /** Associations at once. */
   readonly limits: {
     readonly associations: number | undefined;
@@ -196,7 +206,21 @@ export interface DicomVip extends VipCommon {
     readonly perServer: number | undefined;
   };
   readonly dicom: {
-    readonly route: 'association';
+    readonly route: 'association' | 'study';
+    /** Study routing: nodes of one archive, or independent archives. */
+    readonly storage: 'shared' | 'separate';
+    /** Study routing: bytes of instances that are kept until their response. */
+    readonly replay: { readonly perInstance: number; readonly total: number };
+    /** Tags, `(gggg,eeee)`, that rules and persistence ask for beside the facts that have names. */
+    readonly tags: readonly string[];
+    /** Where servers send what they begin themselves: C-MOVE sub-operations, N-EVENT-REPORT. */
+    readonly egress:
+      | {
+          readonly listen: readonly ListenAddress[];
+          /** AE title → where it is. */
+          readonly destinations: Readonly<Record<string, ListenAddress>>;
+        }
+      | undefined;
     /** Milliseconds; 0: nobody waits. */
     readonly wait: number;
     readonly whenUnavailable: 'reject' | 'refuse';

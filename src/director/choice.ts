@@ -11,8 +11,11 @@ export interface Candidate {
   readonly reason: string;
 }
 
-/** Why there is no next server. full: somebody is up, but without room. all-tried: nobody is left to ask. */
-export type Exhausted = 'none-up' | 'full' | 'all-tried';
+/**
+ * Why there is no next server. full: somebody is up, but without room. all-tried: nobody is left to ask. away: only one
+ * server may have it (a study in independent archives), and that one is not to be had now.
+ */
+export type Exhausted = 'none-up' | 'full' | 'all-tried' | 'away';
 
 export interface ChooseOptions {
   /** Full servers are candidates too. */
@@ -38,6 +41,11 @@ export interface Choice {
   readonly persistence: PersistenceKey | undefined;
   /** Why the last `next()` had nothing. It may be asked again when something got free. */
   readonly exhausted: Exhausted | undefined;
+  /**
+   * Does the reservation of the last candidate still stand? False when others, who could not have that server, have
+   * taken the entry elsewhere meanwhile: then `next` finds them there.
+   */
+  readonly stands: boolean;
   /**
    * The next server to try. Its persistence entry is reserved before this returns; the reservation of the candidate
    * before it is given up. With nothing left to try, the candidate before stays the one that `settle` is about.
@@ -94,6 +102,10 @@ export class PlainChoice implements Choice {
     return this.#search?.exhausted;
   }
 
+  get stands(): boolean {
+    return true;
+  }
+
   next(): Candidate | undefined {
     return this.#search?.next();
   }
@@ -143,6 +155,10 @@ export class PersistentChoice implements Choice {
 
   get exhausted(): Exhausted | undefined {
     return this.#search.exhausted;
+  }
+
+  get stands(): boolean {
+    return this.#server !== undefined && this.#table.serverOf(this.#entry) === this.#server.name;
   }
 
   next(after?: 'busy'): Candidate | undefined {

@@ -54,6 +54,10 @@ export class CookieChoice implements Choice {
     return this.#search.exhausted;
   }
 
+  get stands(): boolean {
+    return this.#rest.stands;
+  }
+
   next(after?: 'busy'): Candidate | undefined {
     const { server, why } = this.#place();
     if (server && !this.#search.wasTried(server)) {

@@ -1,6 +1,7 @@
 /** The director: facts in, candidate servers out. One for each VIP. */
 import { type Facts, firstValue } from '../../protocols/facts.ts';
 import type { BalanceName, Pool } from '../pools/pool.ts';
+import type { Server } from '../pools/server.ts';
 import { type Balance, createBalance } from './balance/balance.ts';
 import {
   type Choice,
@@ -57,6 +58,11 @@ export interface Explanation {
 
 export interface Director {
   choose(facts: Facts, options?: ChooseOptions): Choice;
+  /**
+   * Where work with these facts is by persistence. Nothing is reserved or renewed. undefined: nowhere yet. `server` is
+   * undefined when the one that the entry names may not have work now.
+   */
+  whereabouts(facts: Facts): { readonly pool: Pool; readonly server: Server | undefined } | undefined;
   /** What `choose` and `next` would say, without doing anything. */
   explain(facts: Facts, options?: ChooseOptions): Explanation;
 }
@@ -98,6 +104,15 @@ class RuledDirector implements Director {
       : new PlainChoice(destination, search, persistence?.cookie);
     const named = persistence?.cookieServer(facts, pool);
     return named ? new CookieChoice(choice, pool, search, named) : choice;
+  }
+
+  whereabouts(facts: Facts): { readonly pool: Pool; readonly server: Server | undefined } | undefined {
+    const { pool } = this.#route(facts, {}).destination;
+    const persistence = pool && this.#persistenceOf(pool);
+    const key = persistence?.keyOf(facts);
+    if (!pool || !key) return undefined;
+    const name = persistence!.table.serverOf(persistence!.entryOf(key, pool));
+    return name === undefined ? undefined : { pool, server: placeOf(name, pool, key.by).server };
   }
 
   explain(facts: Facts, options: ChooseOptions = {}): Explanation {
