@@ -21,6 +21,10 @@ export interface PduSink {
   pduStart?(type: number, length: number): void;
   /** The last byte of a PDU. `source` and `reason` are those of an A-ABORT or A-ASSOCIATE-RJ, else 0. */
   pduEnd(type: number, source: number, reason: number): void;
+  /** A PDV begins: of a command set or a data set, the last of it or not; `length`: of its fragment, in bytes. */
+  fragmentStart?(contextId: number, isCommand: boolean, isLast: boolean, length: number): void;
+  /** Bytes of the fragment under way: those from `start` to `end`, valid during the call. */
+  fragmentBytes?(bytes: Uint8Array, start: number, end: number): void;
   /** The last fragment of a command set. */
   command(command: Command, contextId: number): void;
   /** The last fragment of a data set. */
@@ -133,6 +137,7 @@ class Follower implements PduFollower {
           break;
         case DATA_FRAGMENT: {
           const length = Math.min(bytes.length - at, this.#fragmentLeft);
+          this.#sink.fragmentBytes?.(bytes, at, at + length);
           at += length;
           this.#dataBytes += length;
           this.#passed(length);
@@ -211,6 +216,7 @@ class Follower implements PduFollower {
     }
     if (isCommand) this.#commandContext = this.#contextId;
     this.#fragmentLeft = fragment;
+    this.#sink.fragmentStart?.(this.#contextId, isCommand, (this.#control & LAST_BIT) !== 0, fragment);
     this.#expects = isCommand ? COMMAND_FRAGMENT : DATA_FRAGMENT;
     if (fragment === 0) this.#endFragment();
   }
@@ -229,6 +235,7 @@ class Follower implements PduFollower {
   #readCommand(bytes: Uint8Array, start: number): number {
     const end = Math.min(bytes.length, start + this.#fragmentLeft);
     this.#command.append(bytes, start, end);
+    this.#sink.fragmentBytes?.(bytes, start, end);
     this.#passed(end - start);
     return end;
   }

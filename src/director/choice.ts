@@ -20,6 +20,8 @@ export type Exhausted = 'none-up' | 'full' | 'all-tried' | 'away';
 export interface ChooseOptions {
   /** Full servers are candidates too. */
   readonly ignoreRoom?: boolean | undefined;
+  /** The caller has a connection to this server already: it needs no room there. */
+  readonly isOpen?: ((server: Server) => boolean) | undefined;
   /** A limit of the caller's own, beside the server's. */
   readonly hasRoom?: ((server: Server) => boolean) | undefined;
   /** The work is urgent, whatever the rule says. */

@@ -76,8 +76,9 @@ export class Search {
   }
 
   #hasRoom(server: Server): boolean {
-    const { ignoreRoom, hasRoom } = this.#options;
-    return ignoreRoom || (server.hasRoom && (!hasRoom || hasRoom(server)));
+    const { ignoreRoom, isOpen, hasRoom } = this.#options;
+    if (ignoreRoom || isOpen?.(server)) return true;
+    return server.hasRoom && (!hasRoom || hasRoom(server));
   }
 
   #whyNone(): Exhausted {
