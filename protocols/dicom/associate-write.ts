@@ -1,7 +1,4 @@
-/**
- * Writes A-ASSOCIATE-RQ and -AC (layout: associate.ts), for the echo check and for tests, and rewrites those that are
- * relayed: by putting bytes in their place, so that all the rest goes through as it came.
- */
+/** Writes A-ASSOCIATE-RQ and -AC (layout: associate.ts) of Gantry's own. Those that it relays: associate-rewrite.ts. */
 import { ByteWriter } from '../bytes/writer.ts';
 import {
   AE_LENGTH,
@@ -92,29 +89,13 @@ export function writeAssociateAc(accept: AssociateAcToWrite): Buffer {
   });
 }
 
-/** A copy of an A-ASSOCIATE-RQ with another called AE title, all else untouched. Throws RangeError. */
-export function withCalledAe(pdu: Buffer, ae: string): Buffer {
-  const copy = Buffer.from(pdu);
-  putAe(copy, CALLED_AE_OFFSET, ae);
-  return copy;
-}
-
-/**
- * A copy of an A-ASSOCIATE-AC with the AE titles and reserved bytes of the request that the client sent, as PS3.8
- * Table 9-17 demands: the answer to a request that was rewritten with `withCalledAe`.
- */
-export function restoreAes(acPdu: Buffer, rqPdu: Buffer): Buffer {
-  const copy = Buffer.from(acPdu);
-  rqPdu.copy(copy, CALLED_AE_OFFSET, CALLED_AE_OFFSET, ITEMS_OFFSET);
-  return copy;
-}
-
 /** Can this be an AE title (PS3.5 6.2)? 1 to 16 printable characters of ISO 646, no backslash, not only spaces. */
 export function isAeTitle(ae: string): boolean {
   return /^(?!\x20*$)[\x20-\x5b\x5d-\x7e]{1,16}$/.test(ae);
 }
 
-function putAe(bytes: Buffer, offset: number, ae: string): void {
+/** Writes an AE title over the 16 bytes at `offset`, padded with spaces. Throws RangeError for one that is none. */
+export function putAe(bytes: Buffer, offset: number, ae: string): void {
   if (!isAeTitle(ae)) throw new RangeError('an AE title has 1 to 16 printable characters and no backslash');
   bytes.fill(0x20, offset, offset + AE_LENGTH);
   bytes.write(ae, offset, 'latin1');

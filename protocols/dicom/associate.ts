@@ -11,7 +11,7 @@
  *         74          items: 10H application context, 20H or 21H presentation contexts, 50H user information
  *
  * The PDU stays as it is, and what is read of it are offsets and values: a request or an accept is relayed, and where
- * it must be rewritten spliced (associate-write.ts), never decoded and encoded again.
+ * it must be rewritten spliced (associate-rewrite.ts), never decoded and encoded again.
  */
 import { ITEM, ITEM_HEADER_LENGTH, type Item, indexItems, itemText, trimmedText } from './items.ts';
 import { ASSOCIATE_LENGTH_CAP, PDU, PDU_HEADER_LENGTH } from './pdu.ts';

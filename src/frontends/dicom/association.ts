@@ -7,7 +7,7 @@ import {
   DICOM_APPLICATION_CONTEXT,
   indexAssociate,
 } from '../../../protocols/dicom/associate.ts';
-import { restoreAes } from '../../../protocols/dicom/associate-write.ts';
+import { restoreAes } from '../../../protocols/dicom/associate-rewrite.ts';
 import { associationFacts } from '../../../protocols/dicom/facts.ts';
 import { type PduType, pduName } from '../../../protocols/dicom/pdu.ts';
 import { createPduCollector } from '../../../protocols/dicom/pdu-collector.ts';

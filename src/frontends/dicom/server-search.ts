@@ -3,7 +3,7 @@
  * the time is over. The client sees nothing of it. Each try but the last has its own time; a refused connection, a
  * reset, silence or a rejection leads to the next candidate.
  */
-import { withCalledAe } from '../../../protocols/dicom/associate-write.ts';
+import { withCalledAe } from '../../../protocols/dicom/associate-rewrite.ts';
 import { isTransient, type Reject } from '../../../protocols/dicom/small-pdus.ts';
 import type { Candidate, Choice } from '../../director/director.ts';
 import type { GantryError } from '../../errors.ts';

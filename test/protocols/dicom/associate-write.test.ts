@@ -4,71 +4,11 @@ import { type Associate, indexAssociate } from '../../../protocols/dicom/associa
 import {
   type AssociateRqToWrite,
   isAeTitle,
-  restoreAes,
-  withCalledAe,
   writeAssociateAc,
   writeAssociateRq,
 } from '../../../protocols/dicom/associate-write.ts';
+import { bytes, request, uid, userInformation } from './arbitrary-associate.ts';
 import { fixture } from './fixture.ts';
-
-const aeTitle = fc
-  .string({
-    unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
-    minLength: 1,
-    maxLength: 16,
-  })
-  .filter((ae) => !ae.includes('\\'));
-const uid = fc
-  .array(fc.nat({ max: 99999 }), { minLength: 2, maxLength: 10 })
-  .map((components) => components.join('.'));
-const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array));
-
-const userInformation = {
-  maxLength: fc.nat({ max: 0xffffffff }),
-  implementationClassUid: uid,
-  implementationVersionName: aeTitle,
-  asyncWindow: fc.record({ invoked: fc.nat({ max: 65535 }), performed: fc.nat({ max: 65535 }) }),
-  roles: fc.array(fc.record({ sopClass: uid, scu: fc.boolean(), scp: fc.boolean() }), { maxLength: 3 }),
-  extended: fc.array(fc.record({ sopClass: uid, information: bytes }), { maxLength: 3 }),
-  commonExtended: fc.array(
-    fc.record({
-      version: fc.nat({ max: 255 }),
-      sopClass: uid,
-      serviceClass: uid,
-      relatedSopClasses: fc.array(uid, { maxLength: 3 }),
-    }),
-    { maxLength: 3 },
-  ),
-};
-
-const contextIds = fc.uniqueArray(
-  fc.nat({ max: 127 }).map((half) => half * 2 + 1),
-  { maxLength: 128 },
-);
-
-const request: fc.Arbitrary<AssociateRqToWrite> = contextIds.chain((ids) =>
-  fc.record({
-    calledAe: aeTitle,
-    callingAe: aeTitle,
-    applicationContext: uid,
-    presentationContexts: fc.tuple(
-      ...ids.map((id) =>
-        fc.record({
-          id: fc.constant(id),
-          abstractSyntax: uid,
-          transferSyntaxes: fc.array(uid, { minLength: 1, maxLength: 4 }),
-        }),
-      ),
-    ),
-    ...userInformation,
-    userIdentity: fc.record({
-      type: fc.nat({ max: 255 }),
-      positiveResponse: fc.boolean(),
-      primary: bytes,
-      secondary: bytes,
-    }),
-  }),
-);
 
 function written(associate: Associate): AssociateRqToWrite {
   const {
@@ -138,39 +78,12 @@ describe('written and read again', () => {
   });
 });
 
-describe('withCalledAe', () => {
-  const pdu = fixture('by-hand-associate-rq');
-
-  test('replaces 16 bytes and leaves all others: reserved, padding, unknown items', () => {
-    const rewritten = withCalledAe(pdu, 'ARCHIVE2');
-    expect(rewritten.toString('latin1', 10, 26)).toBe('ARCHIVE2        ');
-    expect(rewritten.subarray(0, 10)).toEqual(pdu.subarray(0, 10));
-    expect(rewritten.subarray(26)).toEqual(pdu.subarray(26));
-    expect(pdu).toEqual(fixture('by-hand-associate-rq'));
-  });
-
-  test.each(['', ' ', '                ', 'SEVENTEEN_LETTERS', 'BACK\\SLASH', 'UMLAUT_Ä', 'TAB\t'])(
-    'refuses %j',
-    (ae) => {
-      expect(isAeTitle(ae)).toBe(false);
-      expect(() => withCalledAe(pdu, ae)).toThrow(RangeError);
-    },
-  );
-});
-
-describe('restoreAes', () => {
-  test('an accept to a rewritten request is the accept to the request (PS3.8 Table 9-17)', () => {
-    const rq = fixture('by-hand-associate-rq');
-    const direct = fixture('by-hand-associate-ac');
-    const answer = withCalledAe(direct, 'ARCHIVE2');
-    expect(answer).not.toEqual(direct);
-    expect(restoreAes(answer, rq)).toEqual(direct);
-  });
-
-  test('also when the server did not send the fields back as they were', () => {
-    const rq = fixture('by-hand-associate-rq');
-    const answer = Buffer.from(fixture('by-hand-associate-ac')).fill(0, 10, 74);
-    expect(restoreAes(answer, rq)).toEqual(fixture('by-hand-associate-ac'));
-    expect(answer.subarray(10, 74)).toEqual(Buffer.alloc(64));
-  });
-});
+test.each(['', ' ', '                ', 'SEVENTEEN_LETTERS', 'BACK\\SLASH', 'UMLAUT_Ä', 'TAB\t'])(
+  '%j is no AE title',
+  (ae) => {
+    expect(isAeTitle(ae)).toBe(false);
+    expect(() => writeAssociateRq({ calledAe: ae, callingAe: 'B', presentationContexts: [] })).toThrow(
+      RangeError,
+    );
+  },
+);

@@ -5,6 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { indexAssociate } from '../../../protocols/dicom/associate.ts';
+import {
+  acceptedContexts,
+  proposalOf,
+  withMaxLength,
+  withoutAsyncWindow,
+} from '../../../protocols/dicom/associate-rewrite.ts';
 import { writeAssociateAc, writeAssociateRq } from '../../../protocols/dicom/associate-write.ts';
 import { writeCommand } from '../../../protocols/dicom/p-data.ts';
 import {
@@ -178,6 +184,27 @@ describe.skipIf(!hasTshark())('Wireshark (Debian package tshark) agrees', () => 
     expect(packets[2]).toMatchObject({ pdv: ['1'], flags: ['0x03'] });
     expect(packets[3]).toMatchObject({ result: ['2'], source: ['3'], reason: ['1'] });
     expect(packets[6]).toMatchObject({ abortSource: ['2'], abortReason: ['6'] });
+  });
+
+  test('on what we rewrite', () => {
+    const rq = fixture('by-hand-associate-rq');
+    const ac = fixture('by-hand-associate-ac');
+    const all = indexAssociate(fixture('store-all-associate-rq'));
+    const rewritten = [
+      withMaxLength(withoutAsyncWindow(rq), 16384),
+      withMaxLength(withoutAsyncWindow(ac), 16384),
+      proposalOf(indexAssociate(rq), acceptedContexts(indexAssociate(ac))),
+      proposalOf(all, acceptedContexts(indexAssociate(fixture('store-all-associate-ac')))),
+    ];
+    const packets = dissect(rewritten);
+    expect(packets.map(theirs)).toEqual(rewritten.map(ours));
+    expect(packets.map(({ malformed, invoked }) => [malformed, invoked])).toEqual(
+      packets.map(() => [[], []]),
+    );
+    expect(packets.map(({ maxLength }) => maxLength[0])).toEqual(['16384', '16384', '131072', '16384']);
+    expect(packets[2]).toMatchObject({ ids: ['0x01'], primary: ['invented'] });
+    expect(packets[3]!.ids.length).toBe(all.presentationContexts.length);
+    expect(uids(packets[3]!.transferSyntaxes)).toHaveLength(all.presentationContexts.length);
   });
 
   test.each([
