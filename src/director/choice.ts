@@ -51,9 +51,12 @@ export interface Choice {
   /**
    * The next server to try. Its persistence entry is reserved before this returns; the reservation of the candidate
    * before it is given up. With nothing left to try, the candidate before stays the one that `settle` is about.
-   * `after` tells why it is asked again: a server that is only `busy` keeps the entry that it has.
+   * `after` tells why it is asked again: a server that is only `busy` keeps the entry that it has; from one that is
+   * `lost` the entry moves whatever others did there, so that all its work goes on at one place.
    */
-  next(after?: 'busy'): Candidate | undefined;
+  next(after?: 'busy' | 'lost'): Candidate | undefined;
+  /** Has work of the candidate's entry been taken by that server before? */
+  readonly isConfirmed: boolean;
   /** The last candidate took the work: its entry is confirmed and lives on from now. */
   settle(): void;
   /** Nothing was had: what this choice reserved is dropped, what it moved is put back. */
@@ -106,6 +109,10 @@ export class PlainChoice implements Choice {
 
   get stands(): boolean {
     return true;
+  }
+
+  get isConfirmed(): boolean {
+    return false;
   }
 
   next(): Candidate | undefined {
@@ -163,7 +170,11 @@ export class PersistentChoice implements Choice {
     return this.#server !== undefined && this.#table.serverOf(this.#entry) === this.#server.name;
   }
 
-  next(after?: 'busy'): Candidate | undefined {
+  get isConfirmed(): boolean {
+    return this.#claim === undefined || this.#table.isConfirmed(this.#claim);
+  }
+
+  next(after?: 'busy' | 'lost'): Candidate | undefined {
     const { by } = this.persistence;
     const { server, why } = placeOf(this.#table.serverOf(this.#entry), this.pool, by);
     if (!server) return this.#claimed(this.#search.next(why), false);
@@ -171,7 +182,7 @@ export class PersistentChoice implements Choice {
     // This choice could not have the server of the entry. It moves, unless others know better by now.
     const claim = this.#claim;
     const stays = after === 'busy' && claim !== undefined && this.#table.isConfirmed(claim);
-    const beside = stays || !claim || !this.#table.mayMove(claim);
+    const beside = after !== 'lost' && (stays || !claim || !this.#table.mayMove(claim));
     const how = beside
       ? `away from ${server.name}, its server by ${by}`
       : `persistence by ${by} moved from ${server.name}`;

@@ -58,7 +58,11 @@ export class CookieChoice implements Choice {
     return this.#rest.stands;
   }
 
-  next(after?: 'busy'): Candidate | undefined {
+  get isConfirmed(): boolean {
+    return this.#rest.isConfirmed;
+  }
+
+  next(after?: 'busy' | 'lost'): Candidate | undefined {
     const { server, why } = this.#place();
     if (server && !this.#search.wasTried(server)) {
       const candidate = this.#search.only(server, why);
