@@ -12,12 +12,15 @@ import type {
 import { createDirector, type Director, type Rule } from './director/director.ts';
 import { Persistence } from './director/persistence.ts';
 import { Pool, type PoolOptions } from './pools/pool.ts';
-import { createMemoryStore } from './tables/memory.ts';
+import { createMemoryStore, type Limits } from './tables/memory.ts';
 import { Table } from './tables/table.ts';
 
 export interface Assembly {
   readonly pools: ReadonlyMap<string, Pool>;
-  /** By name: `vip NAME`, `pool NAME` or `share NAME`. */
+  /**
+   * All that outlives a restart, by name. Persistence: `vip NAME`, `pool NAME` or `share NAME`. What a VIP with study
+   * routing remembers over associations: `mpps NAME`, `instances NAME`, `transactions NAME`.
+   */
   readonly tables: ReadonlyMap<string, Table>;
   /** By VIP. */
   readonly directors: ReadonlyMap<string, Director>;
@@ -31,6 +34,15 @@ export interface Surroundings {
   /** From 0 up to, not including, 1. */
   readonly random: () => number;
 }
+
+/** How long performed procedure steps, instances and commitments are remembered: work of a weekend, milliseconds. */
+const AFFINITY_MS = 72 * 3_600_000;
+/** The tables of a VIP with study routing, and how many entries each has at most. */
+const AFFINITY_TABLES = [
+  ['mpps', 100_000],
+  ['instances', 500_000],
+  ['transactions', 100_000],
+] as const;
 
 /**
  * Builds everything that the configuration names; the configuration has been checked. Pools and tables that were there
@@ -50,7 +62,7 @@ export function assemble(
     pools.set(pool.name, known ?? new Pool(options));
   }
   const tables = new Map<string, Table>();
-  const tableOf = (name: string, { ttl, size }: PersistenceConfiguration): Table => {
+  const tableOf = (name: string, { ttl, size }: Limits): Table => {
     const known = tables.get(name);
     if (known) return known;
     const kin = before?.tables.get(name);
@@ -82,6 +94,10 @@ export function assemble(
       random,
     }),
   ]);
+  for (const vip of configuration.vips) {
+    if (vip.protocol !== 'dicom' || vip.dicom.route !== 'study') continue;
+    for (const [name, size] of AFFINITY_TABLES) tableOf(`${name} ${vip.name}`, { ttl: AFFINITY_MS, size });
+  }
   return {
     pools,
     tables,

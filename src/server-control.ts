@@ -13,6 +13,9 @@ export interface ServerControl {
   readonly clear: (entry: Entry) => void;
 }
 
+/** The names of the tables that are persistence: the others are not for operators. */
+const PERSISTENCE = /^(vip|pool|share) /;
+
 /** `assembly`: the one in force. */
 export function createServerControl(assembly: () => Assembly): ServerControl {
   return {
@@ -24,6 +27,7 @@ export function createServerControl(assembly: () => Assembly): ServerControl {
     },
     *entries() {
       for (const [name, table] of assembly().tables) {
+        if (!PERSISTENCE.test(name)) continue;
         for (const { key, server, remaining } of table.entries()) {
           const { pool, by, key: value } = entryParts(key);
           yield { table: name, entry: key, pool, by, value, server, remaining };
