@@ -6,6 +6,8 @@ import { TlsCheck } from './check-tls.ts';
 import { advice, type Fault } from './fault.ts';
 import type { File } from './file-schema.ts';
 import { type FileVip, Findings, type Path, reaches } from './findings.ts';
+import { keepsStudies } from './normalise-dicom.ts';
+import { limitsOf } from './persistence-schema.ts';
 import type { ListenAddress } from './schema.ts';
 import type { Source } from './source.ts';
 
@@ -33,7 +35,8 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
   } else {
     // Of TLS that is faulty, nobody knows which facts it would have.
     const tls = findings.faulty([...at, 'tls']) ? { clientCa: 'faulty' } : vip.tls;
-    const facts = { protocol: vip.protocol, tls };
+    const isUnclear = findings.faulty([...at, 'dicom']) || findings.faulty([...at, 'dicom', 'route']);
+    const facts = { protocol: vip.protocol, tls, route: isUnclear ? 'study' : vip.dicom?.route } as const;
     checkProtocol(vip, vip.protocol, file, findings);
     checkRules(vip, facts, findings);
     const pools = file.pools.filter((candidate) => reaches(vip, candidate));
@@ -104,21 +107,21 @@ function checkAdmin(file: File, findings: Findings): void {
 
 /** Those that share a table must mean the same table. */
 function checkShares(file: File, findings: Findings): void {
-  const first = new Map<string, { ttl: number; size: number; owner: string }>();
-  for (const [room, entries] of [
-    ['vips', file.vips],
-    ['pools', file.pools],
-  ] as const) {
-    for (const { name, persistence } of entries) {
-      if (persistence?.share === undefined) continue;
-      const other = first.get(persistence.share);
-      if (!other) first.set(persistence.share, { ...persistence, owner: `${room}.${name}` });
-      else if (other.ttl !== persistence.ttl || other.size !== persistence.size) {
-        findings.fault(
-          [room, name, 'persistence', 'share'],
-          `${other.owner} shares it with another ttl or size: they must be equal`,
-        );
-      }
+  const first = new Map<string, { limits: ReturnType<typeof limitsOf>; owner: string }>();
+  const owners = [
+    ...file.vips.map((vip) => ({ ...vip, room: 'vips', isFixed: keepsStudies(vip) })),
+    ...file.pools.map((pool) => ({ ...pool, room: 'pools', isFixed: false })),
+  ];
+  for (const { room, name, persistence, isFixed } of owners) {
+    if (persistence?.share === undefined) continue;
+    const limits = limitsOf(persistence, isFixed);
+    const other = first.get(persistence.share);
+    if (!other) first.set(persistence.share, { limits, owner: `${room}.${name}` });
+    else if (other.limits.ttl !== limits.ttl || other.limits.size !== limits.size) {
+      findings.fault(
+        [room, name, 'persistence', 'share'],
+        `${other.owner} shares it with another ttl or size: they must be equal`,
+      );
     }
   }
 }

@@ -9,6 +9,8 @@ export type Protocol = 'dicom' | 'hl7' | 'http' | 'tcp';
 export interface FactSource {
   readonly protocol: Protocol;
   readonly tls?: { readonly clientCa?: string | undefined } | undefined;
+  /** DICOM: what is routed. */
+  readonly route?: 'association' | 'study' | undefined;
 }
 
 /** Every protocol has these. */
@@ -37,12 +39,23 @@ const FACTS: Readonly<Record<Protocol, readonly string[]>> = {
 
 const OF_STUDY_ROUTING = ['command', 'priority', 'urgent', 'sopInstance', 'study', 'accession', 'patient'];
 const TAG = /^\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)$/;
+
+/** Is it the name of a data element, `(gggg,eeee)`? */
+export function isTag(name: string): boolean {
+  return TAG.test(name);
+}
+
+/** Does only a message have it, not the association that it comes in? */
+export function isOfMessages(name: string): boolean {
+  return OF_STUDY_ROUTING.includes(name) || isTag(name);
+}
+
 /** Parts of a request that have names of their own. */
 const NAMED = /^(query|header|cookie)\.(.*)$/s;
 const OF_REQUESTS = ['query.NAME', 'header.NAME', 'cookie.NAME'];
 
 /** What is wrong with `name` as a fact of connections to that VIP; undefined: nothing. */
-export function factFault(name: string, { protocol, tls }: FactSource): string | undefined {
+export function factFault(name: string, { protocol, tls, route }: FactSource): string | undefined {
   if (GENERAL.includes(name) || FACTS[protocol].includes(name)) return undefined;
   if (name === 'sni') return tls || protocol === 'tcp' ? undefined : 'needs `tls`: only a handshake has it';
   if (name === 'tlsSubject') {
@@ -50,8 +63,8 @@ export function factFault(name: string, { protocol, tls }: FactSource): string |
       ? "needs `tls.clientCa`: it is of the client's certificate"
       : undefined;
   }
-  if (protocol === 'dicom' && (OF_STUDY_ROUTING.includes(name) || TAG.test(name))) {
-    return 'needs `route: study`, which is not built yet';
+  if (protocol === 'dicom' && isOfMessages(name)) {
+    return route === 'study' ? undefined : 'needs `dicom: { route: study }`: only a message has it';
   }
   if (protocol === 'hl7' && isFieldPath(name)) {
     const path = parseFieldPath(name);

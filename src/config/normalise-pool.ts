@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import type { FilePool } from './findings.ts';
 import type { CheckPart } from './health-schema.ts';
-import type { FilePersistence } from './persistence-schema.ts';
+import { type FilePersistence, limitsOf } from './persistence-schema.ts';
 import type {
   CheckConfiguration,
   HealthConfiguration,
@@ -48,12 +48,12 @@ export function normalisePool(
   };
 }
 
-export function persistenceOf(persistence: FilePersistence): PersistenceConfiguration {
-  const { by, ttl, size, netmask, share, name, key } = persistence;
+/** `isFixed`: of studies in independent archives. */
+export function persistenceOf(persistence: FilePersistence, isFixed = false): PersistenceConfiguration {
+  const { by, netmask, share, name, key } = persistence;
   return {
     by: by.filter((fact) => fact !== 'none'),
-    ttl,
-    size,
+    ...limitsOf(persistence, isFixed),
     netmask,
     share,
     cookie: by.includes('cookie') ? { name, key } : undefined,

@@ -1,12 +1,11 @@
 /** From the file's own form to the form that rooms are given: what the file says in several places put together. */
 import { resolve } from 'node:path';
 import type { File } from './file-schema.ts';
+import { keepsStudies, normaliseDicom } from './normalise-dicom.ts';
 import { normaliseHttp, normaliseTcp } from './normalise-http.ts';
 import { normalisePool, persistenceOf } from './normalise-pool.ts';
 import type {
   Configuration,
-  DicomTimeouts,
-  DicomVip,
   Hl7Timeouts,
   Hl7Vip,
   RouteConfiguration,
@@ -14,16 +13,8 @@ import type {
   VipConfiguration,
 } from './schema.ts';
 import { closest } from './timeouts-schema.ts';
-import { dicomSchema, hl7Schema } from './vip-schema.ts';
+import { hl7Schema } from './vip-schema.ts';
 
-const DICOM_TIMEOUTS: DicomTimeouts = {
-  request: 30_000,
-  connect: 2000,
-  accept: 5000,
-  stall: 60_000,
-  idle: 1_800_000,
-  release: 5000,
-};
 const HL7_TIMEOUTS: Hl7Timeouts = { connect: 2000, stall: 60_000, idle: undefined };
 /** Milliseconds for a PROXY header where there is no TLS to say otherwise. */
 const HANDSHAKE = 10_000;
@@ -48,7 +39,7 @@ function normaliseVip(vip: FileVip, file: File): VipConfiguration[] {
   const common = commonOf(vip, file);
   switch (vip.protocol) {
     case 'dicom':
-      return [dicomVip(vip, common, file.timeouts)];
+      return [normaliseDicom(vip, common, file)];
     case 'hl7':
       return [hl7Vip(vip, common, file.timeouts)];
     case 'http':
@@ -66,7 +57,7 @@ function commonOf(vip: FileVip, file: File): VipCommon {
     name: vip.name,
     listen: vip.listen,
     pool: vip.pool,
-    persistence: vip.persistence && persistenceOf(vip.persistence),
+    persistence: vip.persistence && persistenceOf(vip.persistence, keepsStudies(vip)),
     tls: tls && {
       certificates: [...(tls.cert && tls.key ? [{ cert: tls.cert, key: tls.key }] : []), ...tls.certificates],
       clientCa: tls.clientCa,
@@ -90,36 +81,6 @@ function routeOf(route: FileVip['routes'][number], vip: FileVip): RouteConfigura
     balance: route.balance,
     urgent: route.urgent,
     onAmbiguous: route.onAmbiguous,
-  };
-}
-
-function dicomVip(vip: FileVip, common: VipCommon, general: File['timeouts']): DicomVip {
-  const {
-    route,
-    wait,
-    whenUnavailable,
-    ignoreCase,
-    clients = {},
-    timeouts,
-  } = vip.dicom ?? dicomSchema.parse({});
-  const { associations, perCalling, perServer } = vip.limits;
-  return {
-    ...common,
-    protocol: 'dicom',
-    urgent: { reserve: 0, fromOrders: [] },
-    limits: { associations, perCalling, perServer },
-    dicom: {
-      route,
-      storage: 'shared',
-      replay: { perInstance: 64 * 2 ** 20, total: 512 * 2 ** 20 },
-      tags: [],
-      egress: undefined,
-      wait,
-      whenUnavailable,
-      ignoreCase,
-      clients,
-      timeouts: closest(DICOM_TIMEOUTS, general, vip.timeouts, timeouts),
-    },
   };
 }
 

@@ -215,6 +215,22 @@ export const serverAddress = scalar(
   { examples: ['10.0.0.11:11112', 'pacs.example:104'] },
 );
 
+/** Where something is that is dialled: an IP address or a host name, and a port. */
+export const destination = scalar(
+  (written) => {
+    const right = '"10.0.0.11:104" or "ct1.example:104" would be right';
+    const parts = splitAddress(written);
+    if (!parts || parts.port === undefined || !isHost(parts.host)) {
+      return new Wrong(`"${written}" is not a host and a port: ${right}`);
+    }
+    if (parts.port < 1 || parts.port > 65_535) {
+      return new Wrong(`${parts.port} is not a port: 1 to 65535 would be right`);
+    }
+    return { host: parts.host, port: parts.port };
+  },
+  { examples: ['10.0.0.11:104', 'ct1.example:104'] },
+);
+
 /** An IP address or a host name, without a port. */
 export const hostAddress = scalar(
   (written) =>

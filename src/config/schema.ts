@@ -112,7 +112,7 @@ export type HealthConfiguration = CheckConfiguration & {
 /** `by: []` is no persistence at all, also where the VIP has one. */
 export interface PersistenceConfiguration {
   readonly by: readonly string[];
-  /** Milliseconds. */
+  /** Milliseconds; Infinity: an entry is never forgotten, and never moves. */
   readonly ttl: number;
   /** Entries. */
   readonly size: number;

@@ -1,22 +1,12 @@
 /** `vips`: what the balancer listens on, and which pool gets what comes there. */
 import { z } from 'zod';
 import { parseFieldPath } from '../../protocols/hl7/field-path.ts';
+import { dicomSchema, urgent } from './dicom-schema.ts';
 import { headers, redirect, respond, rewrite } from './http-schema.ts';
 import { persistence } from './persistence-schema.ts';
 import { balance } from './pool-schema.ts';
 import { list, named, notBuilt } from './record.ts';
-import {
-  aeTitle,
-  choice,
-  duration,
-  flag,
-  integer,
-  listenAddress,
-  network,
-  size,
-  text,
-  word,
-} from './scalars.ts';
+import { choice, duration, flag, integer, listenAddress, network, size, text, word } from './scalars.ts';
 import { timeouts } from './timeouts-schema.ts';
 import { tlsServer } from './tls-schema.ts';
 
@@ -84,38 +74,6 @@ const limits = z.strictObject({
   body: size(1, 2 ** 40)
     .optional()
     .describe('HTTP: the body of a request; more is answered with 413.'),
-});
-
-const dicomTimeouts = z.strictObject({
-  request: timeouts.shape.request,
-  connect: timeouts.shape.connect,
-  accept: timeouts.shape.accept,
-  stall: timeouts.shape.stall,
-  idle: timeouts.shape.idle,
-  release: timeouts.shape.release,
-});
-
-const dicom = z.strictObject({
-  route: choice(['association'], ['study'])
-    .prefault('association')
-    .describe('What is routed: each association.'),
-  wait: duration({ zero: true })
-    .prefault('3s')
-    .describe('An association waits this long for a place when every server is full; urgent ones first.'),
-  whenUnavailable: choice(['reject', 'refuse'])
-    .prefault('reject')
-    .describe('Without a server: reject each association for now, or close the listening port.'),
-  ignoreCase: flag.prefault('false').describe('AE titles are compared without regard to case.'),
-  clients: z
-    .record(aeTitle, list(network))
-    .optional()
-    .describe(
-      'Calling AE title → the networks it may come from. An AE title that is not named here is free.',
-    ),
-  timeouts: dicomTimeouts.optional().describe('Goes before `timeouts` of the VIP and of the top.'),
-  storage: notBuilt('`storage` (study routing)'),
-  replay: notBuilt('`replay` (study routing)'),
-  egress: notBuilt(),
 });
 
 const senderTimeout = z.union([
@@ -212,13 +170,15 @@ export const vips = named(
     listen: list(listenAddress).describe('`ADDRESS:PORT`, one or several. Port 0 is chosen by the system.'),
     routes: z.array(route).prefault([]).describe('Rules: the first that matches decides.'),
     pool: word.optional().describe('When no rule matches; without it, what no rule matches is rejected.'),
-    persistence: persistence.optional().describe('What keeps coming back to the same server. Default: none.'),
+    persistence: persistence
+      .optional()
+      .describe('What keeps coming back to the same server. Default: none; with study routing, studies.'),
     limits: limits.prefault({}).describe('What comes beyond them is turned away.'),
     timeouts: timeouts
       .extend({ drain: notBuilt('`drain` of one VIP') })
       .optional()
       .describe('Goes before `timeouts` of the top.'),
-    dicom: dicom.optional().describe('For `protocol: dicom`.'),
+    dicom: dicomSchema.optional().describe('For `protocol: dicom`.'),
     hl7: hl7.optional().describe('For `protocol: hl7`.'),
     tls: tlsServer.optional().describe('TLS ends here.'),
     proxyProtocol: flag
@@ -239,8 +199,8 @@ export const vips = named(
       ),
     interface: notBuilt('`interface` (modes dr, nat and snat)'),
     source: notBuilt(),
-    urgent: notBuilt(),
+    urgent: urgent.prefault({}).describe('DICOM: what urgent work has before routine work.'),
   }),
 );
 
-export { dicom as dicomSchema, hl7 as hl7Schema };
+export { hl7 as hl7Schema };

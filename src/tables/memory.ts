@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 
 export interface Limits {
-  /** Milliseconds that an entry lives since its last use. */
+  /** Milliseconds that an entry lives since its last use; Infinity: for ever. */
   readonly ttl: number;
   /** Entries at most. */
   readonly size: number;
@@ -18,13 +18,19 @@ export interface Store {
   readonly size: number;
   readonly ttl: number;
   get(key: string): string | undefined;
-  /** Milliseconds that an entry lives on if it is not put again; 0: there is none. */
+  /** Milliseconds that an entry lives on if it is not put again; 0: there is none; Infinity: it lives for ever. */
   remaining(key: string): number;
-  /** Writes or renews an entry. `remaining`: milliseconds that it lives, at most `ttl`. */
+  /**
+   * Writes or renews an entry. `remaining`: milliseconds that it lives, at most `ttl`; of no account where entries live
+   * for ever.
+   */
   put(key: string, server: string, remaining?: number): void;
   delete(key: string): boolean;
   clear(): void;
-  /** For what is put from now on; entries beyond the new size go by and by. */
+  /**
+   * For what is put from now on; entries beyond the new size go by and by. From some time to for ever, or back, is for
+   * every entry.
+   */
   setLimits(limits: Limits): void;
   /** The keys of all entries that live, the last used first. To be read at once: what is put meanwhile ends it. */
   keys(): IterableIterator<string>;
@@ -51,7 +57,7 @@ class MemoryStore implements Store {
     // The size may change, which that of the cache may not. With `max` its arrays were as large as they may get from
     // the start; with `maxSize` they grow.
     const maxSize = Number.MAX_SAFE_INTEGER;
-    this.#cache = new LRUCache({ maxSize, ttl, ttlResolution: 0, perf: { now } });
+    this.#cache = new LRUCache({ maxSize, ttl: written(ttl), ttlResolution: 0, perf: { now } });
   }
 
   get size(): number {
@@ -59,7 +65,7 @@ class MemoryStore implements Store {
   }
 
   get ttl(): number {
-    return this.#cache.ttl;
+    return this.#cache.ttl || Infinity;
   }
 
   // Looked at, not used: an entry is used when it is put again.
@@ -72,9 +78,7 @@ class MemoryStore implements Store {
   }
 
   put(key: string, server: string, remaining?: number): void {
-    this.#leaves(key, true);
-    const how = remaining === undefined ? this.#usual : { size: 1, ttl: Math.min(remaining, this.ttl) };
-    this.#cache.set(key, server, how);
+    this.#set(key, server, remaining);
     // Nothing goes while somebody walks; two at a time make up for it.
     for (let gone = 0; gone < 2 && this.#isOverfull; gone++) this.#cache.pop();
   }
@@ -89,8 +93,11 @@ class MemoryStore implements Store {
   }
 
   setLimits({ ttl, size }: Limits): void {
-    this.#cache.ttl = ttl;
+    const turns = (ttl === Infinity) !== (this.ttl === Infinity);
+    this.#cache.ttl = written(ttl);
     this.#size = size;
+    // What was to run out must not any more; what was to stay for ever would, as nobody may ever use it again.
+    if (turns) for (const key of [...this.#cache.rkeys()]) this.#set(key, this.#cache.peek(key)!);
   }
 
   keys(): IterableIterator<string> {
@@ -107,6 +114,12 @@ class MemoryStore implements Store {
     }
   }
 
+  #set(key: string, server: string, remaining = Infinity): void {
+    this.#leaves(key, true);
+    const isUsual = remaining >= this.ttl || this.ttl === Infinity;
+    this.#cache.set(key, server, isUsual ? this.#usual : { size: 1, ttl: remaining });
+  }
+
   get #isOverfull(): boolean {
     return this.#cache.size > this.#size && this.#walks.size === 0;
   }
@@ -114,6 +127,11 @@ class MemoryStore implements Store {
   #leaves(key: string, isPut: boolean): void {
     if (this.#walks.size > 0) for (const walk of this.#walks) walk.leaves(key, isPut);
   }
+}
+
+/** The cache's word for ever is 0. */
+function written(ttl: number): number {
+  return ttl === Infinity ? 0 : ttl;
 }
 
 /**

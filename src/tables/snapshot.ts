@@ -2,8 +2,8 @@
  * A snapshot of the persistence tables in a file, so that clients and studies keep their servers over a restart.
  *
  * Lines of JSON in UTF-8: what it is, then each table's name before its entries, and at the end a checksum of all bytes
- * before that line. An entry is its key, its server and when it runs out, in milliseconds since 1970; of two with one
- * key the later one counts.
+ * before that line. An entry is its key, its server and when it runs out, in milliseconds since 1970, or null: never; of
+ * two with one key the later one counts.
  *
  *     {"format":"gantry persistence","version":1}
  *     {"table":"vip ARCHIVE"}
@@ -156,6 +156,7 @@ function* texts(tables: SnapshotOptions['tables'], now: () => number): Generator
   for (const [name, table] of [...tables]) {
     lines.push(JSON.stringify({ table: name }));
     for (const { key, server, remaining } of table.walk()) {
+      // JSON has no Infinity: it becomes null.
       lines.push(JSON.stringify([key, server, Math.round(now() + remaining)]));
       if (lines.length < HANDFUL) continue;
       yield `${lines.join('\n')}\n`;
@@ -236,7 +237,8 @@ async function read(handle: FileHandle, end: number, { tables, now }: SnapshotOp
 }
 
 function entryIn(line: readonly unknown[], now: number): Entry {
-  const [key, server, until] = line;
+  const [key, server, end] = line;
+  const until = end === null ? Infinity : end;
   if (typeof key !== 'string' || typeof server !== 'string' || typeof until !== 'number')
     throw new SyntaxError('a line is no entry');
   return { key, server, remaining: until - now };

@@ -15,7 +15,10 @@ export interface Entry {
   readonly key: string;
   /** The name of the server. */
   readonly server: string;
-  /** Milliseconds that it lives on if it is not used; while work is held there, as long as after its end. */
+  /**
+   * Milliseconds that it lives on if it is not used; while work is held there, as long as after its end. Infinity: it
+   * lives for ever.
+   */
   readonly remaining: number;
 }
 

@@ -53,8 +53,8 @@ it.each([
 ])('%s is a fact of HL7', (name) => expect(factFault(name, { protocol: 'hl7' })).toBeUndefined());
 
 it.each([
-  ['study', 'dicom', 'needs `route: study`, which is not built yet'],
-  ['(0010,0020)', 'dicom', 'needs `route: study`, which is not built yet'],
+  ['study', 'dicom', 'needs `dicom: { route: study }`: only a message has it'],
+  ['(0010,0020)', 'dicom', 'needs `dicom: { route: study }`: only a message has it'],
   ['sni', 'hl7', 'needs `tls`: only a handshake has it'],
   ['tlsSubject', 'tcp', "needs `tls.clientCa`: it is of the client's certificate"],
   ['header.Host', 'dicom', 'is a fact of protocol http'],
