@@ -37,6 +37,7 @@ const SECTIONS: readonly { readonly title: string; readonly path: readonly strin
   { title: '`admin`', path: ['admin'] },
   { title: '`log`', path: ['log'] },
   { title: '`table.memory`', path: ['table', 'memory'] },
+  { title: '`probe`', path: ['probe'] },
   { title: '`pools.NAME`', path: ['pools', '*'] },
   { title: '`pools.NAME.servers[]`', path: ['pools', '*', 'servers', '[]'] },
   { title: '`pools.NAME.health`', path: ['pools', '*', 'health'] },

@@ -4,7 +4,7 @@ import { poolNamesOf } from './assemble.ts';
 import type { Configuration, PoolConfiguration, VipConfiguration } from './config/schema.ts';
 
 export interface Change {
-  readonly kind: 'vip' | 'pool' | 'admin' | 'log' | 'table' | 'timeouts';
+  readonly kind: 'vip' | 'pool' | 'admin' | 'log' | 'table' | 'timeouts' | 'probe';
   /** Of a VIP or pool; otherwise the kind again. */
   readonly name: string;
   readonly what: 'added' | 'changed' | 'removed';
@@ -19,9 +19,10 @@ export function differenceOf(before: Configuration | undefined, after: Configura
     ...namedChanges('pool', before?.pools ?? [], after.pools),
   ];
   if (!before) return changes;
-  if (!isDeepStrictEqual(before.admin, after.admin)) {
-    const what = !before.admin ? 'added' : !after.admin ? 'removed' : 'changed';
-    changes.push({ kind: 'admin', name: 'admin', what });
+  for (const kind of ['admin', 'probe'] as const) {
+    if (isDeepStrictEqual(before[kind], after[kind])) continue;
+    const what = !before[kind] ? 'added' : !after[kind] ? 'removed' : 'changed';
+    changes.push({ kind, name: kind, what });
   }
   if (before.drain !== after.drain) changes.push({ kind: 'timeouts', name: 'timeouts', what: 'changed' });
   for (const kind of ['log', 'table'] as const) {

@@ -103,7 +103,7 @@ export const healthSchema: Schema = record({ status: text('alive or ready') });
 export const reloadSchema: Schema = record({
   changes: list(
     record({
-      kind: text('vip, pool, admin, log, table or timeouts.'),
+      kind: text('vip, pool, admin, log, table, timeouts or probe.'),
       name: text('Of a VIP or pool; otherwise the kind again.'),
       what: { type: 'string', enum: ['added', 'changed', 'removed'] },
       nextStart: { type: 'boolean', description: 'It takes effect at the next start only.' },

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { pools } from './pool-schema.ts';
 import { list, notBuilt } from './record.ts';
-import { choice, flag, listenAddress, network, text } from './scalars.ts';
+import { choice, duration, flag, listenAddress, network, text } from './scalars.ts';
 import { timeouts } from './timeouts-schema.ts';
 import { vips } from './vip-schema.ts';
 
@@ -59,6 +59,12 @@ export const fileSchema = z.strictObject({
     ),
   pools: pools.describe('Groups of servers.'),
   vips: vips.describe('What is listened on.'),
+  probe: z
+    .strictObject({ interval: duration().describe('From one probe to the next, such as `12h`.') })
+    .optional()
+    .describe(
+      'Servers are asked now and then which AE titles and contexts they accept, and the log tells where servers of a pool differ. Default: only `gantry probe` asks.',
+    ),
   layer4: notBuilt(),
   user: notBuilt(),
 });

@@ -28,6 +28,7 @@ export function normalise(file: File, folder: string): Configuration {
     log: file.log,
     table: { kind: 'memory', file: table.file === undefined ? undefined : resolve(folder, table.file) },
     drain,
+    probe: file.probe,
     pools: file.pools.map((pool) => normalisePool(pool, file.pools, { drain, folder })),
     vips: file.vips.flatMap((vip) => normaliseVip(vip, file)),
   };

@@ -347,6 +347,8 @@ export interface Configuration {
   readonly table: { readonly kind: 'memory'; readonly file: string | undefined };
   /** Milliseconds that work in hand gets when the balancer stops. */
   readonly drain: number;
+  /** `interval`: milliseconds; undefined: servers are probed on demand only. */
+  readonly probe: { readonly interval: number } | undefined;
   readonly pools: readonly PoolConfiguration[];
   readonly vips: readonly VipConfiguration[];
 }
