@@ -6,6 +6,7 @@ import { type Checks, startChecks } from './checks.ts';
 import type { Loaded } from './config/load.ts';
 import type { Configuration } from './config/schema.ts';
 import { type Change, differenceOf, touchedVips } from './difference.ts';
+import { listening } from './egress.ts';
 import { type PreparedFrontEnd, prepareFrontEnd } from './front-ends.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import { Listeners } from './listeners.ts';
@@ -112,12 +113,12 @@ class RunningBalancer implements Balancer {
     const changes = differenceOf(this.#configuration, next);
     // All that can go wrong goes first, and leaves no trace when it does.
     const assembly = assemble(next, surroundings, this.#assembly);
-    const binding = await this.#listeners.bind(next.vips);
+    const binding = await this.#listeners.bind(listening(next.vips));
     let admin: Admin | undefined;
     let prepared: readonly PreparedFrontEnd[];
     try {
       prepared = touchedVips(changes, next).map((vip) =>
-        prepareFrontEnd(vip, binding.of(vip.name), {
+        prepareFrontEnd(vip, (name) => binding.of(name), {
           configuration: next,
           assembly,
           deadlines: this.#deadlines,

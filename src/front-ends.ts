@@ -6,7 +6,8 @@ import { compileRewrite } from '../protocols/http/rewrite.ts';
 import { type Assembly, poolNamesOf, poolsOf } from './assemble.ts';
 import type { Configuration, DicomVip, Hl7Vip, HttpVip, VipConfiguration } from './config/schema.ts';
 import { compileNetwork } from './director/address.ts';
-import { createDicomFrontEnd, type DicomFrontEndOptions } from './frontends/dicom/front-end.ts';
+import { createDestinations, createDicomVip, egressOf } from './egress.ts';
+import type { DicomFrontEndOptions } from './frontends/dicom/front-end.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import { createHl7FrontEnd, type Hl7FrontEndOptions } from './frontends/hl7/front-end.ts';
 import { createHttpFrontEnd } from './frontends/http/front-end.ts';
@@ -37,13 +38,16 @@ export interface FrontEndSurroundings {
 /** Reads certificates and compiles patterns; throws an Error with an operator's sentence when one cannot be used. */
 export function prepareFrontEnd(
   vip: VipConfiguration,
-  listeners: readonly Listener[],
+  listenersOf: (name: string) => readonly Listener[],
   surroundings: FrontEndSurroundings,
 ): PreparedFrontEnd {
-  const common = commonOptions(vip, listeners, surroundings);
+  const common = commonOptions(vip, listenersOf(vip.name), surroundings);
   switch (vip.protocol) {
-    case 'dicom':
-      return prepared(vip, createDicomFrontEnd, { ...common, ...dicomOptions(vip, surroundings.assembly) });
+    case 'dicom': {
+      const options = { ...common, ...dicomOptions(vip, surroundings.assembly) };
+      const egress = vip.dicom.egress && egressOptions(vip, options, listenersOf(egressOf(vip)));
+      return prepared(vip, createDicomVip, { ...options, egress }, { egress: undefined });
+    }
     case 'hl7':
       return prepared(vip, createHl7FrontEnd, { ...common, ...hl7Options(vip, surroundings.configuration) });
     case 'http':
@@ -60,13 +64,15 @@ function prepared<Options extends { readonly listeners: readonly Listener[] }>(
   { name, protocol }: VipConfiguration,
   create: (options: Options) => FrontEnd<Options>,
   options: Options,
+  /** What else goes when its listeners do. */
+  without: Partial<Options> = {},
 ): PreparedFrontEnd {
   return {
     name,
     protocol,
     create: () => create(options) as FrontEnd,
     reconfigure: (frontEnd) => frontEnd.reconfigure(options),
-    disown: (frontEnd) => frontEnd.reconfigure({ ...options, listeners: [] }),
+    disown: (frontEnd) => frontEnd.reconfigure({ ...options, ...without, listeners: [] }),
   };
 }
 
@@ -111,6 +117,26 @@ type Own<Options> = Omit<Options, keyof ReturnType<typeof commonOptions>>;
 function dicomOptions({ limits, pool, dicom }: DicomVip, assembly: Assembly): Own<DicomFrontEndOptions> {
   const { wait, whenUnavailable, ignoreCase, timeouts } = dicom;
   return { pool: assembly.pools.get(pool ?? ''), limits, wait, whenUnavailable, ignoreCase, timeouts };
+}
+
+/** Of the front-end for what servers begin: in plain DICOM, whatever clients speak, and with no limits. */
+function egressOptions(
+  vip: DicomVip,
+  options: DicomFrontEndOptions,
+  listeners: readonly Listener[],
+): DicomFrontEndOptions {
+  const { handshakeTimeout, deadlines } = options.entrance;
+  return {
+    ...options,
+    ...createDestinations(vip, options.now),
+    listeners,
+    entrance: { vip: vip.name, handshakeTimeout, deadlines },
+    links: new Map(),
+    pool: undefined,
+    whenUnavailable: 'reject',
+    limits: { associations: undefined, perCalling: undefined, perServer: undefined },
+    wait: 0,
+  };
 }
 
 function hl7Options({ routes, hl7 }: Hl7Vip, { pools }: Configuration): Own<Hl7FrontEndOptions> {

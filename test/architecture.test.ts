@@ -61,6 +61,7 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
     'checks.ts',
     'difference.ts',
     'front-ends.ts',
+    'egress.ts',
     'listeners.ts',
     'report.ts',
     'server-control.ts',
