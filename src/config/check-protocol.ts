@@ -8,6 +8,7 @@ import { oneOf } from './scalars.ts';
 const ONLY: readonly (readonly [key: Path, protocols: readonly Protocol[]])[] = [
   [['dicom'], ['dicom']],
   [['hl7'], ['hl7']],
+  [['urgent'], ['dicom']],
   [['headers'], ['http']],
   [['forwarded'], ['http']],
   [['limits', 'associations'], ['dicom']],

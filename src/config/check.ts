@@ -1,4 +1,6 @@
 /** What the schema cannot see: whether the parts of a file fit each other. */
+import { checkDicom } from './check-dicom.ts';
+import { canonical, checkListeners } from './check-listeners.ts';
 import { checkPool } from './check-pool.ts';
 import { checkProtocol } from './check-protocol.ts';
 import { checkCookieKeys, checkPersistence, checkPersistenceKeys, checkRules } from './check-rules.ts';
@@ -8,7 +10,6 @@ import type { File } from './file-schema.ts';
 import { type FileVip, Findings, type Path, reaches } from './findings.ts';
 import { keepsStudies } from './normalise-dicom.ts';
 import { limitsOf } from './persistence-schema.ts';
-import type { ListenAddress } from './schema.ts';
 import type { Source } from './source.ts';
 
 /** `file` is what the schema left of `source`; a certificate has expired or not at `now`. */
@@ -38,6 +39,7 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
     const isUnclear = findings.faulty([...at, 'dicom']) || findings.faulty([...at, 'dicom', 'route']);
     const facts = { protocol: vip.protocol, tls, route: isUnclear ? 'study' : vip.dicom?.route } as const;
     checkProtocol(vip, vip.protocol, file, findings);
+    if (vip.protocol === 'dicom') checkDicom(vip, file, findings);
     checkRules(vip, facts, findings);
     const pools = file.pools.filter((candidate) => reaches(vip, candidate));
     checkCookieKeys(vip, pools, findings);
@@ -57,42 +59,6 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
   if (!findings.has([...at, 'pool']) && !findings.has([...at, 'routes'])) {
     findings.fault(at, 'nothing is served here: "pool" or "routes" is needed', true);
   }
-}
-
-/** Two listeners may not share an address and a port; the wildcard address is every address. */
-function checkListeners(file: File, findings: Findings): void {
-  const taken: { address: ListenAddress; owner: string }[] = [];
-  const take = (address: ListenAddress, owner: string, path: Path): void => {
-    const other = taken.find((listener) => overlap(listener.address, address));
-    if (other) {
-      const written = other.address.host.includes(':') ? `[${other.address.host}]` : other.address.host;
-      findings.fault(
-        path,
-        `${other.owner} listens on ${written}:${other.address.port} already: a port of its own would be right`,
-      );
-    }
-    taken.push({ address, owner });
-  };
-  for (const vip of file.vips) {
-    const single = !findings.has(['vips', vip.name, 'listen', 0]);
-    for (const [index, address] of vip.listen.entries()) {
-      take(address, vip.name, ['vips', vip.name, 'listen', ...(single ? [] : [index])]);
-    }
-  }
-  if (file.admin && findings.has(['vips'])) take(file.admin.listen, 'a VIP', ['admin', 'listen']);
-}
-
-function overlap(a: ListenAddress, b: ListenAddress): boolean {
-  if (a.port !== b.port || a.port === 0) return false;
-  const [hostA, hostB] = [canonical(a.host), canonical(b.host)];
-  if (hostA === hostB || hostA === '[::]' || hostB === '[::]') return true;
-  const v4 = (host: string): boolean => !host.startsWith('[');
-  return v4(hostA) && v4(hostB) && (hostA === '0.0.0.0' || hostB === '0.0.0.0');
-}
-
-/** One spelling for each address, IPv6 in brackets. */
-function canonical(host: string): string {
-  return host.includes(':') ? new URL(`tcp://[${host.replace(/%.*$/, '')}]`).hostname : host;
 }
 
 function checkAdmin(file: File, findings: Findings): void {

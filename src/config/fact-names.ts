@@ -77,7 +77,12 @@ export function factFault(name: string, { protocol, tls, route }: FactSource): s
   }
   const other = ownerOf(name);
   if (other !== undefined && other !== protocol) return `is a fact of protocol ${other}`;
-  const known = [...GENERAL, ...FACTS[protocol], ...(protocol === 'http' ? OF_REQUESTS : [])];
+  const known = [
+    ...GENERAL,
+    ...FACTS[protocol],
+    ...(protocol === 'http' ? OF_REQUESTS : []),
+    ...(route === 'study' ? OF_STUDY_ROUTING : []),
+  ];
   return `is not a fact of protocol ${protocol}: ${advice(name, known)}`;
 }
 

@@ -27,6 +27,9 @@ export function missingOnMachine(configuration: Configuration, machine: Machine 
   };
   for (const vip of configuration.vips) {
     for (const address of vip.listen) look(`vips.${vip.name}.listen`, address);
+    if (vip.protocol !== 'dicom') continue;
+    for (const address of vip.dicom.egress?.listen ?? [])
+      look(`vips.${vip.name}.dicom.egress.listen`, address);
   }
   if (configuration.admin) look('admin.listen', configuration.admin.listen);
   for (const { name, health } of configuration.pools) {

@@ -73,3 +73,16 @@ it.each([
 ] as const)('%s is no fact of %s', (name, protocol, fault) =>
   expect(factFault(name, { protocol })).toBe(fault),
 );
+
+it.each(['command', 'priority', 'urgent', 'sopInstance', 'study', 'accession', 'patient', '(0008,103e)'])(
+  '%s is a fact of DICOM where studies are routed',
+  (name) => {
+    expect(factFault(name, { protocol: 'dicom', route: 'study' })).toBeUndefined();
+    expect(factFault(name, { protocol: 'dicom', route: 'association' })).toMatch(/^needs `dicom: /);
+  },
+);
+
+it('what nearly is a fact of study routing', () => {
+  expect(factFault('studdy', { protocol: 'dicom', route: 'study' })).toMatch(/did you mean "study"\?$/);
+  expect(factFault('(0008,103)', { protocol: 'dicom', route: 'study' })).toMatch(/^is not a fact/);
+});

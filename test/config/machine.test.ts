@@ -10,6 +10,11 @@ admin: { listen: 127.0.0.1:80 }
 pools: { a: { servers: [10.0.0.1] } }
 vips:
   HERE: { protocol: dicom, listen: ["10.0.0.4:104", "127.0.0.2:11112", "0.0.0.0:105", "[::]:0"], pool: a }
+  STUDIES:
+    protocol: dicom
+    listen: "127.0.0.2:11113"
+    pool: a
+    dicom: { route: study, storage: shared, egress: { listen: "10.0.0.6:11114", destinations: { CT1: h:1 } } }
   AWAY: { protocol: hl7, listen: "10.0.0.5:2310", pool: a }
 `;
 
@@ -17,9 +22,11 @@ it('an address or a privilege that this machine lacks is a sentence, and no faul
   const { configuration } = readConfiguration(text, { file: 'f.yaml', environment: {} });
   const missing = (firstFreePort: number) =>
     missingOnMachine(configuration!, { addresses: ['10.0.0.4'], firstFreePort, programs: [] });
-  expect(missing(0)).toEqual(['vips.AWAY.listen: this machine has no address 10.0.0.5']);
+  const egress = 'vips.STUDIES.dicom.egress.listen: this machine has no address 10.0.0.6';
+  expect(missing(0)).toEqual([egress, 'vips.AWAY.listen: this machine has no address 10.0.0.5']);
   expect(missing(105)).toEqual([
     'vips.HERE.listen: port 104 needs CAP_NET_BIND_SERVICE, which this user does not have',
+    egress,
     'vips.AWAY.listen: this machine has no address 10.0.0.5',
     'admin.listen: port 80 needs CAP_NET_BIND_SERVICE, which this user does not have',
   ]);
@@ -28,6 +35,7 @@ it('an address or a privilege that this machine lacks is a sentence, and no faul
 it('this machine has its own addresses', () => {
   const own = text
     .replace('10.0.0.4:104', '127.0.0.3:11113')
+    .replace('10.0.0.6:11114', '127.0.0.1:11114')
     .replace('10.0.0.5:2310', '127.0.0.1:12310')
     .replace(':80', ':19090')
     .replace(':105', ':11105');

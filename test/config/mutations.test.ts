@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { assemble } from '../../src/assemble.ts';
 import { readConfiguration } from '../../src/config/load.ts';
 
-const FIXTURES = ['hospital', 'web'].map((name) =>
+const FIXTURES = ['hospital', 'web', 'study'].map((name) =>
   readFileSync(new URL(`../../fixtures/config/valid/${name}.yaml`, import.meta.url), 'utf8'),
 );
 const environment = { GANTRY_TEST_TOKEN: 'not-a-real-token' };
@@ -105,6 +105,12 @@ it('any value at any key: faults or a configuration, never a crash', () => {
     'protocol',
     'by',
     'clients',
+    'storage',
+    'egress',
+    'destinations',
+    'urgent',
+    'fromOrders',
+    'route',
     'senderTimeout',
     'check',
     'all',
@@ -137,6 +143,8 @@ it('any value at any key: faults or a configuration, never a crash', () => {
     '/$1',
     'none',
     'calling',
+    'study',
+    'separate',
     null,
     true,
     1.5,
