@@ -5,6 +5,7 @@
 import type { Table } from '../../../tables/table.ts';
 import { type Commitment, createCommitment } from './commitment.ts';
 import { instanceKey } from './instance-key.ts';
+import { LONGEST_UID } from './transactions.ts';
 
 /** Modality Performed Procedure Step (PS3.4 F.7). */
 export const PERFORMED_PROCEDURE_STEP = '1.2.840.10008.3.1.2.3.3';
@@ -57,7 +58,7 @@ class TableAffinity implements Affinity {
   }
 
   mppsCreated(sopInstance: string, place: string): void {
-    this.#put(this.#mpps, sopInstance, place);
+    if (sopInstance.length <= LONGEST_UID) this.#put(this.#mpps, sopInstance, place);
   }
 
   mppsPlace(sopInstance: string): string | undefined {
