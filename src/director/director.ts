@@ -42,6 +42,8 @@ export interface DirectorOptions {
   readonly persistenceOf?: ((pool: Pool) => Persistence | undefined) | undefined;
   /** Facts that rules compare without regard to case. */
   readonly ignoreCase?: readonly string[] | undefined;
+  /** Slots of each server with `maxConnections` that only urgent work may use. */
+  readonly reserve?: number | undefined;
   /** Milliseconds of the clock that the pools use too. */
   readonly now: () => number;
   /** From 0 up to, not including, 1. */
@@ -52,7 +54,11 @@ export interface Explanation {
   readonly vip: string;
   readonly rule: string;
   readonly persistence: PersistenceKey | undefined;
+  /** Why the work is urgent; undefined: it is not. */
+  readonly urgent: string | undefined;
   readonly candidates: readonly { readonly server: string; readonly reason: string }[];
+  /** Why there is no candidate, where there is a pool. */
+  readonly exhausted: string | undefined;
   readonly reject: string | undefined;
 }
 
@@ -98,7 +104,7 @@ class RuledDirector implements Director {
     if (!pool) return new PlainChoice(destination, undefined);
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
-    const search = this.#search(facts, pool, this.#balance(pool, balance), key, options);
+    const search = this.#search(facts, destination, this.#balance(pool, balance), key, options);
     const choice = key
       ? new PersistentChoice(destination, pool, search, persistence!, key)
       : new PlainChoice(destination, search, persistence?.cookie);
@@ -119,10 +125,12 @@ class RuledDirector implements Director {
     const { vip } = this.#options;
     const { destination, balance } = this.#route(facts, options);
     const { rule, reject, pool } = destination;
-    if (!pool) return { vip, rule, persistence: undefined, candidates: [], reject };
+    const urgent = this.#whyUrgent(destination, facts);
+    const none = { persistence: undefined, candidates: [], exhausted: undefined };
+    if (!pool) return { vip, rule, urgent, reject, ...none };
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
-    const search = this.#search(facts, pool, this.#balance(pool, balance).fork(), key, options);
+    const search = this.#search(facts, destination, this.#balance(pool, balance).fork(), key, options);
     const cookie = placeOf(persistence?.cookieServer(facts, pool)?.name, pool, 'cookie');
     const entry = placeOf(
       key && persistence!.table.serverOf(persistence!.entryOf(key, pool)),
@@ -140,7 +148,8 @@ class RuledDirector implements Director {
       before = '';
     }
     const by = cookie.server ? { by: 'cookie', key: cookie.server.name } : key;
-    return { vip, rule, persistence: by, candidates, reject };
+    const exhausted = candidates.length > 0 ? undefined : search.detail(place.server);
+    return { vip, rule, urgent, persistence: by, candidates, exhausted, reject };
   }
 
   #route(
@@ -160,16 +169,24 @@ class RuledDirector implements Director {
     };
   }
 
+  /** The rule goes before the work's own facts, as more can be done about it. */
+  #whyUrgent({ urgent, ruleIndex, rule }: Destination, facts: Facts): string | undefined {
+    if (!urgent) return undefined;
+    if (this.#options.rules[ruleIndex]?.urgent) return `rule ${rule}`;
+    if (facts.get('urgent') !== 'true') return 'asked for as urgent';
+    return facts.get('priority') === 'high' ? 'priority high' : 'fact urgent, as of a STAT order';
+  }
+
   #search(
     facts: Facts,
-    pool: Pool,
+    { pool, urgent: isUrgent }: Destination,
     balance: Balance,
     key: PersistenceKey | undefined,
     options: ChooseOptions,
   ): Search {
-    const { now, random } = this.#options;
+    const { now, random, reserve = 0 } = this.#options;
     const hashed = key ? `${key.by}=${key.key}` : (firstValue(facts.get('client')) ?? '');
-    return new Search({ ...options, pool, balance, now, random, key: hashed });
+    return new Search({ ...options, pool: pool!, balance, now, random, key: hashed, isUrgent, reserve });
   }
 
   #persistenceOf(pool: Pool): Persistence | undefined {

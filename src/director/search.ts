@@ -11,6 +11,9 @@ export interface SearchOptions extends ChooseOptions {
   readonly random: () => number;
   /** What `hash` goes by. */
   readonly key: string;
+  readonly isUrgent: boolean;
+  /** Slots of each server with a limit that only urgent work may use. */
+  readonly reserve: number;
 }
 
 export class Search {
@@ -41,7 +44,7 @@ export class Search {
 
   /** This server and no other; undefined when it is full. */
   only(server: Server, reason: string): Candidate | undefined {
-    if (this.#hasRoom(server)) return this.#found(server, reason);
+    if (this.#hasRoom(server)) return this.#found(server, `${reason}${this.#onReserve(server)}`);
     this.exhausted = 'full';
     return undefined;
   }
@@ -64,7 +67,8 @@ export class Search {
     const regular = answering.filter(({ backup }) => !backup);
     const first = (regular.length > 0 ? regular : answering).filter((server) => this.#hasRoom(server));
     if (first.length > 0) return first;
-    return left.filter((server) => !answering.includes(server) && this.#hasRoom(server));
+    const silent = left.filter((server) => !answering.includes(server) && this.#hasRoom(server));
+    return regular.length > 0 ? silent.filter(({ backup }) => !backup) : silent;
   }
 
   /** Mostly nobody is a backup, silent or full: then nobody needs to be sorted out, for each piece of work anew. */
@@ -78,7 +82,35 @@ export class Search {
   #hasRoom(server: Server): boolean {
     const { ignoreRoom, isOpen, hasRoom } = this.#options;
     if (ignoreRoom || isOpen?.(server)) return true;
-    return server.hasRoom && (!hasRoom || hasRoom(server));
+    const isFree = server.hasRoom && !this.#isKept(server);
+    return isFree && (!hasRoom || hasRoom(server));
+  }
+
+  /** Are its last slots kept from this work, which is not urgent? */
+  #isKept(server: Server): boolean {
+    const { isUrgent, reserve } = this.#options;
+    return !isUrgent && reserve > 0 && !server.hasRoomBeside(reserve);
+  }
+
+  /** What the reserve has to do with a choice of this server. */
+  #onReserve(server: Server): string {
+    const { isUrgent, reserve, ignoreRoom, isOpen, pool } = this.#options;
+    if (reserve === 0 || ignoreRoom || isOpen?.(server)) return '';
+    if (isUrgent) return server.hasRoomBeside(reserve) ? '' : ', in a slot kept for urgent work';
+    const kept = pool.takers.filter((other) => other.hasRoom && this.#isKept(other));
+    const names = kept.map(({ name }) => name).join(', ');
+    return names === '' ? '' : `; what is free on ${names} is kept for urgent work`;
+  }
+
+  /** Why there is nobody, a sentence. `only`: no other server would do. */
+  detail(only?: Server): string {
+    if (this.exhausted !== 'full') return 'no server is up';
+    const { pool, reserve } = this.#options;
+    const servers = only ? [only] : pool.takers;
+    const isKept = servers.some((server) => server.hasRoom && this.#isKept(server));
+    if (!isKept) return only ? 'full: its server has no free slot' : 'full: no server has a free slot';
+    const slots = reserve === 1 ? 'slot of each server is' : `${reserve} slots of each server are`;
+    return `full: the last ${slots} kept for urgent work`;
   }
 
   #whyNone(): Exhausted {
@@ -93,7 +125,7 @@ export class Search {
     const usual = server.backup ? 'backup, no other is up' : among;
     const last = server.isAskedLast(now) ? ', though it did not answer just now' : '';
     const active = pool.mode === 'single-active' ? `the active one, ${pool.activeReason}` : usual;
-    const text = `${active}${last}`;
+    const text = `${active}${last}${this.#onReserve(server)}`;
     return why ? `${why}; ${text}` : text;
   }
 }

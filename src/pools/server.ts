@@ -174,6 +174,12 @@ export class Server {
     return this.#active < (this.maxConnections ?? Infinity);
   }
 
+  /** May it have one more that is not urgent, where `reserve` slots are kept for urgent work? One is always left. */
+  hasRoomBeside(reserve: number): boolean {
+    const most = this.maxConnections ?? Infinity;
+    return this.#active < Math.min(most, Math.max(most - reserve, 1));
+  }
+
   /** May it get new work? */
   get eligible(): boolean {
     return this.isWanted && this.#health !== 'down';
