@@ -20,6 +20,7 @@ import {
   tcpEchoes,
   webSocketMessages,
 } from './loads.ts';
+import { randomFrom } from './random.ts';
 import { type Endpoints, startServers, writeCertificate } from './surroundings.ts';
 
 export interface ChangesOptions {
@@ -309,15 +310,4 @@ vips:
     pool: raw
     persistence: source-ip
 ${shape.extraVip ? `  EXTRA: { protocol: tcp, listen: "127.0.0.1:${ports.extra}", pool: raw }\n` : ''}`;
-}
-
-/** Numbers from 0 up to, not including, 1; the same for the same seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

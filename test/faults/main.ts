@@ -3,14 +3,17 @@
  *
  *     npm run faults -- changes [--changes 50] [--seed 1] [--pause 1000]
  *     npm run faults -- websocket [--seconds 300]
+ *     npm run faults -- study [--route shared,separate] [--instances 1000] [--studies 20] [--kills 20] [--seed 1]
+ *         [--rate 1048576]
  *
  * Prints what was done and what came of it. Exit code 1: something failed, was cut or was lost.
  */
 import { parseArgs } from 'node:util';
 import { runChanges } from './changes.ts';
+import { runStudies, type StudyOptions } from './study.ts';
 import { runWebSocket } from './websocket.ts';
 
-const FAULTS: Readonly<Record<string, (words: string[]) => Promise<boolean>>> = { changes, websocket };
+const FAULTS: Readonly<Record<string, (words: string[]) => Promise<boolean>>> = { changes, study, websocket };
 
 const [name = '', ...words] = process.argv.slice(2);
 const run = FAULTS[name];
@@ -47,6 +50,50 @@ async function changes(args: string[]): Promise<boolean> {
   for (const error of errors.slice(0, 10)) console.log(error);
   const failed = result.loads.reduce((sum, { failures }) => sum + failures.length, 0);
   return failed + cutAssociations + lostMessages + doubledMessages + errors.length === 0 && exitCode === 0;
+}
+
+async function study(args: string[]): Promise<boolean> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      route: { type: 'string', default: 'shared,separate' },
+      instances: { type: 'string', default: '1000' },
+      studies: { type: 'string', default: '20' },
+      kills: { type: 'string', default: '20' },
+      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      rate: { type: 'string', default: String(2 ** 20) },
+    },
+  });
+  console.log(`seed ${values.seed}`);
+  let good = true;
+  for (const route of values.route.split(',') as StudyOptions['route'][]) {
+    console.log(`\n${route}`);
+    const result = await runStudies({
+      route,
+      instances: Number(values.instances),
+      studies: Number(values.studies),
+      kills: Number(values.kills),
+      seed: Number(values.seed),
+      rate: Number(values.rate),
+      print: (line) => console.log(line),
+    });
+    const { seconds, stored, failures, refused, kills, lost, split, moves, moved, replayed } = result;
+    const all = Object.entries(stored).map(([name, count]) => `${name} ${count}`);
+    console.log(`stored in ${seconds.toFixed(1)} s: ${all.join(', ')}; ${kills} servers killed`);
+    console.log(
+      `${failures.length} failures, ${refused} refused with 0xA700 and sent again, ${lost.length} lost`,
+    );
+    console.log(
+      `${split} studies on several servers after ${moves} moves, ${moved.length} of them without a reason; ` +
+        `${replayed} instances begun on several servers`,
+    );
+    const faults = [...failures, ...lost.map((one) => `lost: ${one}`), ...result.errors];
+    for (const fault of [...faults, ...moved.map((move) => JSON.stringify(move))].slice(0, 20))
+      console.log(`  ${fault}`);
+    const isWhole = route === 'separate' ? split === 0 : moved.length === 0;
+    good &&= isWhole && faults.length === 0 && kills === Number(values.kills) && result.exitCode === 0;
+  }
+  return good;
 }
 
 async function websocket(args: string[]): Promise<boolean> {
