@@ -178,19 +178,26 @@ export class Message implements Delimiters {
   texts(path: FieldPath | string, limit = 64): string[] {
     const wanted = typeof path === 'string' ? fieldPath(path) : path;
     const found: string[] = [];
-    for (
-      let at = this.findSegment(wanted.segmentCode);
-      at >= 0;
-      at = this.findSegment(wanted.segmentCode, at)
-    ) {
-      const last = wanted.repetition || limit;
-      for (let repetition = wanted.repetition || 1; repetition <= last; repetition++) {
-        if (!this.#findIn(at, wanted, repetition)) break;
-        if (this.#to > this.#from) found.push(this.#text());
-        if (found.length === limit) return found;
-      }
+    let at = this.findSegment(wanted.segmentCode);
+    for (; at >= 0 && found.length < limit; at = this.findSegment(wanted.segmentCode, at)) {
+      this.#collect(at, wanted, limit, found);
     }
     return found;
+  }
+
+  /** As `texts`, but in the segment at `at` alone, which has the path's name. */
+  textsAt(at: number, path: FieldPath, limit = 64): string[] {
+    const found: string[] = [];
+    this.#collect(at, path, limit, found);
+    return found;
+  }
+
+  #collect(at: number, wanted: FieldPath, limit: number, found: string[]): void {
+    const last = wanted.repetition || limit;
+    for (let repetition = wanted.repetition || 1; repetition <= last; repetition++) {
+      if (found.length === limit || !this.#findIn(at, wanted, repetition)) return;
+      if (this.#to > this.#from) found.push(this.#text());
+    }
   }
 
   /** Where the next segment of a name begins, after the one at `after` or, without it, from the first on; -1 for none. */

@@ -4,6 +4,7 @@
 import type { Facts, FactValue } from '../facts.ts';
 import type { Message } from './cursor.ts';
 import { type FieldPath, fieldPath, parseFieldPath } from './field-path.ts';
+import { ACCESSION, ORDER_PRIORITY } from './orders.ts';
 import { type PatientRule, patientKey } from './patient.ts';
 import { MSH } from './segments.ts';
 
@@ -13,9 +14,6 @@ export interface MessageFactOptions {
   readonly accession?: readonly FieldPath[];
 }
 
-const ACCESSION = ['IPC-1.1', 'OBR-18.1', 'OBR-3.1'].map(fieldPath);
-/** TQ1 came with v2.5; before, the priority is a component of the order's or the request's timing. */
-const ORDER_PRIORITY = ['TQ1-9.1', 'ORC-7.6', 'OBR-27.6'].map(fieldPath);
 const EVENT_TYPE_CODE = fieldPath('EVN-1');
 
 type Reader = (message: Message, options: MessageFactOptions) => FactValue;

@@ -17,6 +17,7 @@ import {
   acknowledgementMode,
   buildAcknowledgement,
   isAcknowledgement,
+  isPositive,
 } from '../../../protocols/hl7/acknowledgement.ts';
 import { Message } from '../../../protocols/hl7/cursor.ts';
 import { messageFacts } from '../../../protocols/hl7/facts.ts';
@@ -175,6 +176,7 @@ export class Courier implements TargetListener {
     delivery.acknowledgement = answer?.code;
     delivery.choice?.settle();
     delivery.finished = true;
+    if (isPositive(answer?.code)) delivery.learnOrders();
     if (answer?.code === 'CA' && delivery.wantsApplicationsAnswer) {
       delivery.isPromised = true;
       delivery.sender.promise();
@@ -186,6 +188,7 @@ export class Courier implements TargetListener {
   unconfirmed(delivery: Delivery): void {
     delivery.choice?.settle();
     delivery.finished = true;
+    delivery.learnOrders();
     delivery.sender.answer(delivery, undefined);
     this.#finish(delivery, 'unconfirmed');
   }
@@ -193,6 +196,7 @@ export class Courier implements TargetListener {
   /** The answer of the application, after CA; or one that nobody asked for. */
   answeredLater(delivery: Delivery, answer: Acknowledgement, bytes: Buffer): void {
     const { sender } = delivery;
+    if (!isPositive(answer.code)) delivery.unlearnOrders();
     if (sender.isListening) sender.answerLater(bytes);
     else {
       const { controlId } = delivery;
@@ -279,6 +283,7 @@ export class Courier implements TargetListener {
     delivery.went = true;
     delivery.choice?.abandon();
     delivery.plan = this.#plan;
+    delivery.readOrders(message);
     const choice = this.#choose(message, delivery.sender);
     delivery.choice = choice;
     if (choice.reject !== undefined) {

@@ -2,6 +2,7 @@
 import { type AcknowledgementMode, isSent } from '../../../protocols/hl7/acknowledgement.ts';
 import type { Message } from '../../../protocols/hl7/cursor.ts';
 import { encodeFrame } from '../../../protocols/hl7/mllp.ts';
+import { type Order, ordersIn } from '../../../protocols/hl7/orders.ts';
 import type { Choice } from '../../director/director.ts';
 import { events } from '../../observe/events.ts';
 import type { Courier } from './courier.ts';
@@ -75,6 +76,9 @@ export class Delivery implements Turn<Target> {
   attempts = 0;
   /** CA came, and the sender waits for its application's answer. */
   isPromised = false;
+  /** What it orders, where somebody learns from that. */
+  #orders: readonly Order[] | undefined;
+  #learned: readonly string[] | undefined;
   reason: string | undefined;
   acknowledgement: string | undefined;
   detail: string | undefined;
@@ -138,6 +142,22 @@ export class Delivery implements Turn<Target> {
   get wantsNoAnswer(): boolean {
     const { enhanced, accept, application } = this.mode;
     return enhanced && accept === 'NE' && application === 'NE';
+  }
+
+  /** Reads what the message orders, once; the message itself is gone when its answer comes. */
+  readOrders(message: Message): void {
+    const { statOrders, settings } = this.plan;
+    if (statOrders) this.#orders ??= ordersIn(message, settings.accession);
+  }
+
+  /** Learns what it orders, if anything: a server took it. Before its sender hears of that, so that it counts at once. */
+  learnOrders(): void {
+    if (this.#orders) this.#learned = this.plan.statOrders?.learn(this.#orders);
+  }
+
+  /** The server refused, after CA, what it had taken. */
+  unlearnOrders(): void {
+    if (this.#learned) this.plan.statOrders?.unlearn(this.#learned);
   }
 
   publish(outcome: Outcome, now: number): void {

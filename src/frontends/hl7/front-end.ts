@@ -7,6 +7,7 @@ import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import { dial, preambleOf, type ServerLink } from '../../relay/dial.ts';
 import type { Listener } from '../../relay/listen.ts';
+import type { StatOrders } from '../../tables/stat-orders.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { PoolWatch } from '../pool-watch.ts';
 import { Courier } from './courier.ts';
@@ -34,6 +35,8 @@ export interface Hl7FrontEndOptions {
   readonly onAmbiguousByRule?: Readonly<Record<string, Ambiguity>>;
   /** Connections kept to each server of a pool, by the pool's name; 8 for a pool that is not named. */
   readonly connections?: Readonly<Record<string, number>>;
+  /** Learns the urgent orders of messages that servers took; undefined: nobody asks for them. */
+  readonly statOrders?: StatOrders | undefined;
   readonly deadlines: Deadlines;
   /** Milliseconds of the clock that the pools use too. */
   readonly now: () => number;
@@ -221,6 +224,7 @@ function inboundSettings({ startBlock, endBlock, maxFrame, timeouts }: Hl7Settin
   return { blocks: { startBlock, endBlock }, maxFrame, stallTimeout, idleTimeout };
 }
 
-function planOf({ director, hl7: settings, onAmbiguousByRule = {} }: Hl7FrontEndOptions): Plan {
-  return { director, settings, onAmbiguousByRule };
+function planOf(options: Hl7FrontEndOptions): Plan {
+  const { director, hl7: settings, onAmbiguousByRule = {}, statOrders } = options;
+  return { director, settings, onAmbiguousByRule, statOrders };
 }

@@ -1,5 +1,6 @@
 /** What one configuration says about messages. A message keeps the plan by which its server was chosen. */
 import type { Director } from '../../director/director.ts';
+import type { StatOrders } from '../../tables/stat-orders.ts';
 import type { Delivery } from './delivery.ts';
 import type { Loss } from './outbound.ts';
 import { type Ambiguity, ackTimeoutOf, type Hl7Settings } from './settings.ts';
@@ -9,6 +10,8 @@ export interface Plan {
   readonly settings: Hl7Settings;
   /** By rule (`routes[1]`), where it differs from the VIP's. */
   readonly onAmbiguousByRule: Readonly<Record<string, Ambiguity>>;
+  /** Where the urgent orders of messages are remembered; undefined: nobody asks for them. */
+  readonly statOrders: StatOrders | undefined;
 }
 
 /** An answer that does not fit its message is believed to be a mistake once. */
