@@ -1,6 +1,6 @@
 /**
  * quality.md, "C-STORE of a CT series": storescu → storescp, 512 KiB an instance, on one association; direct, through
- * HAProxy, through Gantry, through Orthanc as a router, and to a dcmjs-dimse SCP as the receiver.
+ * HAProxy, through Gantry with both routings, through Orthanc as a router, and to a dcmjs-dimse SCP as the receiver.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,7 @@ import { publish } from './harness/report.ts';
 import { interleave, type Sample, type Subject } from './harness/rounds.ts';
 
 const OURS = 'gantry, association routing';
+const STUDY = 'gantry, study routing';
 const HAPROXY = 'haproxy';
 const DIRECT = 'direct';
 const ORTHANC = 'orthanc as a router';
@@ -50,11 +51,15 @@ export const bench: Bench = {
     const add = (name: string, port: number, relay: Running | undefined) =>
       subjects.push({ name, run: () => send(series, port, relay) });
 
-    if (wants(OURS)) {
+    for (const [name, dicom] of [
+      [OURS, '{ route: association }'],
+      [STUDY, '{ route: study, storage: shared }'],
+    ] as const) {
+      if (!wants(name)) continue;
       const port = await freePort();
       const yaml = `pools: { P: { servers: ["127.0.0.1:${sink}"], health: { check: none } } }
-vips: { V: { protocol: dicom, listen: ["127.0.0.1:${port}"], pool: P } }\n`;
-      add(OURS, port, keep(await startGantry(yaml, port)));
+vips: { V: { protocol: dicom, listen: ["127.0.0.1:${port}"], pool: P, dicom: ${dicom} } }\n`;
+      add(name, port, keep(await startGantry(yaml, port)));
     }
     if (wants(HAPROXY)) {
       const port = await freePort();
@@ -87,6 +92,10 @@ vips: { V: { protocol: dicom, listen: ["127.0.0.1:${port}"], pool: P } }\n`;
       goals: [
         { subject: OURS, rival: HAPROXY, figure: 'images', atLeast: 0.85 },
         { subject: OURS, rival: HAPROXY, figure: 'images', atLeast: 1.0 },
+        { subject: STUDY, rival: OURS, figure: 'images', atLeast: 0.7 },
+        { subject: STUDY, rival: OURS, figure: 'images', atLeast: 0.9 },
+        { subject: STUDY, rival: ORTHANC, figure: 'images', atLeast: 20 },
+        { subject: STUDY, rival: DCMJS, figure: 'images', atLeast: 2.5 },
       ].filter(({ subject, rival }) => results.has(subject) && results.has(rival)),
     });
   },
