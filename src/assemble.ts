@@ -13,17 +13,21 @@ import { createDirector, type Director, type Rule } from './director/director.ts
 import { Persistence } from './director/persistence.ts';
 import { Pool, type PoolOptions } from './pools/pool.ts';
 import { createMemoryStore, type Limits } from './tables/memory.ts';
+import { STAT_ORDER_LIMITS, StatOrders } from './tables/stat-orders.ts';
 import { Table } from './tables/table.ts';
 
 export interface Assembly {
   readonly pools: ReadonlyMap<string, Pool>;
   /**
    * All that outlives a restart, by name. Persistence: `vip NAME`, `pool NAME` or `share NAME`. What a VIP with study
-   * routing remembers over associations: `mpps NAME`, `instances NAME`, `transactions NAME`.
+   * routing remembers over associations: `mpps NAME`, `instances NAME`, `transactions NAME`. Urgent orders that an HL7 VIP
+   * saw: `orders NAME`.
    */
   readonly tables: ReadonlyMap<string, Table>;
   /** By VIP. */
   readonly directors: ReadonlyMap<string, Director>;
+  /** By HL7 VIP: of those whose orders make studies urgent. */
+  readonly statOrders: ReadonlyMap<string, StatOrders>;
   /** Puts the pools and tables that the configuration before had too into the shape that this one wants. */
   commit(): void;
 }
@@ -90,6 +94,7 @@ export function assemble(
       persistence: vip.persistence && persistenceOf(`vip ${vip.name}`, vip.persistence),
       persistenceOf: (pool) => ofPools.get(pool),
       ignoreCase: vip.protocol === 'dicom' && vip.dicom.ignoreCase ? ['called', 'calling'] : [],
+      reserve: vip.protocol === 'dicom' ? vip.urgent.reserve : 0,
       now,
       random,
     }),
@@ -98,15 +103,25 @@ export function assemble(
     if (vip.protocol !== 'dicom' || vip.dicom.route !== 'study') continue;
     for (const [name, size] of AFFINITY_TABLES) tableOf(`${name} ${vip.name}`, { ttl: AFFINITY_MS, size });
   }
+  const statOrders = [...vipsAskedForOrders(configuration)].map((name): [string, StatOrders] => [
+    name,
+    new StatOrders(tableOf(`orders ${name}`, STAT_ORDER_LIMITS)),
+  ]);
   return {
     pools,
     tables,
     directors: new Map(directors),
+    statOrders: new Map(statOrders),
     commit() {
       for (const change of kept.splice(0)) change();
       for (const [name, pool] of before?.pools ?? []) if (!pools.has(name)) pool.retire();
     },
   };
+}
+
+/** The names of the HL7 VIPs whose orders make studies urgent somewhere. */
+export function vipsAskedForOrders({ vips }: Configuration): ReadonlySet<string> {
+  return new Set(vips.flatMap((vip) => (vip.protocol === 'dicom' ? vip.urgent.fromOrders : [])));
 }
 
 /** The names of the pools that work of this VIP may reach. */

@@ -117,7 +117,7 @@ class RunningBalancer implements Balancer {
     let admin: Admin | undefined;
     let prepared: readonly PreparedFrontEnd[];
     try {
-      prepared = touchedVips(changes, next).map((vip) =>
+      prepared = touchedVips(changes, this.#configuration, next).map((vip) =>
         prepareFrontEnd(vip, (name) => binding.of(name), {
           configuration: next,
           assembly,

@@ -1,6 +1,6 @@
 /** What differs between two configurations: starting is the difference from nothing. */
 import { isDeepStrictEqual } from 'node:util';
-import { poolNamesOf } from './assemble.ts';
+import { poolNamesOf, vipsAskedForOrders } from './assemble.ts';
 import type { Configuration, PoolConfiguration, VipConfiguration } from './config/schema.ts';
 
 export interface Change {
@@ -46,12 +46,24 @@ function namedChanges(kind: 'vip' | 'pool', before: readonly Named[], after: rea
   return [...changes, ...removed.map(({ name }): Change => ({ kind, name, what: 'removed' }))];
 }
 
-/** The VIPs for which something is different: they themselves, or a pool that they reach. */
-export function touchedVips(changes: readonly Change[], { vips }: Configuration): VipConfiguration[] {
+/**
+ * The VIPs for which something is different: they themselves, a pool that they reach, or whether others ask for the
+ * orders that come to them.
+ */
+export function touchedVips(
+  changes: readonly Change[],
+  before: Configuration | undefined,
+  after: Configuration,
+): VipConfiguration[] {
   const named = (kind: Change['kind']) =>
     new Set(changes.filter((change) => change.kind === kind).map(({ name }) => name));
   const [changedVips, changedPools] = [named('vip'), named('pool')];
-  return vips.filter(
-    (vip) => changedVips.has(vip.name) || [...poolNamesOf(vip)].some((name) => changedPools.has(name)),
+  const asked = vipsAskedForOrders(after);
+  const askedBefore = before ? vipsAskedForOrders(before) : asked;
+  return after.vips.filter(
+    (vip) =>
+      changedVips.has(vip.name) ||
+      [...poolNamesOf(vip)].some((name) => changedPools.has(name)) ||
+      asked.has(vip.name) !== askedBefore.has(vip.name),
   );
 }

@@ -49,7 +49,7 @@ export function prepareFrontEnd(
       return prepared(vip, createDicomVip, { ...options, egress }, { egress: undefined });
     }
     case 'hl7':
-      return prepared(vip, createHl7FrontEnd, { ...common, ...hl7Options(vip, surroundings.configuration) });
+      return prepared(vip, createHl7FrontEnd, { ...common, ...hl7Options(vip, surroundings) });
     case 'http':
       return prepared(vip, createHttpFrontEnd, {
         ...common,
@@ -114,9 +114,21 @@ function isIn(networks: readonly string[]): (address: string) => boolean {
 
 type Own<Options> = Omit<Options, keyof ReturnType<typeof commonOptions>>;
 
-function dicomOptions({ limits, pool, dicom }: DicomVip, assembly: Assembly): Own<DicomFrontEndOptions> {
+function dicomOptions(
+  { limits, pool, dicom, urgent }: DicomVip,
+  assembly: Assembly,
+): Own<DicomFrontEndOptions> {
   const { wait, whenUnavailable, ignoreCase, timeouts } = dicom;
-  return { pool: assembly.pools.get(pool ?? ''), limits, wait, whenUnavailable, ignoreCase, timeouts };
+  const orders = urgent.fromOrders.flatMap((name) => assembly.statOrders.get(name) ?? []);
+  return {
+    pool: assembly.pools.get(pool ?? ''),
+    limits,
+    wait,
+    isUrgentOrder: (accession, study) => orders.some((known) => known.isUrgent(accession, study)),
+    whenUnavailable,
+    ignoreCase,
+    timeouts,
+  };
 }
 
 /** Of the front-end for what servers begin: in plain DICOM, whatever clients speak, and with no limits. */
@@ -139,14 +151,18 @@ function egressOptions(
   };
 }
 
-function hl7Options({ routes, hl7 }: Hl7Vip, { pools }: Configuration): Own<Hl7FrontEndOptions> {
+function hl7Options(
+  { name, routes, hl7 }: Hl7Vip,
+  { configuration, assembly }: FrontEndSurroundings,
+): Own<Hl7FrontEndOptions> {
   const ofRules = routes.flatMap(({ onAmbiguous }, index) =>
     onAmbiguous === undefined ? [] : [[`routes[${index + 1}]`, onAmbiguous] as const],
   );
   return {
     hl7: { ...hl7, accession: hl7.accession.map(fieldPath) },
     onAmbiguousByRule: Object.fromEntries(ofRules),
-    connections: Object.fromEntries(pools.map(({ name, hl7: { connections } }) => [name, connections])),
+    connections: Object.fromEntries(configuration.pools.map((pool) => [pool.name, pool.hl7.connections])),
+    statOrders: assembly.statOrders.get(name),
   };
 }
 

@@ -1,4 +1,5 @@
 /** The DICOM front-end of one VIP, association routing: its listeners, its associations, its limits, its wait queue. */
+import type { IsUrgentOrder } from '../../../protocols/dicom/message-facts.ts';
 import type { Director } from '../../director/director.ts';
 import { notice } from '../../observe/events.ts';
 import type { Pool } from '../../pools/pool.ts';
@@ -35,6 +36,8 @@ export interface DicomFrontEndOptions {
   readonly limits: LimitOptions;
   /** Milliseconds an association may wait for a slot; 0: none waits. */
   readonly wait: number;
+  /** Was a study, or an accession number, ordered as urgent (STAT) just now? undefined: nobody knows of orders. */
+  readonly isUrgentOrder?: IsUrgentOrder | undefined;
   readonly ignoreCase: boolean;
   readonly timeouts: AssociationTimeouts;
   readonly deadlines: Deadlines;
