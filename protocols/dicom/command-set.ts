@@ -62,20 +62,36 @@ export interface Command {
 }
 
 /** What is absent is not written. */
-export type CommandToWrite = Partial<Command> & Pick<Command, 'commandField'>;
+export type CommandToWrite = Partial<Command> &
+  Pick<Command, 'commandField'> & {
+    /** Why it went wrong, in ASCII: 64 characters of it are written. Never read: a peer's may carry patient data. */
+    readonly errorComment?: string | undefined;
+  };
 
+export interface DecodeOptions {
+  /**
+   * Whoever acts on a command set, and hands it on, has to read in it what the next one reads: a group length that is
+   * not the set's, values of odd length, elements that are not in ascending order or not of the group, and numbers of
+   * other than two bytes are faults. Without it only what cannot be read at all is one.
+   */
+  readonly strict?: boolean;
+}
+
+type Vr = 'UI' | 'US' | 'AE' | 'LO';
 type Name = Exclude<keyof Command, 'hasDataSet'> | 'dataSetType';
 type Draft = { -readonly [Key in keyof Command]: Command[Key] } & { dataSetType: number | undefined };
+
+interface CommandElement<ElementName> {
+  readonly element: number;
+  readonly name: ElementName;
+  readonly vr: Vr;
+}
 
 /**
  * The elements that are read, in the order of their tags. Not among them: error comment and offending elements, which
  * may carry patient data.
  */
-const ELEMENTS: readonly {
-  readonly element: number;
-  readonly name: Name;
-  readonly vr: 'UI' | 'US' | 'AE';
-}[] = [
+const ELEMENTS: readonly CommandElement<Name>[] = [
   { element: 0x0002, name: 'affectedSopClass', vr: 'UI' },
   { element: 0x0003, name: 'requestedSopClass', vr: 'UI' },
   { element: 0x0100, name: 'commandField', vr: 'US' },
@@ -97,11 +113,21 @@ const ELEMENTS: readonly {
   { element: 0x1031, name: 'moveOriginatorMessageId', vr: 'US' },
 ];
 
+/** Those that are written, in the order of their tags. */
+const WRITTEN: readonly CommandElement<Name | 'errorComment'>[] = [
+  ...ELEMENTS,
+  { element: 0x0902, name: 'errorComment', vr: 'LO' } as const,
+].sort((one, other) => one.element - other.element);
+/** Characters of an LO (PS3.5 Table 6.2-1). */
+const LONGEST_COMMENT = 64;
+
 const BY_ELEMENT = new Map(ELEMENTS.map((known) => [known.element, known]));
 const ELEMENT_HEADER_LENGTH = 8;
+const GROUP_LENGTH = 0x0000;
 
 /** Reads a whole command set. Keeps nothing of `bytes`. Throws PduFault when it is malformed. */
-export function decodeCommand(bytes: Buffer): Command {
+export function decodeCommand(bytes: Buffer, options: DecodeOptions = {}): Command {
+  if (options.strict) checkStrictly(bytes);
   const draft = emptyDraft();
   let field: number | undefined;
   for (let at = 0; at < bytes.length; ) {
@@ -123,11 +149,41 @@ export function decodeCommand(bytes: Buffer): Command {
   return draft;
 }
 
+/** Throws PduFault where the set breaks PS3.7 6.3.1 or Annex E; what decodeCommand finds is left to it. */
+function checkStrictly(bytes: Buffer): void {
+  let last = -1;
+  for (let at = 0; bytes.length - at >= ELEMENT_HEADER_LENGTH; ) {
+    const element = bytes.readUInt16LE(at + 2);
+    const length = bytes.readUInt32LE(at + 4);
+    const value = at + ELEMENT_HEADER_LENGTH;
+    if (bytes.readUInt16LE(at) !== 0) throw invalid('a command set has an element of another group');
+    if (element <= last) throw invalid('the elements of a command set are not in ascending order');
+    if (length % 2 !== 0) throw invalid('an element of a command set has an odd length');
+    if (length > bytes.length - value) return;
+    if (
+      element === GROUP_LENGTH &&
+      !(length === 4 && bytes.readUInt32LE(value) === bytes.length - value - 4)
+    ) {
+      throw invalid('the group length of a command set is not its length');
+    }
+    // An optional one may be empty (PS3.5 7.4.5).
+    if (BY_ELEMENT.get(element)?.vr === 'US' && length !== 2 && length !== 0) {
+      throw invalid('a number in a command set has not two bytes');
+    }
+    last = element;
+    at = value + length;
+  }
+}
+
 /** A whole command set, group length included. */
 export function encodeCommand(command: CommandToWrite): Buffer {
-  const values = { ...command, dataSetType: command.hasDataSet ? DATA_SET : NO_DATA_SET };
+  const values = {
+    ...command,
+    errorComment: command.errorComment?.slice(0, LONGEST_COMMENT),
+    dataSetType: command.hasDataSet ? DATA_SET : NO_DATA_SET,
+  };
   const parts: Buffer[] = [];
-  for (const { element, name, vr } of ELEMENTS) {
+  for (const { element, name, vr } of WRITTEN) {
     const value = values[name];
     if (typeof value === 'number') parts.push(encodeElement(element, uint16(value)));
     else if (value !== undefined) parts.push(encodeElement(element, paddedText(value, vr)));
@@ -135,7 +191,7 @@ export function encodeCommand(command: CommandToWrite): Buffer {
   const elements = Buffer.concat(parts);
   const groupLength = Buffer.alloc(4);
   groupLength.writeUInt32LE(elements.length);
-  return Buffer.concat([encodeElement(0x0000, groupLength), elements]);
+  return Buffer.concat([encodeElement(GROUP_LENGTH, groupLength), elements]);
 }
 
 export function isResponse(commandField: number): boolean {
@@ -197,6 +253,6 @@ function uint16(value: number): Buffer {
 }
 
 /** To an even length: UIDs with a NUL, the rest with a space (PS3.5 6.2). */
-function paddedText(text: string, vr: 'UI' | 'US' | 'AE'): Buffer {
+function paddedText(text: string, vr: Vr): Buffer {
   return Buffer.from(text.length % 2 === 0 ? text : text + (vr === 'UI' ? '\0' : ' '), 'latin1');
 }

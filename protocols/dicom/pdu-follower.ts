@@ -12,7 +12,7 @@
  * Nothing is allocated per chunk. Bytes are judged one by one only in headers.
  */
 import { GrowingBuffer } from '../bytes/growing-buffer.ts';
-import { type Command, decodeCommand } from './command-set.ts';
+import { type Command, type DecodeOptions, decodeCommand } from './command-set.ts';
 import { isPduType, PDU, PDU_HEADER_LENGTH } from './pdu.ts';
 
 /** Hears what passes, during `push`, in the order of the bytes. */
@@ -53,8 +53,9 @@ export interface PduFollower {
 /** The longest command set that is collected, in bytes: real ones have a few hundred. */
 export const COMMAND_CAP = 64 * 1024;
 
-export function createPduFollower(sink: PduSink): PduFollower {
-  return new Follower(sink);
+/** `strict`: command sets are judged as decodeCommand judges them with it; what is wrong with one is a fault. */
+export function createPduFollower(sink: PduSink, options: DecodeOptions = {}): PduFollower {
+  return new Follower(sink, options);
 }
 
 /** What the next byte is part of. */
@@ -73,6 +74,7 @@ const NONE = -1;
 
 class Follower implements PduFollower {
   readonly #sink: PduSink;
+  readonly #options: DecodeOptions;
   #expects = PDU_HEADER;
   #blind = false;
   /** Of the header under way: how many bytes there are, and its length field so far. */
@@ -94,8 +96,9 @@ class Follower implements PduFollower {
   #commandContext = NONE;
   #dataBytes = 0;
 
-  constructor(sink: PduSink) {
+  constructor(sink: PduSink, options: DecodeOptions) {
     this.#sink = sink;
+    this.#options = options;
   }
 
   get atBoundary(): boolean {
@@ -260,7 +263,7 @@ class Follower implements PduFollower {
   #endCommand(): void {
     let command: Command;
     try {
-      command = decodeCommand(this.#command.view());
+      command = decodeCommand(this.#command.view(), this.#options);
     } catch (fault) {
       this.#fail((fault as Error).message);
       return;
