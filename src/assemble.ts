@@ -2,6 +2,7 @@
  * The pools, tables and directors that a configuration describes: all that decides, and nothing that touches the
  * network, so that `gantry explain` works on it as well as the balancer.
  */
+import { subjectPattern } from '../protocols/tls/subject-pattern.ts';
 import type {
   Configuration,
   PersistenceConfiguration,
@@ -141,7 +142,7 @@ function rulesOf(vip: VipConfiguration, pools: ReadonlyMap<string, Pool>): Rule[
     when: withLowerNames(when),
     pool: pool === undefined ? undefined : pools.get(pool),
   }));
-  return [...clientRules(vip), ...routes];
+  return [...clientRules(vip), ...certificateRules(vip), ...routes];
 }
 
 /** Names of hosts are the same in any case (RFC 9110 4.2.3), and the facts have them in lower case. */
@@ -173,6 +174,28 @@ function clientRules(vip: VipConfiguration): Rule[] {
     },
     reject: 'calling-ae-not-recognized',
   }));
+}
+
+/**
+ * `tls.aeTitles` as a rule: an AE title that no certificate with this subject may use is turned away. Subjects that match
+ * several patterns may use the AE titles of each.
+ */
+function certificateRules({ protocol, tls }: VipConfiguration): Rule[] {
+  const pairs = Object.entries(tls?.aeTitles ?? {});
+  if (protocol !== 'dicom' || pairs.length === 0) return [];
+  const allowed = pairs.map(([subject, aes]) => ({
+    facts: [
+      { name: 'tlsSubject', patterns: [`/${subjectPattern(subject)}/`] },
+      { name: 'calling', patterns: aes },
+    ],
+  }));
+  return [
+    {
+      name: 'tls.aeTitles',
+      when: { facts: [], not: { facts: [], any: allowed } },
+      reject: 'calling-ae-not-recognized',
+    },
+  ];
 }
 
 function poolOptions(pool: PoolConfiguration, now: () => number): PoolOptions {

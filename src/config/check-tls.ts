@@ -15,7 +15,7 @@ export class TlsCheck {
     this.#now = now;
   }
 
-  vip({ name, tls }: FileVip): void {
+  vip({ name, protocol, tls }: FileVip): void {
     if (!tls) return;
     const at = ['vips', name, 'tls'];
     const has = (key: string) => this.#findings.has([...at, key]);
@@ -28,6 +28,7 @@ export class TlsCheck {
       this.#pair(pair, [...at, 'certificates', ...(single ? [] : [index])]);
     }
     if (tls.clientCa !== undefined) this.authorities(tls.clientCa, [...at, 'clientCa']);
+    if (tls.aeTitles) this.#aeTitles(protocol, at);
   }
 
   pool({ name, tls }: FilePool): void {
@@ -41,6 +42,21 @@ export class TlsCheck {
   authorities(pem: string, at: Path): void {
     const certificates = this.#certificates(pem, at);
     if (certificates) this.#lifetimes(certificates, at);
+  }
+
+  #aeTitles(protocol: FileVip['protocol'], at: Path): void {
+    const path = [...at, 'aeTitles'];
+    if (protocol !== undefined && protocol !== 'dicom') {
+      this.#findings.fault(
+        path,
+        `is for DICOM: \`tlsSubject\` in \`routes\` would be right for ${protocol}`,
+        true,
+      );
+    } else if (!this.#findings.has([...at, 'clientCa'])) {
+      this.#findings.fault(path, 'needs `clientCa`: without it no client shows a certificate', true);
+    } else if (this.#findings.keys(path).length === 0) {
+      this.#findings.fault(path, 'names no certificate: no client could use any AE title');
+    }
   }
 
   #pair({ cert, key }: { cert?: string | undefined; key?: string | undefined }, at: Path): void {

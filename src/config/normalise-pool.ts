@@ -61,8 +61,8 @@ export function persistenceOf(persistence: FilePersistence, isFixed = false): Pe
 }
 
 function tlsOf(tls: NonNullable<FilePool['tls']>): TlsClientConfiguration {
-  const { verify, ca, servername, cert, key, minVersion } = tls;
-  return { verify, ca, servername, cert, key, minVersion };
+  const { verify, ca, servername, cert, key, minVersion, profile } = tls;
+  return { verify, ca, servername, cert, key, minVersion, profile };
 }
 
 function healthOf(pool: FilePool, pools: readonly FilePool[], folder: string): HealthConfiguration {
@@ -152,5 +152,6 @@ function checkTls({ verify, ca, servername }: CheckPart, { tls }: FilePool): Tls
     cert: tls?.cert,
     key: tls?.key,
     minVersion: tls?.minVersion ?? 'TLSv1.2',
+    profile: tls?.profile,
   };
 }

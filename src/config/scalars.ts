@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isAeTitle } from '../../protocols/dicom/associate-write.ts';
+import { subjectPattern } from '../../protocols/tls/subject-pattern.ts';
 
 /** What a kind's parser returns when the text is wrong: what is wrong and what would be right. */
 class Wrong {
@@ -157,6 +158,15 @@ export const aeTitle = scalar(
       ? written.trim()
       : new Wrong(`"${written}" is not an AE title: 1 to 16 characters of ASCII without "\\" would be right`),
   { type: ANY_SCALAR, minLength: 1, maxLength: 16 },
+);
+
+/** Names of which the subject of a certificate has each: `CN=ct1,O=Hospital` (RFC 4514), `*` for a part of a value. */
+export const subject = scalar(
+  (written) =>
+    subjectPattern(written) === undefined
+      ? new Wrong(`"${written}" is no name in a subject: "CN=ct1" or "CN=ct1,O=Hospital" would be right`)
+      : written,
+  { type: ANY_SCALAR, examples: ['CN=ct1', 'CN=ct1,O=Hospital'] },
 );
 
 /** `built` are the values that work; `unbuilt` are known, and a fault that says so. */

@@ -27,7 +27,7 @@ export interface TlsServerConfiguration {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   /** PS3.15 B.12, or the restricted algorithms of B.13. */
   readonly profile: 'bcp195' | 'modified';
-  /** DICOM: subject of a certificate, a pattern → the calling AE titles that it may use. */
+  /** DICOM: names in the subject of a certificate → the calling AE titles that it may use; {}: not asked. */
   readonly aeTitles: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -43,6 +43,8 @@ export interface TlsClientConfiguration {
   readonly cert: string | undefined;
   readonly key: string | undefined;
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** undefined: the algorithms of Node. */
+  readonly profile: 'bcp195' | 'modified' | undefined;
 }
 
 export type Balance = z.output<typeof balance>;

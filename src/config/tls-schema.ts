@@ -1,12 +1,14 @@
 /** `tls`: of a VIP, where it ends here, and of a pool, where it begins here. */
 import { z } from 'zod';
-import { list, notBuilt } from './record.ts';
-import { choice, duration, flag, hostName, text } from './scalars.ts';
+import { list } from './record.ts';
+import { aeTitle, choice, duration, flag, hostName, subject, text } from './scalars.ts';
 
 const minVersion = choice(['1.2', '1.3'])
   .prefault('1.2')
   .transform((version) => `TLSv${version}` as const)
   .describe('The oldest version of TLS that is spoken.');
+
+const profile = choice(['bcp195', 'modified']);
 
 /** PEM itself, or `file:PATH`. */
 const certificate = text.describe(
@@ -26,10 +28,20 @@ export const tlsServer = z.strictObject({
       'PEM of authorities, or `file:PATH`: a client must have a certificate of one of them. Default: none is asked for.',
     ),
   minVersion,
+  profile: profile
+    .prefault('bcp195')
+    .describe(
+      'PS3.15 B.12, which is BCP 195 (RFC 8996, 9325), or `modified`, B.13: only the algorithms listed there.',
+    ),
   handshake: duration()
     .prefault('10s')
     .describe('From the connection to the end of the handshake, PROXY header included.'),
-  aeTitles: notBuilt('`aeTitles`'),
+  aeTitles: z
+    .record(subject, list(aeTitle))
+    .optional()
+    .describe(
+      'DICOM: names in the subject of a certificate → the calling AE titles that it may use. A certificate that is not named here may use none.',
+    ),
 });
 
 const tlsRecord = z.strictObject({
@@ -47,6 +59,9 @@ const tlsRecord = z.strictObject({
   cert: certificate.optional(),
   key: privateKey.optional(),
   minVersion,
+  profile: profile
+    .optional()
+    .describe('As for a VIP. Default: what Node has, which is more, for servers that are old.'),
 });
 
 /** `tls: true` is a record of defaults. */

@@ -4,6 +4,7 @@ import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { checkAuthorities, createContext, readCertificate } from './certificates.ts';
 import type { Endpoint } from './channel.ts';
 import { setCarrier } from './stream-channel.ts';
+import { algorithmsOf, type TlsProfile } from './tls-profile.ts';
 
 export interface TlsClientOptions {
   /** Is the certificate of the server checked, and its name? */
@@ -16,6 +17,8 @@ export interface TlsClientOptions {
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** Undefined: the algorithms of Node, which are more, for servers that are old. */
+  readonly profile?: TlsProfile | undefined;
 }
 
 /** What connections with the same options share. */
@@ -33,9 +36,10 @@ const SESSIONS = 256;
 function sharedBy(options: TlsClientOptions): Shared {
   let found = shared.get(options);
   if (!found) {
-    const { ca, cert, key, minVersion = 'TLSv1.2' } = options;
+    const { ca, cert, key, minVersion = 'TLSv1.2', profile } = options;
+    const algorithms = profile === undefined ? {} : algorithmsOf(profile);
     found = {
-      context: createContext({ ca, cert, key, minVersion }, 'the certificate towards servers'),
+      context: createContext({ ...algorithms, ca, cert, key, minVersion }, 'the certificate towards servers'),
       sessions: new Map(),
     };
     shared.set(options, found);

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
 import { type Certificate, checkAuthorities, createContext, readCertificate } from './certificates.ts';
 import { setCarrier } from './stream-channel.ts';
+import { algorithmsOf, type TlsProfile } from './tls-profile.ts';
 
 export interface TlsIdentityOptions {
   /** The first is shown to whoever asks for no name, or for one that none has. */
@@ -11,6 +12,8 @@ export interface TlsIdentityOptions {
   /** PEM of the authorities of clients; given, a client without a certificate of theirs is refused. */
   readonly clientCa?: string | undefined;
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Undefined: `bcp195`. */
+  readonly profile?: TlsProfile | undefined;
   /** Application protocols offered, the best first: `h2`, `http/1.1`. */
   readonly alpn?: readonly string[] | undefined;
   /** Now, in milliseconds since 1970. */
@@ -26,34 +29,19 @@ export interface TlsIdentity {
   secure(socket: Socket, done: (error: Error | undefined, secured?: TLSSocket) => void): void;
 }
 
-/**
- * RFC 9325 4.2: of TLS 1.2 only what has forward secrecy and authenticated encryption, and in our order, so that a
- * client without AES in hardware still gets its own choice of TLS 1.3.
- */
-const CIPHERS = [
-  'TLS_AES_128_GCM_SHA256',
-  'TLS_AES_256_GCM_SHA384',
-  'TLS_CHACHA20_POLY1305_SHA256',
-  'ECDHE-ECDSA-AES128-GCM-SHA256',
-  'ECDHE-RSA-AES128-GCM-SHA256',
-  'ECDHE-ECDSA-AES256-GCM-SHA384',
-  'ECDHE-RSA-AES256-GCM-SHA384',
-  'ECDHE-ECDSA-CHACHA20-POLY1305',
-  'ECDHE-RSA-CHACHA20-POLY1305',
-].join(':');
-
 /** The handshake is limited by who accepts; Node's own limit must not come before. */
 const FOR_EVER = 2 ** 31 - 1;
 
 /** Throws an Error whose message is a sentence for the operator when a certificate or key cannot be used. */
 export function createTlsIdentity(options: TlsIdentityOptions): TlsIdentity {
-  const { clientCa, minVersion, alpn, now = Date.now } = options;
+  const { clientCa, minVersion, profile = 'bcp195', alpn, now = Date.now } = options;
   if (clientCa !== undefined) checkAuthorities(clientCa, 'clientCa');
   const isOnly = options.certificates.length === 1;
   const common = {
+    ...algorithmsOf(profile),
     ca: clientCa,
-    ciphers: CIPHERS,
     minVersion,
+    // So that a client without AES in hardware still gets its own choice of TLS 1.3.
     honorCipherOrder: true,
     // A client that renegotiates again and again keeps a processor busy for nothing.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,

@@ -218,13 +218,70 @@ vips:
       'vips.V.tls.clientCa: has no certificate in PEM: "-----BEGIN CERTIFICATE-----" is how one begins',
     ],
     [
-      'AE titles',
-      '{ cert: file:own.pem, key: file:own.key, aeTitles: ▸{ CN=a: A } }',
-      'vips.V.tls.aeTitles: `aeTitles` is not built yet',
+      'a profile that is none',
+      '{ cert: file:own.pem, key: file:own.key, profile: ▸b12 }',
+      'vips.V.tls.profile: "b12" is unknown: bcp195 or modified would be right',
+    ],
+    [
+      'AE titles where there are none',
+      '{ cert: file:own.pem, key: file:own.key, clientCa: file:ca.pem, ▸aeTitles: { CN=ct1: CT1 } }',
+      'vips.V.tls.aeTitles: is for DICOM: `tlsSubject` in `routes` would be right for tcp',
     ],
   ])('%s: a fault at its place', (_name, tls, fault) => {
     const { text, place } = marked(vip(tls));
     expect(faultsIn(text)).toEqual([`f.yaml:${place}: ${fault}`]);
+  });
+
+  describe('AE titles of certificates', () => {
+    const dicom = (aeTitles: string, clientCa = ', clientCa: file:ca.pem') =>
+      vip(`{ cert: file:own.pem, key: file:own.key${clientCa}, aeTitles: ${aeTitles} }`).replace(
+        'tcp',
+        'dicom',
+      );
+
+    it('by names in their subjects, which stay as they are written', () => {
+      const { configuration } = read(
+        dicom('{ CN=ct1: CT1, "O = Hospital, CN = mr*": [MR1, "0012"] }').replace(
+          'aeTitles',
+          'profile: modified, aeTitles',
+        ),
+      );
+      expect(configuration?.vips[0]?.tls).toMatchObject({
+        profile: 'modified',
+        aeTitles: { 'CN=ct1': ['CT1'], 'O = Hospital, CN = mr*': ['MR1', '0012'] },
+      });
+    });
+
+    it('are not asked for by default, and the profile is that of BCP 195', () => {
+      const { configuration } = read(vip('{ cert: file:own.pem, key: file:own.key }'));
+      expect(configuration?.vips[0]?.tls).toMatchObject({ profile: 'bcp195', aeTitles: {} });
+    });
+
+    it.each([
+      [
+        'without authorities of clients',
+        dicom('{ CN=ct1: CT1 }', '').replace('aeTitles', '▸aeTitles'),
+        'vips.V.tls.aeTitles: needs `clientCa`: without it no client shows a certificate',
+      ],
+      [
+        'of nobody',
+        dicom('▸{}'),
+        'vips.V.tls.aeTitles: names no certificate: no client could use any AE title',
+      ],
+      [
+        'of a subject that is no name',
+        dicom('{ ▸ct1: CT1 }'),
+        'vips.V.tls.aeTitles.ct1: "ct1" is no name in a subject: "CN=ct1" or "CN=ct1,O=Hospital" would be right',
+      ],
+      [
+        'that are none',
+        dicom('{ CN=ct1: ▸SEVENTEEN_LETTERS }'),
+        'vips.V.tls.aeTitles.CN=ct1: "SEVENTEEN_LETTERS" is not an AE title: 1 to 16 characters of ASCII without "\\" would be right',
+      ],
+    ])('%s: a fault at its place', (_name, written, fault) => {
+      const { text, place } = marked(written);
+      expect(faultsIn(text)).toEqual([`f.yaml:${place}: ${fault}`]);
+    });
   });
 
   it('no fault shows a key, whatever is wrong with it', () => {
@@ -288,7 +345,7 @@ describe('TLS that begins here', () => {
 
   it('every key', () => {
     const text = pool(
-      '{ verify: false, ca: file:ca.pem, servername: pacs.example, cert: file:own.pem, key: file:own.key, minVersion: "1.3" }',
+      '{ verify: false, ca: file:ca.pem, servername: pacs.example, cert: file:own.pem, key: file:own.key, minVersion: "1.3", profile: modified }',
     );
     expect(link(text)?.tls).toEqual({
       verify: false,
@@ -297,6 +354,7 @@ describe('TLS that begins here', () => {
       cert: own.cert.trim(),
       key: own.key.trim(),
       minVersion: 'TLSv1.3',
+      profile: 'modified',
     });
   });
 
@@ -323,9 +381,10 @@ describe('TLS that begins here', () => {
 
   it('a check speaks it as the pool does, where it does not say otherwise', () => {
     const health = (text: string) => read(text).configuration?.pools[0]?.health;
-    const own = '{ verify: false, servername: pacs.example, minVersion: "1.3" }\n    health:';
+    const own =
+      '{ verify: false, servername: pacs.example, minVersion: "1.3", profile: bcp195 }\n    health:';
     expect(health(pool(`${own} { check: tls }`))).toMatchObject({
-      tls: { verify: false, servername: 'pacs.example', minVersion: 'TLSv1.3' },
+      tls: { verify: false, servername: 'pacs.example', minVersion: 'TLSv1.3', profile: 'bcp195' },
     });
     expect(
       health(pool(`${own} { check: https, verify: true, ca: file:ca.pem, servername: web.example }`)),
