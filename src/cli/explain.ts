@@ -22,7 +22,10 @@ export function addExplain(program: Command): void {
     .option('--vip <name>', 'where it comes to; not needed when there is one VIP only')
     .option('--hl7 <file>', 'take the facts from the first message of a file')
     .option('--dicom <file>', 'take the facts from a DICOM file, or from a captured A-ASSOCIATE-RQ')
-    .option('--json', '{ vip, rule, persistence, candidates: [{ server, reason }], reject }')
+    .option(
+      '--json',
+      '{ vip, rule, persistence, urgent, candidates: [{ server, reason }], exhausted, reject }',
+    )
     .option('--live', 'ask the running balancer (not built yet)')
     .allowUnknownOption()
     .argument('[facts...]', 'facts by name, each with its value: --called X --PID-3.4 Y')
@@ -33,6 +36,7 @@ Works without a running balancer: every server counts as up and idle.
 
 Examples:
   gantry explain -c gantry.yaml --vip ARCHIVE --called STAT1 --calling CT1 --modality CT --client 10.1.2.3
+  gantry explain -c gantry.yaml --vip ARCHIVE --command C-STORE --priority high --study 1.2.3
   gantry explain -c gantry.yaml --vip RIS --hl7 admission.hl7
   gantry explain -c gantry.yaml --vip PORTAL --method GET --host portal.example --path "/chat/room?id=1"`,
     )
@@ -63,17 +67,21 @@ async function findVip({ vips }: Configuration, name: string | undefined): Promi
   throw usageFailure(`there is no VIP "${name}": ${advice(name, names)}`);
 }
 
-function explanationJson({ vip, rule, persistence, candidates, reject }: Explanation): string {
-  const document = { vip, rule, persistence: persistence ?? null, candidates, reject: reject ?? null };
+function explanationJson({ vip, rule, candidates, ...rest }: Explanation): string {
+  const { persistence = null, urgent = null, exhausted = null, reject = null } = rest;
+  const document = { vip, rule, persistence, urgent, candidates, exhausted, reject };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function explanationText({ vip, rule, persistence, candidates, reject }: Explanation): string {
+function explanationText(explanation: Explanation): string {
+  const { vip, rule, persistence, urgent, candidates, exhausted, reject } = explanation;
   const lines = [
     `vip          ${vip}`,
     `rule         ${rule}`,
     `persistence  ${persistence ? `${persistence.by} = ${persistence.key}` : 'none'}`,
+    ...(urgent === undefined ? [] : [`urgent       ${urgent}`]),
     ...(reject === undefined ? [] : [`reject       ${reject}`]),
+    ...(exhausted === undefined ? [] : [`candidates   none: ${exhausted}`]),
     ...candidates.map(
       ({ server, reason }, index) =>
         `${index === 0 ? 'candidates   ' : '             '}${index + 1}. ${server}: ${reason}`,

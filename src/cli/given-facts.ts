@@ -17,11 +17,12 @@ import { isPart10, sopClassOf } from './part10.ts';
 /** `--called X --PID-3.4=Y …` as a record; a fact that is there several times has several values. */
 export function parseFacts(words: readonly string[], vip: VipConfiguration): Record<string, FactValue> {
   const given = new Map<string, string[]>();
+  const source = vip.protocol === 'dicom' ? { ...vip, route: vip.dicom.route } : vip;
   for (let index = 0; index < words.length; index++) {
     const match = /^--([^=]+)(?:=(.*))?$/s.exec(words[index]!);
     if (!match) throw usageFailure(`"${words[index]}" is not --FACT VALUE`);
     const [, name = '', attached] = match;
-    const fault = factFault(name, vip);
+    const fault = factFault(name, source);
     if (fault !== undefined) throw usageFailure(`--${name} ${fault}`);
     const value = attached ?? words[++index];
     if (value === undefined) throw usageFailure(`--${name} has no value`);
@@ -38,7 +39,9 @@ export function givenFacts(
   given: Readonly<Record<string, FactValue>>,
   files: { readonly hl7?: string; readonly dicom?: string },
 ): Facts {
-  const known = { vip: vip.name, port: String(vip.listen[0]?.port), ...given };
+  // C-STORE with priority HIGH is urgent, unless it was said that it is not.
+  const urgent = given.priority === 'high' ? { urgent: 'true' } : {};
+  const known = { vip: vip.name, port: String(vip.listen[0]?.port), ...urgent, ...given };
   const [file, wanted] = files.hl7 !== undefined ? [files.hl7, 'hl7'] : [files.dicom, 'dicom'];
   if (file === undefined) return vip.protocol === 'http' ? factsOfRequest(known) : factsFrom(known);
   if (vip.protocol !== wanted) {

@@ -27,6 +27,12 @@ vips:
       - { when: { calling: "-X" }, pool: ct }
     pool: archive
     persistence: { by: calling }
+  STUDIES:
+    protocol: dicom
+    listen: 10.0.0.9:11112
+    pool: archive
+    dicom: { route: study, storage: shared }
+    routes: [{ when: { calling: "ER*" }, urgent: true }]
   RIS:
     protocol: hl7
     listen: 10.0.0.9:2310
@@ -69,10 +75,12 @@ describe('gantry explain', () => {
       vip: 'ARCHIVE',
       rule: 'routes[1]',
       persistence: { by: 'calling', key: 'CT1' },
+      urgent: null,
       candidates: [
         { server: 'ct-a', reason: expect.any(String) },
         { server: 'spare', reason: expect.stringContaining('backup') },
       ],
+      exhausted: null,
       reject: null,
     });
   });
@@ -82,7 +90,9 @@ describe('gantry explain', () => {
       vip: 'ARCHIVE',
       rule: 'routes[2]',
       persistence: null,
+      urgent: null,
       candidates: [],
+      exhausted: null,
       reject: 'called-ae-not-recognized',
     });
   });
@@ -139,6 +149,23 @@ describe('gantry explain', () => {
     expect(await client()).toMatchObject({ rule: 'default', persistence: { by: 'source-ip' } });
   });
 
+  it('why it is urgent: by rule, by priority, or because the fact says so', async () => {
+    const study = (...words: string[]) =>
+      explained('--vip', 'STUDIES', '--command', 'C-STORE', '--study', '1.2.3', ...words);
+    expect(await study('--priority', 'medium')).toMatchObject({ urgent: null });
+    expect(await study('--calling', 'ER1')).toMatchObject({ urgent: 'rule routes[1]' });
+    expect(await study('--urgent', 'true')).toMatchObject({ urgent: 'fact urgent, as of a STAT order' });
+    expect(await study('--priority', 'high')).toMatchObject({
+      urgent: 'priority high',
+      candidates: [
+        { server: expect.any(String), reason: 'urgent, the least busy of 2' },
+        { server: expect.any(String), reason: 'the only one to ask' },
+      ],
+    });
+    const { stdout } = await explain('--vip', 'STUDIES', '--priority', 'high');
+    expect(stdout).toContain('\nurgent       priority high\n');
+  });
+
   it('as text', async () => {
     const { stdout } = await explain('--vip', 'ARCHIVE', '--calling', 'CT1');
     expect(stdout).toMatch(
@@ -147,7 +174,7 @@ describe('gantry explain', () => {
   });
 
   it.each([
-    ['no VIP', [], '--vip is needed: there are ARCHIVE, RIS, PORTAL, CLIENT'],
+    ['no VIP', [], '--vip is needed: there are ARCHIVE, STUDIES, RIS, PORTAL, CLIENT'],
     ['an unknown VIP', ['--vip', 'ARCHIV'], 'there is no VIP "ARCHIV": did you mean "ARCHIVE"?'],
     [
       'an unknown fact',
