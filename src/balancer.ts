@@ -12,6 +12,7 @@ import type { FrontEnd } from './frontends/front-end.ts';
 import { Listeners } from './listeners.ts';
 import { notice } from './observe/events.ts';
 import { createKeyedHash, type KeyedHash } from './observe/privacy.ts';
+import { type Probes, startProbes } from './probes.ts';
 import type { Endpoint } from './relay/channel.ts';
 import { createDeadlines, type Deadlines } from './relay/deadlines.ts';
 import { resetDismissed } from './relay/dismiss.ts';
@@ -79,6 +80,7 @@ class RunningBalancer implements Balancer {
   #configuration: Configuration | undefined;
   #assembly: Assembly | undefined;
   #checks: Checks | undefined;
+  #probes: Probes | undefined;
   #admin: Admin | undefined;
   #snapshot: Snapshot | undefined;
   #ready = false;
@@ -143,6 +145,8 @@ class RunningBalancer implements Balancer {
     this.#admin?.setToken(next.admin?.token);
     if (this.#checks) this.#checks.reconfigure(next, assembly);
     else this.#checks = startChecks(next, assembly, this.#deadlines, surroundings);
+    if (this.#probes) this.#probes.reconfigure(next, assembly);
+    else this.#probes = startProbes(next, assembly, this.#deadlines);
     this.#ready = true;
     if (isStart) this.#sayReady();
     // It may be answering the very call that asked for this.
@@ -243,6 +247,7 @@ class RunningBalancer implements Balancer {
     }
     await Promise.all(all.map((frontEnd) => frontEnd.close()));
     this.#checks?.close();
+    this.#probes?.close();
     await this.#snapshot?.close();
     await this.#admin?.close();
     resetDismissed(this.#deadlines);

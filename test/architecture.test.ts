@@ -35,6 +35,10 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
     room: `src/${room}/`,
     may: ['protocols/', 'src/errors.ts', 'src/observe/events.ts'],
   })),
+  {
+    room: 'src/probe/',
+    may: ['protocols/', 'src/errors.ts', 'src/relay/', 'src/director/patterns.ts'],
+  },
   ...['dicom', 'hl7', 'http', 'tcp'].map((frontEnd) => ({
     room: `src/frontends/${frontEnd}/`,
     may: [
@@ -63,6 +67,8 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
     'front-ends.ts',
     'egress.ts',
     'listeners.ts',
+    'probe-plan.ts',
+    'probes.ts',
     'report.ts',
     'server-control.ts',
     'cli/',

@@ -16,6 +16,7 @@ import { Failure } from './failure.ts';
 import { addHl7Send } from './hl7-send.ts';
 import { addNotBuilt } from './not-built.ts';
 import { addPersistence } from './persistence.ts';
+import { addProbe } from './probe.ts';
 import { addReload } from './reload.ts';
 import { addRun } from './run.ts';
 import { addSchema } from './schema.ts';
@@ -64,6 +65,7 @@ function createProgram(): Command {
     addReload,
     addPersistence,
     addEcho,
+    addProbe,
     addDicomSend,
     addHl7Send,
     addSchema,

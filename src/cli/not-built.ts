@@ -5,7 +5,6 @@ import { usageFailure } from './failure.ts';
 const COMMANDS: Readonly<Record<string, string>> = {
   init: 'write a configuration for a vendor system',
   profiles: 'list the vendor systems that init knows',
-  probe: 'ask servers which AE titles and contexts they accept',
 };
 
 export function addNotBuilt(program: Command): void {
