@@ -10,9 +10,6 @@ import type { ConnectionView, FrontEnd } from './frontends/front-end.ts';
 import { Pool } from './pools/pool.ts';
 import type { Endpoint } from './relay/channel.ts';
 
-/** What egress is called where servers have the name of their pool: in log lines, and in the list of connections. */
-const POOL = 'egress';
-
 /** Whom listeners belong to: the VIPs, and the egress of those that have one. */
 export function listening(
   vips: readonly VipConfiguration[],
@@ -36,10 +33,19 @@ export function createDestinations(
   const destinations = Object.entries(dicom.egress?.destinations ?? {}).map(([ae, address]) => ({
     ae,
     pool: new Pool({
-      name: POOL,
+      name: `egress ${ae}`,
       balance: 'first',
       health: { isChecked: false, rise: 1, fall: 1, startDown: false },
-      servers: [{ name: ae, ...address, ae: undefined, weight: 1, maxConnections: undefined, backup: false }],
+      servers: [
+        {
+          name: `${address.host}:${address.port}`,
+          ...address,
+          ae: undefined,
+          weight: 1,
+          maxConnections: undefined,
+          backup: false,
+        },
+      ],
       now,
     }),
   }));
