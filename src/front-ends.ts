@@ -1,5 +1,7 @@
 /** From the configuration of a VIP to its front-end: each is handed plain options of its own. */
 import { randomBytes } from 'node:crypto';
+import { PDU } from '../protocols/dicom/pdu.ts';
+import { parseTag } from '../protocols/dicom/tags.ts';
 import { fieldPath } from '../protocols/hl7/field-path.ts';
 import { compileRedirect } from '../protocols/http/redirect.ts';
 import { compileRewrite } from '../protocols/http/rewrite.ts';
@@ -100,10 +102,28 @@ function entranceOf(vip: VipConfiguration, deadlines: Deadlines): Entrance {
   return {
     vip: name,
     tls: tls && createTlsIdentity({ ...tls, alpn }),
+    plain: beginningOf(vip),
     proxyProtocol: proxyProtocol ? { from } : undefined,
     handshakeTimeout,
     deadlines,
   };
+}
+
+/** The first byte of TLS (RFC 8446 5.1). */
+const TLS_HANDSHAKE = 0x16;
+
+/** What a client that speaks no TLS sends first, where that is sure. */
+function beginningOf(vip: VipConfiguration): Entrance['plain'] {
+  switch (vip.protocol) {
+    case 'dicom':
+      return { protocol: 'DICOM', firstByte: PDU.A_ASSOCIATE_RQ };
+    case 'hl7':
+      return vip.hl7.startBlock === TLS_HANDSHAKE
+        ? undefined
+        : { protocol: 'HL7', firstByte: vip.hl7.startBlock };
+    default:
+      return undefined;
+  }
 }
 
 /** Does an address lie in one of these networks? */
@@ -118,7 +138,7 @@ function dicomOptions(
   { limits, pool, dicom, urgent }: DicomVip,
   assembly: Assembly,
 ): Own<DicomFrontEndOptions> {
-  const { wait, whenUnavailable, ignoreCase, timeouts } = dicom;
+  const { route, storage, replay, wait, whenUnavailable, ignoreCase, timeouts } = dicom;
   const orders = urgent.fromOrders.flatMap((name) => assembly.statOrders.get(name) ?? []);
   return {
     pool: assembly.pools.get(pool ?? ''),
@@ -127,8 +147,14 @@ function dicomOptions(
     isUrgentOrder: (accession, study) => orders.some((known) => known.isUrgent(accession, study)),
     whenUnavailable,
     ignoreCase,
+    study: route === 'study' ? { storage, replay, tags: dicom.tags.map(tagOf) } : undefined,
     timeouts,
   };
+}
+
+/** A tag that the configuration was checked for. */
+function tagOf(written: string): number {
+  return parseTag(written)!;
 }
 
 /** Of the front-end for what servers begin: in plain DICOM, whatever clients speak, and with no limits. */

@@ -142,7 +142,7 @@ class OpenOperations implements Operations {
   }
 }
 
-function outcomeOf(status: number): Outcome {
+export function outcomeOf(status: number): Outcome {
   const kind = statusClass(status);
   return kind === 'failure' || kind === 'refused' ? kind : 'success';
 }

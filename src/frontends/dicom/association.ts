@@ -7,7 +7,7 @@ import {
   DICOM_APPLICATION_CONTEXT,
   indexAssociate,
 } from '../../../protocols/dicom/associate.ts';
-import { restoreAes } from '../../../protocols/dicom/associate-rewrite.ts';
+import { restoreAes, withMaxLength, withoutAsyncWindow } from '../../../protocols/dicom/associate-rewrite.ts';
 import { associationFacts } from '../../../protocols/dicom/facts.ts';
 import { type PduType, pduName } from '../../../protocols/dicom/pdu.ts';
 import { createPduCollector } from '../../../protocols/dicom/pdu-collector.ts';
@@ -23,6 +23,7 @@ import type { Channel, ChannelHandler } from '../../relay/channel.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 import type { ConnectionView } from '../front-end.ts';
+import type { Waiting } from '../waiting-room.ts';
 import { Conversation, type ConversationTimeouts } from './conversation.ts';
 import { AssociationRecord } from './record.ts';
 import { REJECTIONS, rejectionNamed, tripleOf } from './rejections.ts';
@@ -34,6 +35,7 @@ import {
   ServerSearch,
   type SlotKeeper,
 } from './server-search.ts';
+import { StudyConversation, type StudySettings } from './study/conversation.ts';
 
 export interface AssociationTimeouts extends ConversationTimeouts {
   /** Milliseconds from TCP accept to a whole A-ASSOCIATE-RQ (ARTIM). */
@@ -50,7 +52,21 @@ export interface AssociationSettings extends SearchSettings {
   readonly director: Director;
   readonly timeouts: AssociationTimeouts;
   readonly ignoreCase: boolean;
+  /** Study routing; undefined: association routing. */
+  readonly study: StudyOptions | undefined;
 }
+
+/** What study routing asks beside. */
+export type StudyOptions = Pick<StudySettings, 'storage' | 'wait' | 'tags' | 'budget' | 'isUrgentOrder'>;
+
+/** Bytes that were read before the conversation began. */
+interface Early {
+  readonly toServer: Buffer;
+  readonly toClient: Buffer;
+}
+
+/** The longest variable field of a P-DATA-TF that a client is told to send in study routing, in bytes. */
+const MOST_ANNOUNCED = 128 * 1024;
 
 /** What the front-end is to its associations. */
 export interface AssociationHost extends SlotKeeper {
@@ -61,9 +77,9 @@ export interface AssociationHost extends SlotKeeper {
   /** May this server get one more association of this VIP? */
   hasRoom(server: Server): boolean;
   /** Puts the association in the wait queue: `tryAgain` is called when something got free. False: no queue. */
-  wait(association: Association): boolean;
+  wait(guest: Waiting): boolean;
   /** It has a server, and leaves the wait queue if it was there. */
-  waitNoMore(association: Association): void;
+  waitNoMore(guest: Waiting): void;
   /** The association is over, both connections are gone. Called once. */
   over(association: Association): void;
 }
@@ -86,9 +102,9 @@ export class Association implements ChannelHandler, SearchListener {
   #search: ServerSearch | undefined;
   /** Who could not be had before it had to wait: it waits for the others. */
   readonly #asked: Server[] = [];
-  #conversation: Conversation | undefined;
-  /** While it is open: where it is, and what ends the hold on its persistence entry. */
-  #open: { readonly target: Server; readonly server: Channel; readonly letGo: () => void } | undefined;
+  #conversation: Conversation | StudyConversation | undefined;
+  /** Ends the hold on its persistence entry. */
+  #letGo: (() => void) | undefined;
   #admitted = false;
   #urgent = false;
 
@@ -145,13 +161,13 @@ export class Association implements ChannelHandler, SearchListener {
 
   /** The server was halted: what is not open yet goes to another one, what is open ends at its next safe point. */
   leave(server: Server, detail: string): void {
-    if (this.#open?.target === server) this.#conversation!.leave(detail);
+    if (this.#conversation) this.#conversation.leave(server, detail);
     else this.#search?.leave(server);
   }
 
   /** The same, and what is open ends at once. */
   cut(server: Server, detail: string): void {
-    if (this.#open?.target === server) this.#conversation!.abort(detail);
+    if (this.#conversation) this.#conversation.cut(server, detail);
     else this.#search?.leave(server);
   }
 
@@ -253,7 +269,9 @@ export class Association implements ChannelHandler, SearchListener {
       this.#wait('a limit of associations is reached');
     } else {
       this.#phase = 'trying';
-      this.#search = new ServerSearch(choice, this.record, this.#client, this.#settings, host, this);
+      const { bytes } = this.record.request!;
+      const request = this.#settings.study ? withoutAsyncWindow(bytes) : bytes;
+      this.#search = new ServerSearch(choice, this.record, this.#client, request, this.#settings, host, this);
       this.#search.begin();
     }
   }
@@ -276,20 +294,54 @@ export class Association implements ChannelHandler, SearchListener {
   }
 
   found(target: Server, server: Channel, accept: Accept, rest: Buffer): void {
-    const client = this.#client;
     this.#search = undefined;
     this.#host.waitNoMore(this);
     this.#phase = 'open';
-    this.#open = { target, server, letGo: this.#choice!.hold() };
+    this.#letGo = this.#choice!.hold();
     this.record.acceptedContexts = accept.acceptedContexts;
     const ac = target.ae === undefined ? accept.pdu : restoreAes(accept.pdu, this.record.request!.bytes);
-    client.write(ac);
     // Each side may have begun to say more: the server behind its accept, the client with an A-ABORT.
     const early = { toServer: Buffer.from(this.#collector.partial), toClient: Buffer.from(rest) };
+    const { study } = this.#settings;
+    if (study) this.#routeStudies(study, target, server, ac, early);
+    else this.#relay(target, server, ac, early);
+    this.#conversation!.start();
+  }
+
+  /** Association routing: everything goes to one server, as it comes. */
+  #relay(target: Server, server: Channel, ac: Buffer, early: Early): void {
+    const client = this.#client;
+    client.write(ac);
     const { timeouts, deadlines, now } = this.#settings;
-    const over = () => this.#over();
+    const over = () => {
+      this.record.bytesToServer = server.bytesWritten;
+      this.#host.free(target);
+      this.#over();
+    };
     const options = { client, server, target, record: this.record, timeouts, deadlines, now, early, over };
     this.#conversation = new Conversation(options);
+  }
+
+  /** Study routing: `server` leads, and others come and go. */
+  #routeStudies(study: StudyOptions, target: Server, server: Channel, ac: Buffer, early: Early): void {
+    const client = this.#client;
+    client.write(withMaxLength(withoutAsyncWindow(ac), MOST_ANNOUNCED));
+    const over = () => {
+      this.record.bytesToServer = conversation.bytesToServers;
+      this.#over();
+    };
+    const conversation = new StudyConversation({
+      settings: { ...this.#settings, ...study },
+      host: this.#host,
+      client,
+      record: this.record,
+      request: this.record.request!,
+      facts: this.#facts!,
+      lead: { server: target, channel: server, accept: ac },
+      early,
+      over,
+    });
+    this.#conversation = conversation;
   }
 
   // Endings without a conversation.
@@ -325,14 +377,11 @@ export class Association implements ChannelHandler, SearchListener {
     this.#host.over(this);
   }
 
-  /** The conversation ended and both connections are gone. */
+  /** The conversation ended and all connections are gone. */
   #over(): void {
     this.#phase = 'over';
-    const { target, server, letGo } = this.#open!;
-    this.record.bytesToServer = server.bytesWritten;
     this.record.bytesToClient = this.#client.bytesWritten;
-    letGo();
-    this.#host.free(target);
+    this.#letGo!();
     this.#publish();
     this.#host.over(this);
   }

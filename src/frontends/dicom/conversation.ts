@@ -110,13 +110,21 @@ export class Conversation {
     this.#finish();
   }
 
+  /** Nothing more to do: the splice has begun. */
+  start(): void {}
+
   /**
    * The server was halted. Ends the association where that breaks nothing: between two operations, with both directions
    * at a PDU boundary. A release that has begun ends it by itself.
    */
-  leave(detail: string): void {
+  leave(server: Server, detail: string): void {
+    if (server !== this.#options.target) return;
     this.#departure = detail;
     this.#departIfSafe();
+  }
+
+  cut(server: Server, detail: string): void {
+    if (server === this.#options.target) this.abort(detail);
   }
 
   readonly #departIfSafe = (): void => {

@@ -11,7 +11,7 @@ import type { ServerLink } from '../../relay/dial.ts';
 import type { Listener } from '../../relay/listen.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { type PoolListener, PoolWatch } from '../pool-watch.ts';
-import { WaitingRoom } from '../waiting-room.ts';
+import { type Waiting, WaitingRoom } from '../waiting-room.ts';
 import {
   Association,
   type AssociationHost,
@@ -19,6 +19,7 @@ import {
   type AssociationTimeouts,
 } from './association.ts';
 import { type LimitOptions, Limits } from './limits.ts';
+import { ReplayBudget, type ReplayLimits } from './study/replay-budget.ts';
 
 export interface DicomFrontEndOptions {
   readonly vip: string;
@@ -39,9 +40,18 @@ export interface DicomFrontEndOptions {
   /** Was a study, or an accession number, ordered as urgent (STAT) just now? undefined: nobody knows of orders. */
   readonly isUrgentOrder?: IsUrgentOrder | undefined;
   readonly ignoreCase: boolean;
+  /** Study routing; undefined: association routing. */
+  readonly study?: StudyRouting | undefined;
   readonly timeouts: AssociationTimeouts;
   readonly deadlines: Deadlines;
   readonly now: () => number;
+}
+
+export interface StudyRouting {
+  readonly storage: 'shared' | 'separate';
+  readonly replay: ReplayLimits;
+  /** Tags that rules and persistence ask for beside the facts that have names. */
+  readonly tags: readonly number[];
 }
 
 /** Takes the connections of its listeners from now on. */
@@ -51,12 +61,14 @@ export function createDicomFrontEnd(options: DicomFrontEndOptions): FrontEnd<Dic
 
 class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, PoolListener {
   readonly totals = { associations: 0, released: 0, aborted: 0, rejected: 0 };
-  /** They are the settings of the associations as well. */
   #options: DicomFrontEndOptions;
+  #settings: AssociationSettings;
+  /** What all associations keep for replay together. */
+  #budget: ReplayBudget | undefined;
   readonly #associations = new Set<Association>();
   readonly #perServer = new Map<Server, number>();
   readonly #limits: Limits;
-  readonly #waiting: WaitingRoom<Association>;
+  readonly #waiting: WaitingRoom<Waiting>;
   readonly #pools: PoolWatch;
   /** The ports are to be open. */
   #isOpen = true;
@@ -67,6 +79,7 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
 
   constructor(options: DicomFrontEndOptions) {
     this.#options = options;
+    this.#settings = this.#settingsOf(options);
     this.#limits = new Limits(options.limits);
     this.#waiting = new WaitingRoom(options.wait, options.deadlines, options.now);
     this.#pools = new PoolWatch(this, options.deadlines);
@@ -74,7 +87,15 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   }
 
   get settings(): AssociationSettings {
-    return this.#options;
+    return this.#settings;
+  }
+
+  #settingsOf(options: DicomFrontEndOptions): AssociationSettings {
+    const { study, wait, isUrgentOrder } = options;
+    if (!study) return { ...options, study: undefined };
+    this.#budget ??= new ReplayBudget(study.replay);
+    this.#budget.limits = study.replay;
+    return { ...options, study: { ...study, wait, isUrgentOrder, budget: this.#budget } };
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -84,6 +105,7 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   reconfigure(options: DicomFrontEndOptions): void {
     const { listeners, entrance, pools, limits, wait } = options;
     this.#options = options;
+    this.#settings = this.#settingsOf(options);
     this.#limits.options = limits;
     this.#waiting.patience = wait;
     const acceptor = channelAcceptor(entrance, (channel) => this.#accept(channel));
@@ -154,12 +176,12 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     server.release();
   }
 
-  wait(association: Association): boolean {
-    return this.#waiting.enter(association);
+  wait(guest: Waiting): boolean {
+    return this.#waiting.enter(guest);
   }
 
-  waitNoMore(association: Association): void {
-    this.#waiting.leave(association);
+  waitNoMore(guest: Waiting): void {
+    this.#waiting.leave(guest);
   }
 
   over(association: Association): void {

@@ -17,6 +17,8 @@ export class AssociationRecord {
   rule: string | undefined;
   reason: string | undefined;
   attempts = 0;
+  /** Operations that another server did after the first was lost. */
+  replays = 0;
   acceptedContexts = 0;
   bytesToServer = 0;
   bytesToClient = 0;

@@ -51,6 +51,7 @@ export class ServerSearch implements AttemptListener {
   readonly #choice: Choice;
   readonly #record: AssociationRecord;
   readonly #client: Channel;
+  readonly #request: Buffer;
   readonly #settings: SearchSettings;
   readonly #link: ServerLink;
   readonly #slots: SlotKeeper;
@@ -67,11 +68,12 @@ export class ServerSearch implements AttemptListener {
   /** A server could not be had at all, so a permanent rejection by another is not the last word. */
   #someFailed = false;
 
-  /** `record` has the request of `client`. `begin` follows. */
+  /** `request`: the A-ASSOCIATE-RQ that is made of `client`'s. `begin` follows. */
   constructor(
     choice: Choice,
     record: AssociationRecord,
     client: Channel,
+    request: Buffer,
     settings: SearchSettings,
     slots: SlotKeeper,
     listener: SearchListener,
@@ -81,6 +83,7 @@ export class ServerSearch implements AttemptListener {
     this.#choice = choice;
     this.#record = record;
     this.#client = client;
+    this.#request = request;
     this.#settings = settings;
     this.#link = link;
     this.#slots = slots;
@@ -121,8 +124,7 @@ export class ServerSearch implements AttemptListener {
     this.#asked.push(server);
     this.#slots.take(server);
     this.#record.tries(server.name, candidate.reason);
-    const { bytes } = this.#record.request!;
-    const request = server.ae === undefined ? bytes : withCalledAe(bytes, server.ae);
+    const request = server.ae === undefined ? this.#request : withCalledAe(this.#request, server.ae);
     const client = this.#client;
     // Our own address costs a system call: asked for only where it is needed.
     const target = { host: server.host, port: server.port ?? client.local.port };

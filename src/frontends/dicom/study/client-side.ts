@@ -1,0 +1,109 @@
+/**
+ * What goes to the client: the responses of all servers, each whole before the next begins, and what servers ask of the
+ * client themselves (C-GET sub-operations, N-EVENT-REPORT), one at a time, so that message ids of two servers never meet.
+ */
+import { isResponse } from '../../../../protocols/dicom/command-set.ts';
+import type { Channel } from '../../../relay/channel.ts';
+import type { Leg } from './leg.ts';
+import type { Message } from './message.ts';
+import { Outbox, type OutboxListener } from './outbox.ts';
+
+/** A message of a server that has more bytes is passed on before it is whole. */
+const STREAMED_FROM = 256 * 1024;
+/** Servers are not read while so many bytes wait for the client. */
+const MOST_WAITING = 1024 * 1024;
+
+/** A request of a server, and where its response goes; undefined: nobody waits for it any more. */
+interface ServerRequest {
+  leg: Leg | undefined;
+  readonly message: Message;
+}
+
+export class ClientSide {
+  readonly #outbox: Outbox;
+  readonly #waiting: ServerRequest[] = [];
+  #current: ServerRequest | undefined;
+
+  /** `maxLength`: what the client announced. */
+  constructor(channel: Channel, maxLength: number, listener: OutboxListener) {
+    this.#outbox = new Outbox(channel, maxLength, listener);
+  }
+
+  get atBoundary(): boolean {
+    return this.#outbox.atBoundary;
+  }
+
+  /** Part of a message went out, and the rest is still to come. */
+  get isMidway(): boolean {
+    return !this.#outbox.isEmpty;
+  }
+
+  /** The client does not take what is there for it. */
+  get isFull(): boolean {
+    const { bytesUnsent } = this.#outbox;
+    return bytesUnsent > MOST_WAITING || this.#waiting.some(({ message }) => message.length > MOST_WAITING);
+  }
+
+  /** A server waits for a response of the client's. */
+  get isAsking(): boolean {
+    return this.#current !== undefined;
+  }
+
+  send(message: Message): void {
+    this.#outbox.push(message);
+    message.over();
+  }
+
+  /** More of the message that a server sends is there: passed on when it is whole, or too long to wait for that. */
+  receive(leg: Leg, message: Message): void {
+    const incoming = leg.incoming!;
+    if (incoming.isStreamed) this.#outbox.pump();
+    else if (message.isComplete || message.length > STREAMED_FROM) {
+      incoming.isStreamed = true;
+      if (isResponse(message.command.commandField)) this.send(message);
+      else this.#ask({ leg, message });
+    }
+  }
+
+  /** The client's response to what a server asked; false: nobody asked that. */
+  answered(message: Message): boolean {
+    const current = this.#current;
+    if (current?.message.command.messageId !== message.command.messageIdRespondedTo) return false;
+    current!.leg?.outbox?.push(message);
+    message.over();
+    return true;
+  }
+
+  /** The response is whole: the next request may go. */
+  askNext(): void {
+    this.#current = undefined;
+    const next = this.#waiting.shift();
+    if (next) this.#ask(next);
+  }
+
+  /** A leg is gone. True: the client has got only a part of a message of its, so that nothing can follow. */
+  forget(leg: Leg): boolean {
+    const isCut = leg.incoming?.isStreamed === true && !leg.incoming.message.isComplete;
+    const isUnasked = (request: ServerRequest) => request.leg === leg && request !== this.#current;
+    const cutHere = isCut && !this.#waiting.some(isUnasked);
+    for (const request of this.#waiting.filter(isUnasked)) {
+      request.message.over();
+      this.#waiting.splice(this.#waiting.indexOf(request), 1);
+    }
+    if (this.#current?.leg === leg) this.#current.leg = undefined;
+    return cutHere;
+  }
+
+  drop(): void {
+    this.#outbox.drop();
+  }
+
+  #ask(request: ServerRequest): void {
+    if (this.#current) {
+      this.#waiting.push(request);
+    } else {
+      this.#current = request;
+      this.send(request.message);
+    }
+  }
+}
