@@ -25,6 +25,8 @@ export { adoptSocket } from './stream-channel.ts';
 export interface Entrance {
   /** Connections speak TLS. */
   readonly tls?: TlsIdentity | undefined;
+  /** How a client of the protocol begins that should speak TLS and does not: it is turned away by that name. */
+  readonly plain?: { readonly protocol: string; readonly firstByte: number } | undefined;
   /** Connections from the addresses that `from` accepts begin with a PROXY protocol header; others have none. */
   readonly proxyProtocol?: { readonly from: (address: string) => boolean } | undefined;
   /** Milliseconds for the header and the handshake together. */
@@ -163,7 +165,7 @@ class Arrival implements Guest {
 
   start(hasHeader: boolean): void {
     if (hasHeader) this.#readHeader();
-    else this.#secure();
+    else this.#beginTls();
   }
 
   reset(): void {
@@ -187,15 +189,36 @@ class Arrival implements Guest {
       const { source, destination } = found.header;
       const { remote, local } = this.#origin;
       this.#origin = { remote: source ?? remote, local: destination ?? local };
-      if (this.#entrance.tls) this.#secure();
+      if (this.#entrance.tls) this.#beginTls();
       else this.#hand(socket);
     };
     const end = () => socket.destroy();
     socket.on('data', read).on('end', end).resume();
   }
 
-  #secure(): void {
+  #beginTls(): void {
     this.#awaited = NO_HANDSHAKE;
+    const { plain } = this.#entrance;
+    if (!plain) {
+      this.#secure();
+      return;
+    }
+    // OpenSSL would only say that it is no TLS, and might wait for more of it.
+    const socket = this.#socket;
+    const look = (bytes: Buffer) => {
+      socket.off('data', look).off('end', end).pause();
+      if (bytes[0] === plain.firstByte) {
+        this.#refuse(`it speaks ${plain.protocol} without TLS`);
+        return;
+      }
+      socket.unshift(bytes);
+      this.#secure();
+    };
+    const end = () => socket.destroy();
+    socket.on('data', look).on('end', end).resume();
+  }
+
+  #secure(): void {
     // A certificate that is refused is heard of after the close.
     this.#socket.off('close', this.#close);
     this.#entrance.tls!.secure(this.#socket, (error, secured) => {

@@ -16,6 +16,8 @@ const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT: 'its authority is unknown',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its authority is unknown',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its authority is unknown',
+  // Node has no name for keys and signatures below OpenSSL's security level.
+  UNSPECIFIED: 'its key or signature is too weak, or it is faulty',
 };
 
 /** OpenSSL's reasons, as Node's codes have them → what the other side does. The first that fits counts. */

@@ -34,6 +34,34 @@ describe('what does not get through TLS', () => {
     expect(server.accepted.length).toBe(0);
   });
 
+  it.each([
+    ['DICOM', 0x01, Buffer.alloc(200, 1)],
+    ['DICOM', 0x01, Buffer.alloc(1, 1)],
+    ['HL7', 0x0b, Buffer.from('\x0bMSH|^~\\&|INVENTED\r\x1c\r')],
+  ])('plain %s on the TLS port of that protocol (it begins with %i)', async (protocol, firstByte, bytes) => {
+    const said = notices();
+    const tls = await identityFor([{ names: ['a.test'] }]);
+    const server = await entranceServer(
+      entrance({
+        tls,
+        plain: { protocol, firstByte },
+        proxyProtocol: { from: (address) => address === '127.0.0.2' },
+      }),
+    );
+    for (const [from, header] of [
+      ['127.0.0.1', ''],
+      ['127.0.0.2', 'PROXY UNKNOWN\r\n'],
+    ] as const) {
+      const client = await openConnection(server.endpoint, from);
+      await client.write(Buffer.concat([Buffer.from(header), bytes]));
+      await client.ending;
+    }
+    expect(said.items.map(({ fields }) => fields.reason)).toEqual(
+      Array(2).fill(`it speaks ${protocol} without TLS`),
+    );
+    expect(server.accepted.length).toBe(0);
+  });
+
   it('a handshake that stalls', async () => {
     const said = notices();
     const way = entrance({ tls: await identityFor([{ names: ['a.test'] }]), handshakeTimeout: 50 });
@@ -70,9 +98,13 @@ describe('what does not get through TLS', () => {
     expect([said.length, guestsOf(way.deadlines).size]).toEqual([0, 0]);
   });
 
-  it('a look whether the port is open is no news', async () => {
+  it.each([
+    ['where all is read by TLS', undefined],
+    ['where the first byte is looked at', { protocol: 'DICOM', firstByte: 1 }],
+  ])('a look whether the port is open is no news, %s', async (_, plain) => {
     const said = notices();
-    const server = await entranceServer(entrance({ tls: await identityFor([{ names: ['a.test'] }]) }));
+    const tls = await identityFor([{ names: ['a.test'] }]);
+    const server = await entranceServer(entrance({ tls, plain }));
     for (const how of ['end', 'reset'] as const) (await openConnection(server.endpoint))[how]();
     const client = await tlsOn(await plainClient(server.endpoint));
     await server.next();

@@ -30,6 +30,14 @@ async function textOf(socket: Socket): Promise<string> {
   return text;
 }
 
+function helloOf(servername: string): Promise<Buffer> {
+  return captureHello((port) => {
+    const client = connect({ host: '127.0.0.1', port, servername });
+    client.on('error', () => {});
+    return () => client.destroy();
+  });
+}
+
 describe('an entrance without TLS and PROXY protocol', () => {
   it('is the protocol itself: nothing is made for a connection', () => {
     const accept = () => {};
@@ -219,11 +227,14 @@ describe.each([
   });
 });
 
-describe('TLS', () => {
+describe.each([
+  ['all that is read', undefined],
+  ['what is left of it after a look at the first byte', { protocol: 'DICOM', firstByte: 1 }],
+])('TLS, in %s', (_name, plain) => {
   it('says who the client is, and what it asked for', async () => {
     const { ca, issue } = await createAuthority();
     const identity = await identityFor([{ names: ['a.test'] }], { clientCa: ca, alpn: ['h2', 'http/1.1'] });
-    const server = await socketServer(entrance({ tls: identity }));
+    const server = await socketServer(entrance({ tls: identity, plain }));
     const client = await tlsOn(await plainClient(server.endpoint), {
       ...(await issue({ client: true, subject: '/O=Hospital\\, North/OU=CT/CN=ct1' })),
       servername: 'A.Test',
@@ -245,7 +256,7 @@ describe('TLS', () => {
   });
 
   it('knows nothing of a client that says nothing', async () => {
-    const server = await entranceServer(entrance({ tls: await identityFor([{ names: ['a.test'] }]) }));
+    const server = await entranceServer(entrance({ tls: await identityFor([{ names: ['a.test'] }]), plain }));
     const client = await tlsOn(await plainClient(server.endpoint), {
       servername: '',
       rejectUnauthorized: false,
@@ -256,7 +267,7 @@ describe('TLS', () => {
   });
 
   it.each([1, 2] as const)('comes behind a PROXY header of version %s', async (version) => {
-    const way = entrance({ proxyProtocol: ALL, tls: await identityFor([{ names: ['a.test'] }]) });
+    const way = entrance({ proxyProtocol: ALL, tls: await identityFor([{ names: ['a.test'] }]), plain });
     const server = await entranceServer(way);
     const socket = await plainClient(server.endpoint);
     for (const byte of writeProxyHeader(version, ENDS)) {
@@ -273,13 +284,19 @@ describe('TLS', () => {
     client.destroy();
   });
 
+  it('a ClientHello dribbled a byte at a time', async () => {
+    const hello = await helloOf('a.test');
+    const client = await openConnection(
+      (await entranceServer(entrance({ tls: await identityFor([{ names: ['a.test'] }]), plain }))).endpoint,
+    );
+    await client.dribble(hello);
+    expect([...(await client.read(6))].toSpliced(1, 4)).toEqual([0x16, 2]);
+    client.reset();
+  });
+
   it('comes in one chunk with a PROXY header', async () => {
-    const hello = await captureHello((port) => {
-      const client = connect({ host: '127.0.0.1', port, servername: 'a.test' });
-      client.on('error', () => {});
-      return () => client.destroy();
-    });
-    const way = entrance({ proxyProtocol: ALL, tls: await identityFor([{ names: ['a.test'] }]) });
+    const hello = await helloOf('a.test');
+    const way = entrance({ proxyProtocol: ALL, tls: await identityFor([{ names: ['a.test'] }]), plain });
     const client = await openConnection((await entranceServer(way)).endpoint);
     await client.write(Buffer.concat([writeProxyHeader(2, ENDS), hello]));
     // A handshake record with a ServerHello.
@@ -293,9 +310,9 @@ describe('TLS', () => {
     const tls = await identityFor([{ names: ['a.test'] }], { alpn: ['http/1.1'] });
     for (const way of [
       entrance(),
-      entrance({ tls }),
+      entrance({ tls, plain }),
       entrance({ proxyProtocol: ALL }),
-      entrance({ tls, proxyProtocol: ALL }),
+      entrance({ tls, plain, proxyProtocol: ALL }),
     ]) {
       const server = await socketServer(way);
       const witness = new Witness();

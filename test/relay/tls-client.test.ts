@@ -95,6 +95,26 @@ describe('a server whose certificate is good', () => {
     expect(socket!.getPeerX509Certificate()?.subject).toBe('CN=gantry');
   });
 
+  it.each([
+    [undefined, 'TLSv1.2', 'AES128-GCM-SHA256', true],
+    ['bcp195', 'TLSv1.2', 'AES128-GCM-SHA256', false],
+    ['modified', 'TLSv1.2', 'AES128-GCM-SHA256', false],
+    ['bcp195', 'TLSv1.2', 'ECDHE-RSA-AES128-GCM-SHA256', true],
+    ['modified', 'TLSv1.2', 'ECDHE-RSA-AES128-GCM-SHA256', true],
+    ['bcp195', 'TLSv1.3', 'TLS_AES_128_CCM_SHA256', false],
+    ['modified', 'TLSv1.3', 'TLS_AES_128_CCM_SHA256', true],
+  ] as const)('profile %s, %s with %s: %s', async (profile, maxVersion, ciphers, works) => {
+    const { endpoint } = await tlsServer({ names: ['a.test'], keyType: 'rsa' }, { ciphers, maxVersion });
+    if (!works) {
+      expect(await failureOf(endpoint, await trusting({ profile }))).toMatchObject({
+        code: 'GTY_TLS_HANDSHAKE',
+      });
+      return;
+    }
+    const { witness } = dialled(endpoint, await trusting({ profile }));
+    expect(await witness.received(9)).toBe('greeting ');
+  });
+
   it('is resumed the next time; other options start anew', async () => {
     const reused: boolean[] = [];
     const { endpoint, accepted } = await tlsServer({ names: ['a.test'] });

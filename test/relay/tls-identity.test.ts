@@ -109,6 +109,76 @@ describe('what is agreed on', () => {
     expect(fields.reason).toMatch(/^it (wants another TLS version|has no cipher in common)/);
   });
 
+  describe.each(['bcp195', 'modified'] as const)('profile %s', (profile) => {
+    const suites = (suite: string, keyType: 'ec' | 'rsa') => ({ suite, keyType });
+
+    it.each([
+      suites('TLS_AES_128_GCM_SHA256', 'ec'),
+      suites('TLS_AES_256_GCM_SHA384', 'rsa'),
+      suites('TLS_CHACHA20_POLY1305_SHA256', 'ec'),
+      suites('ECDHE-ECDSA-AES128-GCM-SHA256', 'ec'),
+      suites('ECDHE-ECDSA-AES256-GCM-SHA384', 'ec'),
+      suites('ECDHE-ECDSA-CHACHA20-POLY1305', 'ec'),
+      suites('ECDHE-RSA-AES128-GCM-SHA256', 'rsa'),
+      suites('ECDHE-RSA-AES256-GCM-SHA384', 'rsa'),
+      suites('ECDHE-RSA-CHACHA20-POLY1305', 'rsa'),
+    ])('$suite', async ({ suite, keyType }) => {
+      const { endpoint } = await serverWith([{ names: ['a.test'], keyType }], { profile });
+      const maxVersion = suite.startsWith('TLS_') ? 'TLSv1.3' : 'TLSv1.2';
+      expect((await client(endpoint, { ciphers: suite, maxVersion })).getCipher().name).toBe(suite);
+    });
+
+    it.each([
+      suites('AES128-GCM-SHA256', 'rsa'),
+      suites('AES128-SHA', 'rsa'),
+      suites('DHE-RSA-AES128-GCM-SHA256', 'rsa'),
+      suites('ECDHE-RSA-AES256-SHA384', 'rsa'),
+      suites('ECDHE-ECDSA-AES128-SHA256', 'ec'),
+      suites('ECDHE-ECDSA-AES128-CCM8', 'ec'),
+      suites('ECDHE-ECDSA-ARIA128-GCM-SHA256', 'ec'),
+      suites('NULL-SHA256', 'rsa'),
+    ])('not $suite', async ({ suite, keyType }) => {
+      const { endpoint } = await serverWith([{ names: ['a.test'], keyType }], { profile });
+      expect(await attempt(endpoint, { ciphers: `${suite}:@SECLEVEL=0`, maxVersion: 'TLSv1.2' })).toMatch(
+        /ALERT_HANDSHAKE_FAILURE/,
+      );
+    });
+  });
+
+  it.each([
+    ['with AES in CCM', { ciphers: 'TLS_AES_128_CCM_SHA256' }],
+    ['with AES in CCM in TLS 1.2', { ciphers: 'ECDHE-ECDSA-AES128-CCM', maxVersion: 'TLSv1.2' as const }],
+  ])('the modified profile permits what BCP 195 does not ask for: a client %s', async (_, theirs) => {
+    const at = async (profile: 'bcp195' | 'modified') =>
+      (await serverWith([{ names: ['a.test'] }], { profile })).endpoint;
+    expect((await client(await at('modified'), theirs)).getCipher().name).toBe(theirs.ciphers);
+    expect(await attempt(await at('bcp195'), theirs)).toMatch(/ALERT_HANDSHAKE_FAILURE/);
+  });
+
+  it.each([
+    ['with a curve of 224 bits', { ecdhCurve: 'P-224', maxVersion: 'TLSv1.2' as const }],
+    ['with signatures of SHA-1', { sigalgs: 'ECDSA+SHA1', maxVersion: 'TLSv1.2' as const }],
+    ['with signatures of SHA-224', { sigalgs: 'ECDSA+SHA224', maxVersion: 'TLSv1.2' as const }],
+    ['with finite fields', { ecdhCurve: 'ffdhe2048' }],
+    ['with a hybrid', { ecdhCurve: 'X25519MLKEM768' }],
+  ])('the modified profile does not permit a client %s', async (_, theirs) => {
+    const { endpoint } = await serverWith([{ names: ['a.test'] }], { profile: 'modified' });
+    const refused = await attempt(endpoint, { ...theirs, ciphers: 'DEFAULT:@SECLEVEL=0' });
+    expect(refused).toMatch(/ALERT_HANDSHAKE_FAILURE|ALERT_INTERNAL_ERROR/);
+  });
+
+  it('the modified profile refuses a client whose certificate has a short key', async () => {
+    const said = notices();
+    const { ca, issue } = await createAuthority();
+    const short = await issue({ client: true, subject: '/CN=short', keyType: 'rsa', bits: 1024 });
+    const { endpoint } = await serverWith([{ names: ['a.test'] }], { profile: 'modified', clientCa: ca });
+    expect(await endOf(endpoint, { ...short, ciphers: 'DEFAULT:@SECLEVEL=0' })).toBe('closed');
+    const { fields } = await said.find(({ message }) => message === 'a connection was turned away');
+    expect(fields.reason).toBe(
+      'its certificate is refused: its key or signature is too weak, or it is faulty',
+    );
+  });
+
   it('our order of ciphers counts', async () => {
     const { endpoint } = await serverWith([{ names: ['a.test'] }]);
     const ciphers = 'ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256';
