@@ -12,6 +12,7 @@ import type {
 } from './config/schema.ts';
 import { createDirector, type Director, type Rule } from './director/director.ts';
 import { Persistence } from './director/persistence.ts';
+import { notice } from './observe/events.ts';
 import { Pool, type PoolOptions } from './pools/pool.ts';
 import { createMemoryStore, type Limits } from './tables/memory.ts';
 import { STAT_ORDER_LIMITS, StatOrders } from './tables/stat-orders.ts';
@@ -49,6 +50,9 @@ const AFFINITY_TABLES = [
   ['transactions', 100_000],
 ] as const;
 
+const FORGETS =
+  'this table has more studies than its `persistence.size`: those that were used longest ago are forgotten from now on, and may come to another server';
+
 /**
  * Builds everything that the configuration names; the configuration has been checked. Pools and tables that were there
  * `before` are the same objects, with their servers' states and their entries; they change only with `commit`.
@@ -72,7 +76,8 @@ export function assemble(
     if (known) return known;
     const kin = before?.tables.get(name);
     if (kin) kept.push(() => kin.setLimits({ ttl, size }));
-    const table = kin ?? new Table(createMemoryStore({ ttl, size, now }));
+    const forgets = () => notice('warn', FORGETS, { table: name });
+    const table = kin ?? new Table(createMemoryStore({ ttl, size, now, forgets }));
     tables.set(name, table);
     return table;
   };
@@ -80,7 +85,9 @@ export function assemble(
   const persistenceOf = (owner: string, persistence: PersistenceConfiguration): Persistence => {
     const { by, netmask, share, cookie } = persistence;
     const table = tableOf(share === undefined ? owner : `share ${share}`, persistence);
-    return new Persistence({ by, table, netmask, isShared: share !== undefined, cookie: cookie?.name });
+    const isShared = share !== undefined;
+    const isFixed = persistence.ttl === Infinity;
+    return new Persistence({ by, table, netmask, isShared, isFixed, cookie: cookie?.name });
   };
   const ofPools = new Map<Pool, Persistence>();
   for (const { name, persistence } of configuration.pools) {

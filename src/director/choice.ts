@@ -140,6 +140,9 @@ export class PersistentChoice implements Choice {
   readonly #search: Search;
   readonly #table: Persistence['table'];
   readonly #entry: string;
+  readonly #isFixed: boolean;
+  /** The server that alone may have the work may not have it now. */
+  #isAway = false;
   /** The candidate that was handed out last. */
   #server: Server | undefined;
   #claim: Claim | undefined;
@@ -160,10 +163,11 @@ export class PersistentChoice implements Choice {
     this.#search = search;
     this.#table = persistence.table;
     this.#entry = persistence.entryOf(key, pool);
+    this.#isFixed = persistence.isFixed;
   }
 
   get exhausted(): Exhausted | undefined {
-    return this.#search.exhausted;
+    return this.#isAway ? 'away' : this.#search.exhausted;
   }
 
   get stands(): boolean {
@@ -176,13 +180,18 @@ export class PersistentChoice implements Choice {
 
   next(after?: 'busy' | 'lost'): Candidate | undefined {
     const { by } = this.persistence;
-    const { server, why } = placeOf(this.#table.serverOf(this.#entry), this.pool, by);
+    const taker = this.#isFixed ? this.#table.takerOf(this.#entry) : undefined;
+    const { server, why } = placeOf(taker ?? this.#table.serverOf(this.#entry), this.pool, by);
+    this.#isAway = taker !== undefined && (!server || this.#search.wasTried(server));
+    if (this.#isAway) return undefined;
     if (!server) return this.#claimed(this.#search.next(why), false);
     if (!this.#search.wasTried(server)) return this.#claimed(this.#search.only(server, why), false);
     // This choice could not have the server of the entry. It moves, unless others know better by now.
     const claim = this.#claim;
     const stays = after === 'busy' && claim !== undefined && this.#table.isConfirmed(claim);
-    const beside = after !== 'lost' && (stays || !claim || !this.#table.mayMove(claim));
+    const isOthers = stays || !claim || !this.#table.mayMove(claim);
+    // What is fixed has one place only, also while it is looked for: whoever is taken there first decides.
+    const beside = !this.#isFixed && after !== 'lost' && isOthers;
     const how = beside
       ? `away from ${server.name}, its server by ${by}`
       : `persistence by ${by} moved from ${server.name}`;
@@ -191,7 +200,7 @@ export class PersistentChoice implements Choice {
 
   settle(): void {
     if (!this.#claim) return;
-    this.#table.confirm(this.#claim, !this.#server!.isDraining);
+    this.#table.confirm(this.#claim, this.#renews(this.#server!));
     this.#claim = undefined;
   }
 
@@ -208,10 +217,15 @@ export class PersistentChoice implements Choice {
       if (!claim) return;
       // Others may have found its server lost, and be on their way to another one.
       const isStillThere = this.#table.serverOf(this.#entry) === server!.name;
-      if (isStillThere) this.#table.confirm(claim, !server!.isDraining);
+      if (isStillThere) this.#table.confirm(claim, this.#renews(server!));
       else this.#table.drop(claim);
       claim = undefined;
     };
+  }
+
+  /** A draining server keeps what it has for as long as that was to live; what is fixed it keeps. */
+  #renews(server: Server): boolean {
+    return this.#isFixed || !server.isDraining;
   }
 
   #claimed(candidate: Candidate | undefined, beside: boolean): Candidate | undefined {

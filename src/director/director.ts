@@ -73,6 +73,27 @@ export interface Director {
   explain(facts: Facts, options?: ChooseOptions): Explanation;
 }
 
+/**
+ * The balance for work with this key. What is fixed stays for good: the load of one moment is no reason for that, and a
+ * hash finds the same server again should the entry be lost.
+ */
+function wayOf(
+  balance: BalanceName | 'urgent',
+  key: PersistenceKey | undefined,
+  persistence: Persistence | undefined,
+): BalanceName | 'urgent' {
+  return key && persistence?.isFixed && balance !== 'first' ? 'hash' : balance;
+}
+
+/** Why the server that alone may have the work does not get it. */
+function awayText(name: string, pool: Pool, by: string): string {
+  const server = pool.server(name);
+  const state = server
+    ? `is ${server.state}`
+    : 'is gone; `gantry persistence --clear` with its key has it placed anew';
+  return `away: by ${by} it is on ${name} and stays there, and ${name} ${state}`;
+}
+
 /** Urgent work goes to the least busy server where these would spread it, never against an order or a hash. */
 const YIELDS_TO_URGENT: ReadonlySet<BalanceName> = new Set(['least-busy', 'round-robin', 'random-two']);
 
@@ -104,7 +125,13 @@ class RuledDirector implements Director {
     if (!pool) return new PlainChoice(destination, undefined);
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
-    const search = this.#search(facts, destination, this.#balance(pool, balance), key, options);
+    const search = this.#search(
+      facts,
+      destination,
+      this.#balance(pool, wayOf(balance, key, persistence)),
+      key,
+      options,
+    );
     const choice = key
       ? new PersistentChoice(destination, pool, search, persistence!, key)
       : new PlainChoice(destination, search, persistence?.cookie);
@@ -130,21 +157,24 @@ class RuledDirector implements Director {
     if (!pool) return { vip, rule, urgent, reject, ...none };
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
-    const search = this.#search(facts, destination, this.#balance(pool, balance).fork(), key, options);
+    const way = this.#balance(pool, wayOf(balance, key, persistence)).fork();
+    const search = this.#search(facts, destination, way, key, options);
     const cookie = placeOf(persistence?.cookieServer(facts, pool)?.name, pool, 'cookie');
-    const entry = placeOf(
-      key && persistence!.table.serverOf(persistence!.entryOf(key, pool)),
-      pool,
-      key?.by ?? '',
-    );
+    const name = key && persistence!.entryOf(key, pool);
+    const entry = placeOf(name && persistence!.table.serverOf(name), pool, key?.by ?? '');
+    const taker = name && persistence!.isFixed ? persistence!.table.takerOf(name) : undefined;
     const place = cookie.server ? cookie : entry;
+    if (taker !== undefined && !place.server) {
+      const exhausted = awayText(taker, pool, key!.by);
+      return { vip, rule, urgent, reject, ...none, persistence: key, exhausted };
+    }
     let next = place.server ? search.only(place.server, place.why) : search.next(place.why);
     // A cookie that does not count any more is why it was chosen anew.
     let before = cookie.server || cookie.why === undefined ? '' : `${cookie.why}; `;
     const candidates: { server: string; reason: string }[] = [];
     while (next) {
       candidates.push({ server: next.server.name, reason: before + next.reason });
-      next = search.next();
+      next = taker === undefined ? search.next() : undefined;
       before = '';
     }
     const by = cookie.server ? { by: 'cookie', key: cookie.server.name } : key;

@@ -2,7 +2,8 @@
  * Persistence: by what fact work comes back to its server, and in which table that is kept.
  *
  * A key in the table is `POOL/FACT=VALUE`. Of a table that several VIPs share it is `FACT=VALUE`, so that servers of
- * one name are one server whichever pool they are in: a client keeps its machine over all ports.
+ * one name are one server whichever pool they are in: a client keeps its machine over all ports. Where entries are fixed
+ * the pool stays in the key: there a server that a pool does not have is one that is gone, and not another pool's.
  */
 import { createHash } from 'node:crypto';
 import { type Facts, firstValue } from '../../protocols/facts.ts';
@@ -21,6 +22,11 @@ export interface PersistenceOptions {
   readonly netmask?: number | undefined;
   /** The table belongs to several VIPs or pools. */
   readonly isShared?: boolean | undefined;
+  /**
+   * Work that a server has taken never goes to another (studies in independent archives): what `hash` says of the key
+   * comes first, and from the first work on its entry stays as it is, whatever becomes of the server.
+   */
+  readonly isFixed?: boolean | undefined;
 }
 
 /** By which fact one piece of work comes back, and its value. */
@@ -36,14 +42,16 @@ export class Persistence {
   readonly table: Table;
   /** The name of the cookie that brings a client back to its server; undefined: none is set. */
   readonly cookie: string | undefined;
+  readonly isFixed: boolean;
   readonly #by: readonly string[];
   /** What goes before the cookie. */
   readonly #beforeCookie: readonly string[];
   readonly #netmask: number | undefined;
   readonly #isShared: boolean;
 
-  constructor({ by, table, cookie, netmask, isShared = false }: PersistenceOptions) {
+  constructor({ by, table, cookie, netmask, isShared = false, isFixed = false }: PersistenceOptions) {
     this.table = table;
+    this.isFixed = isFixed;
     const place = by.indexOf('cookie');
     this.cookie = place < 0 ? undefined : cookie;
     this.#beforeCookie = by.slice(0, Math.max(place, 0));
@@ -81,7 +89,7 @@ export class Persistence {
   /** The key in the table for work that goes to `pool`. */
   entryOf({ by, key }: PersistenceKey, pool: Pool): string {
     const value = key.length > LONGEST_VALUE ? hashed(key) : key;
-    if (this.#isShared) {
+    if (this.#isShared && !this.isFixed) {
       const entry = joined(by, '=', value);
       const server = this.table.serverOf(entry);
       // A pool that does not have the server keeps an entry of its own: taking this one would move it to and fro.

@@ -11,6 +11,8 @@ export interface Limits {
 export interface StoreOptions extends Limits {
   /** Milliseconds since 1970 of a clock that never goes back. */
   readonly now: () => number;
+  /** Called once, when the first entry goes that was to live for ever: there are too many. */
+  readonly forgets?: (() => void) | undefined;
 }
 
 /** Key → the name of a server. An entry lives for `ttl` since it was put. */
@@ -51,9 +53,11 @@ class MemoryStore implements Store {
   /** How an entry is put; the cache writes into it. */
   readonly #usual = { size: 1 };
   #size: number;
+  #forgets: (() => void) | undefined;
 
-  constructor({ ttl, size, now }: StoreOptions) {
+  constructor({ ttl, size, now, forgets }: StoreOptions) {
     this.#size = size;
+    this.#forgets = forgets;
     // The size may change, which that of the cache may not. With `max` its arrays were as large as they may get from
     // the start; with `maxSize` they grow.
     const maxSize = Number.MAX_SAFE_INTEGER;
@@ -80,7 +84,7 @@ class MemoryStore implements Store {
   put(key: string, server: string, remaining?: number): void {
     this.#set(key, server, remaining);
     // Nothing goes while somebody walks; two at a time make up for it.
-    for (let gone = 0; gone < 2 && this.#isOverfull; gone++) this.#cache.pop();
+    for (let gone = 0; gone < 2 && this.#isOverfull; gone++) this.#pop();
   }
 
   delete(key: string): boolean {
@@ -122,6 +126,13 @@ class MemoryStore implements Store {
 
   get #isOverfull(): boolean {
     return this.#cache.size > this.#size && this.#walks.size === 0;
+  }
+
+  #pop(): void {
+    this.#cache.pop();
+    if (this.ttl < Infinity) return;
+    this.#forgets?.();
+    this.#forgets = undefined;
   }
 
   #leaves(key: string, isPut: boolean): void {

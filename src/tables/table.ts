@@ -66,6 +66,12 @@ export class Table {
     return this.#places.get(key)?.server ?? this.#store.get(key);
   }
 
+  /** The server that has taken work with `key`; undefined: none has, though one may be reserved. */
+  takerOf(key: string): string | undefined {
+    const place = this.#places.get(key);
+    return place && place.confirmed > 0 ? place.server : this.#store.get(key);
+  }
+
   /** Reserves `server` for `key`, or joins those who did. The claim of an earlier try goes over to this one. */
   claim(key: string, server: string, earlier?: Claim): Claim {
     const current = this.#places.get(key);

@@ -57,6 +57,49 @@ describe('memory store', () => {
     expect([...store.keys()]).toHaveLength(51);
   });
 
+  test('for ever: nothing runs out, whatever an entry is put for', () => {
+    const { store, clock } = makeStore({ ttl: Infinity });
+    store.put('k', 'a');
+    store.put('l', 'a', 300);
+    clock.ms += 100 * 365 * 24 * 3_600_000;
+    expect([store.get('k'), store.get('l')]).toEqual(['a', 'a']);
+    expect([store.remaining('k'), store.remaining('l'), store.remaining('m')]).toEqual([
+      Infinity,
+      Infinity,
+      0,
+    ]);
+    expect([store.ttl, [...store.keys()]]).toEqual([Infinity, ['l', 'k']]);
+  });
+
+  test('from some time to for ever, and back: what is there too, in its order', () => {
+    const { store, clock } = makeStore({ ttl: 1000, size: 4 });
+    for (const key of ['a', 'b', 'c', 'd']) store.put(key, 'x');
+    store.setLimits({ ttl: Infinity, size: 3 });
+    clock.ms += 5000;
+    expect([...store.keys()]).toEqual(['d', 'c', 'b', 'a']);
+    store.put('e', 'x');
+    expect([...store.keys()]).toEqual(['e', 'd', 'c']);
+    store.setLimits({ ttl: 1000, size: 3 });
+    expect([store.ttl, store.remaining('c')]).toEqual([1000, 1000]);
+    clock.ms += 1001;
+    expect([...store.keys()]).toEqual([]);
+  });
+
+  test('what was to live for ever goes only when there are too many, and that is said once', () => {
+    const said: string[] = [];
+    const forgets = () => said.push('forgets');
+    const store = createMemoryStore({ ttl: Infinity, size: 2, now: () => 1, forgets });
+    store.put('a', 'x');
+    store.put('b', 'x');
+    store.put('a', 'x');
+    expect(said).toEqual([]);
+    for (const key of ['c', 'd', 'e']) store.put(key, 'x');
+    expect([said, [...store.keys()]]).toEqual([['forgets'], ['e', 'd']]);
+    const usual = createMemoryStore({ ttl: 1000, size: 1, now: () => 1, forgets });
+    for (const key of ['a', 'b']) usual.put(key, 'x');
+    expect(said).toHaveLength(1);
+  });
+
   test('a walk goes from the least recently used on, passes what is put meanwhile once more, and nothing goes', () => {
     const { store } = makeStore({ size: 4 });
     for (const key of ['a', 'b', 'c', 'd']) store.put(key, 'x');

@@ -71,9 +71,12 @@ function entriesOf(table: Table) {
   return [...table.entries()].map(({ key, server, remaining }) => [key, server, remaining]);
 }
 
-async function saved(fill: (first: Awaited<ReturnType<typeof start>>) => void): Promise<string> {
+async function saved(
+  fill: (first: Awaited<ReturnType<typeof start>>) => void,
+  limits: Parameters<typeof start>[1] = {},
+): Promise<string> {
   const file = newFile();
-  const first = await start(file);
+  const first = await start(file, limits);
   fill(first);
   await first.snapshot.close();
   first.stop();
@@ -108,6 +111,35 @@ describe('over a restart', () => {
     const { vip } = await start(file, { ttl: 5000 });
     expect(entriesOf(vip)).toEqual([['new', 'a', 5000]]);
     expect(vip.size).toBe(1);
+  });
+
+  test('what lives for ever lives on for ever, and in a table where it may not, for as long as that allows', async () => {
+    const file = await saved(
+      ({ vip }) => {
+        put(vip, 'archive/study=1.2.3', 'pacs-a');
+        clock.ms += 10_000;
+        put(vip, 'archive/study=1.2.4', 'pacs-b');
+      },
+      { ttl: Infinity },
+    );
+    expect(readFileSync(file, 'utf8')).toContain('["archive/study=1.2.3","pacs-a",null]\n');
+    clock.ms += 100 * 365 * 24 * 3_600_000;
+    const again = await start(file, { ttl: Infinity });
+    expect(entriesOf(again.vip)).toEqual([
+      ['archive/study=1.2.4', 'pacs-b', Infinity],
+      ['archive/study=1.2.3', 'pacs-a', Infinity],
+    ]);
+    expect(entriesOf((await start(file, { ttl: 5000 })).vip)).toEqual([
+      ['archive/study=1.2.4', 'pacs-b', 5000],
+      ['archive/study=1.2.3', 'pacs-a', 5000],
+    ]);
+    expect(again.notices).toEqual([]);
+  });
+
+  test('what was to run out lives for ever in a table where everything does', async () => {
+    const file = await saved(({ vip }) => put(vip, 'archive/study=1.2.3', 'pacs-a'));
+    const { vip } = await start(file, { ttl: Infinity });
+    expect(entriesOf(vip)).toEqual([['archive/study=1.2.3', 'pacs-a', Infinity]]);
   });
 
   test('a smaller table keeps the last used', async () => {

@@ -17,6 +17,23 @@ describe('table', () => {
     expect([table.serverOf('k'), store.get('k')]).toEqual(['a', 'a']);
   });
 
+  test('who took work is known apart from who is only reserved for it', () => {
+    const { table } = makeTable();
+    const claim = table.claim('k', 'a');
+    expect([table.serverOf('k'), table.takerOf('k')]).toEqual(['a', undefined]);
+    table.confirm(claim, true);
+    expect(table.takerOf('k')).toBe('a');
+    const moving = table.claim('k', 'b');
+    expect([table.serverOf('k'), table.takerOf('k')]).toEqual(['b', 'a']);
+    table.confirm(moving, false);
+    const held = table.claim('l', 'a');
+    const other = table.claim('l', 'a');
+    table.confirm(held, false);
+    expect(table.takerOf('l')).toBe('a');
+    table.drop(other);
+    expect(table.takerOf('l')).toBeUndefined();
+  });
+
   test('a reservation that comes to nothing is dropped when its last claim is', () => {
     const { table } = makeTable();
     const one = table.claim('k', 'a');
