@@ -168,19 +168,28 @@ class Asking implements ChannelHandler {
     }
   }
 
+  /** Ends it at once: nothing was answered, or nobody wants to hear it any more. */
   #stop(reason: string): void {
-    this.#finish({ kind: 'unreachable', reason });
+    if (!this.#endOnce()) return;
+    const closed = () => this.#resolve(this.#answer ?? { kind: 'unreachable', reason });
+    this.#channel.handler = { read() {}, ended() {}, closed };
     this.#channel.reset();
   }
 
   /** What is already known stays the answer, however the association ends. */
   #finish(answer: Answer, lastWords?: Buffer): void {
-    if (this.#phase === 'over') return;
+    if (!this.#endOnce()) return;
+    const { deadlines } = this.#options;
+    dismiss(this.#channel, deadlines, LINGER_MS, lastWords, () => this.#resolve(this.#answer ?? answer));
+  }
+
+  /** From now on nothing counts any more. false: it was so before. */
+  #endOnce(): boolean {
+    if (this.#phase === 'over') return false;
     this.#phase = 'over';
     this.#deadline.cancel();
     this.#options.signal?.removeEventListener('abort', this.#cancel);
-    const told = this.#answer ?? answer;
-    dismiss(this.#channel, this.#options.deadlines, LINGER_MS, lastWords, () => this.#resolve(told));
+    return true;
   }
 }
 
