@@ -15,6 +15,8 @@ export class CookieChoice implements Choice {
   readonly #pool: Pool;
   readonly #search: Search;
   readonly #named: Server;
+  /** Is the last candidate that of the cookie? Nothing is reserved for it. */
+  #isNamed = false;
 
   /** `rest`: the choice without the cookie, over the same search. */
   constructor(rest: Choice, pool: Pool, search: Search, named: Server) {
@@ -55,11 +57,11 @@ export class CookieChoice implements Choice {
   }
 
   get stands(): boolean {
-    return this.#rest.stands;
+    return this.#isNamed || this.#rest.stands;
   }
 
   get isConfirmed(): boolean {
-    return this.#rest.isConfirmed;
+    return this.#isNamed || this.#rest.isConfirmed;
   }
 
   next(after?: 'busy' | 'lost'): Candidate | undefined {
@@ -67,11 +69,14 @@ export class CookieChoice implements Choice {
     if (server && !this.#search.wasTried(server)) {
       const candidate = this.#search.only(server, why);
       // What was reserved without the cookie, while its server could not be had, is not what is settled now.
-      if (candidate) this.#rest.abandon();
+      if (!candidate) return undefined;
+      this.#rest.abandon();
+      this.#isNamed = true;
       return candidate;
     }
     const candidate = this.#rest.next(after);
     if (!candidate) return undefined;
+    this.#isNamed = false;
     const how = server ? `away from ${server.name}, its server by cookie, which did not take it` : why;
     return { server: candidate.server, reason: `${how}; ${candidate.reason}` };
   }
