@@ -10,9 +10,6 @@ import { LONGEST_UID } from './transactions.ts';
 /** Modality Performed Procedure Step (PS3.4 F.7). */
 export const PERFORMED_PROCEDURE_STEP = '1.2.840.10008.3.1.2.3.3';
 
-/** Bytes of a commitment's data set that are kept to be read; what is larger goes to the lead as it is. */
-export const LARGEST_COMMITMENT = 16 * 1024 * 1024;
-
 export interface Affinity {
   /** A C-STORE of this SOP instance ended well there (success or a warning). */
   stored(sopInstance: string, place: string): void;
@@ -31,6 +28,8 @@ export interface AffinityOptions {
   /** See transactions.ts. */
   readonly transactions: Table;
   readonly storage: 'shared' | 'separate';
+  /** What servers report on associations of their own comes through this balancer. */
+  readonly hasEgress: boolean;
   /** So many random bytes. */
   readonly randomBytes: (count: number) => Buffer;
 }
@@ -46,11 +45,12 @@ class TableAffinity implements Affinity {
   /** Of equal texts, the one that entries keep: there may be half a million of them. */
   readonly #places = new Map<string, string>();
 
-  constructor({ mpps, instances, transactions, storage, randomBytes }: AffinityOptions) {
+  constructor(options: AffinityOptions) {
+    const { mpps, instances } = options;
     this.#mpps = mpps;
     this.#instances = instances;
     const placeOf = (sopInstance: string) => instances.serverOf(instanceKey(sopInstance));
-    this.commitment = createCommitment({ placeOf, transactions, storage, randomBytes });
+    this.commitment = createCommitment({ ...options, placeOf });
   }
 
   stored(sopInstance: string, place: string): void {

@@ -7,7 +7,10 @@ import { Table } from '../../../../src/tables/table.ts';
 function setup() {
   const table = () => new Table(createMemoryStore({ ttl: 1000, size: 1000, now: () => 0 }));
   const tables = { mpps: table(), instances: table(), transactions: table() };
-  return { ...tables, affinity: createAffinity({ ...tables, storage: 'shared', randomBytes }) };
+  return {
+    ...tables,
+    affinity: createAffinity({ ...tables, storage: 'shared', hasEgress: true, randomBytes }),
+  };
 }
 
 test('N-SET goes where the N-CREATE went', () => {
