@@ -91,6 +91,7 @@ function titlesOf(
   const echoes = echoesOf(health);
   const fallback = options.called ?? echoes[0]?.called ?? ANY_CALLED;
   const configured = [...Map.groupBy(reaching, ({ calling }) => calling)].flatMap(([calling, all]) => {
+    if (calling === undefined) return [];
     const named = all.flatMap(({ called }) => called ?? []);
     return (named.length > 0 ? named : [fallback]).map((called) => ({ calling, called }));
   });

@@ -18,7 +18,8 @@ export interface Route {
 }
 
 export interface Reaching {
-  readonly calling: string;
+  /** undefined: somebody else than those with the known titles. */
+  readonly calling: string | undefined;
   /** undefined: no rule that leads there names one. */
   readonly called: string | undefined;
 }
@@ -35,8 +36,8 @@ export function literalsOf(routes: readonly Route[], name: string): string[] {
 }
 
 /**
- * Pool → who may come to it, of those with the titles `calling`, by the called AE titles that the rules name and by any
- * other one. `routes`: all that decide, in their order; the last one may be without a condition.
+ * Pool → who may come to it, of those with the titles `calling` and of others, by the called AE titles that the rules
+ * name and by any other one. `routes`: all that decide, in their order; the last one may be without a condition.
  */
 export function reachOf(
   routes: readonly Route[],
@@ -46,7 +47,7 @@ export function reachOf(
   const reached = new Map<string, Reaching[]>();
   const judges = routes.map(({ when }) => compile(when, ignoreCase));
   const namedBy = routes.map((route) => literalsOf([route], 'called'));
-  for (const title of calling) {
+  for (const title of [...calling, undefined]) {
     for (const called of [...literalsOf(routes, 'called'), undefined]) {
       for (const [index, { pool }] of routes.entries()) {
         const verdict = judges[index]!({ calling: title, called });
@@ -71,9 +72,11 @@ function compile({ facts, not, any }: When, ignoreCase: boolean): (known: Known)
   const parts = facts.map(({ name, patterns }) => {
     if (name !== 'calling' && name !== 'called') return () => undefined;
     const tests = patterns.map((pattern) => compilePattern(name, pattern, { ignoreCase }));
+    // A title that no rule names fits no text, and may fit the rest.
+    const ofOthers = patterns.every((pattern) => isText(name, pattern)) ? false : undefined;
     return (known: Known): Verdict => {
       const value = known[name];
-      return value === undefined ? undefined : tests.some((test) => test(value));
+      return value === undefined ? ofOthers : tests.some((test) => test(value));
     };
   });
   if (not) {
