@@ -109,6 +109,6 @@ export interface EntryDocument {
   /** The value; a keyed hash when it may be patient data. */
   readonly key: string;
   readonly server: string;
-  /** Milliseconds it lives on if it is not used. */
-  readonly remaining: number;
+  /** Milliseconds it lives on if it is not used; null: for ever. */
+  readonly remaining: number | null;
 }

@@ -16,7 +16,7 @@ export interface Entry {
   readonly by: string;
   readonly value: string;
   readonly server: string;
-  /** Milliseconds it lives on if it is not used. */
+  /** Milliseconds it lives on if it is not used; Infinity: for ever. */
   readonly remaining: number;
 }
 
@@ -54,7 +54,7 @@ export function addPersistence(
     by: entry.by,
     key: shown(entry),
     server: entry.server,
-    remaining: Math.round(entry.remaining),
+    remaining: entry.remaining === Infinity ? null : Math.round(entry.remaining),
   });
   const found = ({ table, key }: Wanted['Querystring'], most = Infinity): Entry[] => {
     const entries: Entry[] = [];

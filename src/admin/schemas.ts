@@ -119,7 +119,10 @@ export const entriesSchema: Schema = list(
     by: text('The fact by which work comes back, or source-ip.'),
     key: text('The value; a keyed hash when it may be patient data.'),
     server: text('Where it comes back to.'),
-    remaining: integer('Milliseconds it lives on if it is not used.'),
+    remaining: {
+      type: ['integer', 'null'],
+      description: 'Milliseconds it lives on if it is not used; null: for ever.',
+    },
   }),
   'Persistence entries, at most 1000.',
 );

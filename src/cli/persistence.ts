@@ -52,7 +52,7 @@ function entriesText(entries: readonly EntryDocument[]): string {
       by,
       key,
       server,
-      durationText(remaining / 1000),
+      remaining === null ? 'for ever' : durationText(remaining / 1000),
     ]),
   );
 }

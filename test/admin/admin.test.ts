@@ -350,6 +350,14 @@ describe('persistence', () => {
     expect(JSON.parse((await ask('/api/v1/persistence?table=vip%20OTHER')).body)).toEqual([]);
   });
 
+  test('what lives for ever has no time left to tell', async () => {
+    const study = { ...entry('study', '1.2.3'), remaining: Infinity };
+    await start({ source: { ...nothing, entries: () => [study] } });
+    expect(JSON.parse((await ask('/api/v1/persistence')).body)).toEqual([
+      expect.objectContaining({ by: 'study', key: '1.2.3', remaining: null }),
+    ]);
+  });
+
   test('clears by the key, or by the hash that is shown for it', async () => {
     const cleared: Entry[] = [];
     await start({ source: { ...nothing, entries: () => all, clear: (one) => void cleared.push(one) } });
