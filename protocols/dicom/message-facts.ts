@@ -12,6 +12,9 @@ export const WANTED_TAGS: readonly number[] = [
   TAG.STUDY_INSTANCE_UID,
 ];
 
+/** What facts want of a command. */
+export type CommandFacts = Partial<Command> & Pick<Command, 'commandField'>;
+
 /** Whether an order for that accession number or that study is urgent. */
 export type IsUrgentOrder = (accession: string | undefined, study: string | undefined) => boolean;
 
@@ -28,7 +31,7 @@ const PRIORITIES: ReadonlyMap<number | undefined, string> = new Map([
  */
 export function messageFacts(
   association: Facts,
-  command: Command,
+  command: CommandFacts,
   value: (tag: number) => FactValue,
   isUrgentOrder?: IsUrgentOrder,
 ): Facts {
@@ -37,13 +40,13 @@ export function messageFacts(
 
 class MessageFacts implements Facts {
   readonly #association: Facts;
-  readonly #command: Command;
+  readonly #command: CommandFacts;
   readonly #value: (tag: number) => FactValue;
   readonly #isUrgentOrder: IsUrgentOrder | undefined;
 
   constructor(
     association: Facts,
-    command: Command,
+    command: CommandFacts,
     value: (tag: number) => FactValue,
     isUrgentOrder: IsUrgentOrder | undefined,
   ) {

@@ -1,18 +1,23 @@
 /** The facts that `gantry explain` is asked about: from the command line, from a message, from a DICOM file. */
 import { indexAssociate } from '../../protocols/dicom/associate.ts';
+import { COMMAND, PRIORITY } from '../../protocols/dicom/command-set.ts';
+import { createDataSetPeek } from '../../protocols/dicom/data-set-peek.ts';
 import { associationFacts } from '../../protocols/dicom/facts.ts';
+import { messageFacts, WANTED_TAGS } from '../../protocols/dicom/message-facts.ts';
 import { modalityOf } from '../../protocols/dicom/modality.ts';
+import { parseTag } from '../../protocols/dicom/tags.ts';
 import { type Facts, type FactValue, factsFrom, firstValue } from '../../protocols/facts.ts';
 import { openMessage } from '../../protocols/hl7/cursor.ts';
-import { messageFacts } from '../../protocols/hl7/facts.ts';
+import { messageFacts as hl7MessageFacts } from '../../protocols/hl7/facts.ts';
 import { fieldPath } from '../../protocols/hl7/field-path.ts';
 import { requestFacts } from '../../protocols/http/facts.ts';
 import { factFault } from '../config/fact-names.ts';
 import type { VipConfiguration } from '../config/schema.ts';
+import { createInflate } from '../frontends/dicom/inflate.ts';
 import { usageFailure } from './failure.ts';
 import { readInput } from './input.ts';
 import { messagesIn } from './mllp-client.ts';
-import { isPart10, sopClassOf } from './part10.ts';
+import { isPart10, type Part10, readPart10 } from './part10.ts';
 
 /** `--called X --PID-3.4=Y …` as a record; a fact that is there several times has several values. */
 export function parseFacts(words: readonly string[], vip: VipConfiguration): Record<string, FactValue> {
@@ -47,9 +52,13 @@ export function givenFacts(
   if (vip.protocol !== wanted) {
     throw usageFailure(`--${wanted} is for a VIP of protocol ${wanted}; ${vip.name} speaks ${vip.protocol}`);
   }
-  const bytes = readInput(file);
-  const read = vip.protocol === 'hl7' ? factsOfMessage(bytes, file, vip) : factsOfDicom(bytes, file);
+  const read = factsOfFile(readInput(file), file, vip);
   return { get: (name) => (Object.hasOwn(known, name) ? known[name as keyof typeof known] : read.get(name)) };
+}
+
+function factsOfFile(bytes: Buffer, file: string, vip: VipConfiguration): Facts {
+  if (vip.protocol === 'hl7') return factsOfMessage(bytes, file, vip);
+  return vip.protocol === 'dicom' ? factsOfDicom(bytes, file, vip) : factsFrom({});
 }
 
 /** As a request has them: its host in lower case, its path normalised, its query taken apart. */
@@ -82,15 +91,25 @@ function factsOfMessage(bytes: Buffer, file: string, vip: VipConfiguration & { p
   const message = openMessage(first);
   if (message.problem !== undefined)
     throw usageFailure(`${file} has no readable HL7 message: ${message.problem}`);
-  return messageFacts(message, {}, { patient: vip.hl7.patient, accession: vip.hl7.accession.map(fieldPath) });
+  return hl7MessageFacts(
+    message,
+    {},
+    { patient: vip.hl7.patient, accession: vip.hl7.accession.map(fieldPath) },
+  );
 }
 
-/** Of a file: as an association that brings it would be. Of an A-ASSOCIATE-RQ (01 00 …): its own. */
-function factsOfDicom(bytes: Buffer, file: string): Facts {
+/**
+ * Of a file: as an association that brings it would be, and with study routing the C-STORE of it. Of an A-ASSOCIATE-RQ
+ * (01 00 …): its own.
+ */
+function factsOfDicom(bytes: Buffer, file: string, vip: VipConfiguration & { protocol: 'dicom' }): Facts {
   if (isPart10(bytes)) {
-    const sopClass = sopClassOf(bytes);
+    const instance = readPart10(bytes);
+    const { sopClass } = instance;
     if (sopClass === undefined) throw usageFailure(`${file} does not tell its SOP class (0002,0002)`);
-    return factsFrom({ sopClass, modality: modalityOf([sopClass]) });
+    const association = factsFrom({ sopClass, modality: modalityOf([sopClass]) });
+    if (vip.dicom.route === 'association') return association;
+    return factsOfInstance(association, instance, file, vip.dicom.tags);
   }
   if (bytes[0] !== 1 || bytes[1] !== 0) {
     throw usageFailure(`${file} is neither a DICOM file nor a captured A-ASSOCIATE-RQ`);
@@ -100,4 +119,27 @@ function factsOfDicom(bytes: Buffer, file: string): Facts {
   } catch (error) {
     throw usageFailure(`${file} is not a whole A-ASSOCIATE-RQ: ${(error as Error).message}`);
   }
+}
+
+/** Of the C-STORE of an instance, with the priority that senders give it. */
+function factsOfInstance(association: Facts, instance: Part10, file: string, tags: readonly string[]): Facts {
+  const { sopClass, sopInstance, transferSyntax, dataSet } = instance;
+  if (transferSyntax === undefined) {
+    throw usageFailure(`${file} does not tell its transfer syntax (0002,0010)`);
+  }
+  const wanted = new Set([...WANTED_TAGS, ...tags.flatMap((tag) => parseTag(tag) ?? [])]);
+  const peek = createDataSetPeek({
+    transferSyntax,
+    tags: [...wanted].sort((one, other) => one - other),
+    inflate: createInflate(),
+  });
+  peek.push(dataSet);
+  peek.end();
+  const command = {
+    commandField: COMMAND.C_STORE,
+    priority: PRIORITY.MEDIUM,
+    affectedSopClass: sopClass,
+    affectedSopInstance: sopInstance,
+  };
+  return messageFacts(association, command, (tag) => peek.value(tag));
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { isPart10, sopClassOf } from '../../src/cli/part10.ts';
+import { isPart10, readPart10 } from '../../src/cli/part10.ts';
 import { createSample, SAMPLE_SOP_CLASSES } from '../../src/demo/sample-files.ts';
 import { aborting, accepting, rejecting, type Scp, type ScpScript, startScp } from '../peers/dicom-scp.ts';
 import { refusingAddress } from '../peers/test-connection.ts';
@@ -101,7 +101,7 @@ describe('gantry dicom send', () => {
 
 describe('the SOP class of a file', () => {
   it('is its Media Storage SOP Class UID', () => {
-    expect(samples.map(({ file }) => sopClassOf(file))).toEqual([
+    expect(samples.map(({ file }) => readPart10(file).sopClass)).toEqual([
       SAMPLE_SOP_CLASSES.CT,
       SAMPLE_SOP_CLASSES.MR,
     ]);
@@ -111,7 +111,7 @@ describe('the SOP class of a file', () => {
     const { file } = samples[0]!;
     for (let length = 0; length < 400; length++) {
       const prefix = file.subarray(0, length);
-      if (isPart10(prefix)) expect([undefined, SAMPLE_SOP_CLASSES.CT]).toContain(sopClassOf(prefix));
+      if (isPart10(prefix)) expect([undefined, SAMPLE_SOP_CLASSES.CT]).toContain(readPart10(prefix).sopClass);
       else expect(length).toBeLessThan(133);
     }
   });
