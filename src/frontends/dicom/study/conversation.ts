@@ -5,27 +5,23 @@
  * Nothing is acknowledged that a server did not acknowledge: a status of success is only ever a server's own.
  */
 import type { Associate } from '../../../../protocols/dicom/associate.ts';
-import { COMMAND, type Command, isResponse, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
-import { createDataSetPeek } from '../../../../protocols/dicom/data-set-peek.ts';
-import { messageFacts, WANTED_TAGS } from '../../../../protocols/dicom/message-facts.ts';
+import { COMMAND, isResponse, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
 import { createOperations, type Operations } from '../../../../protocols/dicom/operations.ts';
 import { PDU } from '../../../../protocols/dicom/pdu.ts';
 import { writeAbort, writeReleaseRp } from '../../../../protocols/dicom/small-pdus.ts';
 import { isPending } from '../../../../protocols/dicom/status.ts';
-import { TAG } from '../../../../protocols/dicom/tags.ts';
 import type { Facts } from '../../../../protocols/facts.ts';
 import type { GantryError } from '../../../errors.ts';
 import type { Server } from '../../../pools/server.ts';
 import type { Channel, ChannelHandler } from '../../../relay/channel.ts';
 import type { Deadline } from '../../../relay/deadlines.ts';
 import { dismiss } from '../../../relay/dismiss.ts';
-import { createInflate } from '../inflate.ts';
 import type { AssociationRecord } from '../record.ts';
 import { ClientSide } from './client-side.ts';
 import type { Leg } from './leg.ts';
-import { Message } from './message.ts';
+import type { Message } from './message.ts';
 import { type MessageListener, MessageReader } from './message-reader.ts';
-import { Operation, type OperationHost, STATUS, unavailableStatus } from './operation.ts';
+import type { Operation } from './operation.ts';
 import {
   Placement,
   type PlacementHost,
@@ -33,6 +29,7 @@ import {
   type PlacementSettings,
 } from './placement.ts';
 import type { ReplayBudget } from './replay-budget.ts';
+import { Requests } from './requests.ts';
 
 export interface StudySettings extends PlacementSettings {
   readonly timeouts: {
@@ -68,24 +65,18 @@ export interface StudyConversationOptions {
 
 /** The client is not read while so many bytes of its message wait for a server. */
 const MOST_AHEAD = 1024 * 1024;
-/** A study is looked for at least this far, whatever the replay budget. */
-const LEAST_PEEK = 1024 * 1024;
-const QUERY_TAGS: readonly number[] = [TAG.STUDY_INSTANCE_UID];
 const ABORT_PROVIDER = writeAbort(2, 0);
 
 type Phase = 'open' | 'releasing' | 'over';
 
-export class StudyConversation implements ChannelHandler, MessageListener, PlacementListener, OperationHost {
+export class StudyConversation implements ChannelHandler, MessageListener, PlacementListener {
   readonly #options: StudyConversationOptions;
   readonly #placement: Placement;
   readonly #reader: MessageReader;
   readonly #clientSide: ClientSide;
   readonly #counts: Operations;
-  readonly #storeTags: readonly number[];
-  readonly #open = new Map<number, Operation>();
+  readonly #requests: Requests;
   readonly #watch: Deadline;
-  /** The message of the client that is under way. */
-  #current: Operation | undefined;
   #phase: Phase = 'open';
   #isPaused = false;
   #leaving: Deadline | undefined;
@@ -102,11 +93,25 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     const { host, record, facts } = options;
     const placing = { settings, host, listener: this, client, record, facts, request };
     this.#placement = new Placement(placing, lead.server, lead.channel, lead.accept);
-    this.#reader = new MessageReader(this, { contexts: this.#placement.contexts, budget: settings.budget });
+    this.#reader = new MessageReader(this, {
+      contexts: this.#placement.legs.contexts,
+      budget: settings.budget,
+    });
     const moved = () => this.moved();
-    this.#clientSide = new ClientSide(client, request.userInformation.maxLength ?? 0, { moved });
+    const { maxLength = 0 } = request.userInformation;
+    this.#clientSide = new ClientSide(client, maxLength, { moved });
     this.#counts = createOperations({ now: settings.now });
-    this.#storeTags = merged(WANTED_TAGS, settings.tags);
+    this.#requests = new Requests({
+      placement: this.#placement,
+      clientSide: this.#clientSide,
+      counts: this.#counts,
+      record,
+      facts,
+      maxLength,
+      tags: settings.tags,
+      isUrgentOrder: settings.isUrgentOrder,
+      now: settings.now,
+    });
     this.#lastMoved = settings.now();
     const { stall, idle } = settings.timeouts;
     const watchEvery = Math.max(50, Math.min(stall, idle) / 4);
@@ -117,7 +122,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   /** Takes up what came early, and reads on. */
   start(): void {
     const { early, client } = this.#options;
-    const lead = this.#placement.lead!;
+    const lead = this.#placement.legs.lead!;
     if (early.toServer.length > 0) this.read(early.toServer);
     if (early.toClient.length > 0 && lead.isOpen) lead.read(early.toClient);
     lead.resume();
@@ -130,7 +135,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   }
 
   get bytesToServers(): number {
-    return this.#placement.bytesWritten;
+    return this.#placement.legs.bytesWritten;
   }
 
   /** The server was halted: the association goes on without it. */
@@ -154,8 +159,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     this.#chunks++;
     this.#reader.push(bytes);
     if (this.#phase === 'over') return;
-    const operation = this.#current;
-    if (operation) this.#advance(operation);
+    this.#requests.handOn();
     this.#holdBack();
   }
 
@@ -171,53 +175,22 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   }
 
   messageBegan(message: Message): void {
-    const { command } = message;
-    if (isResponse(command.commandField)) {
-      if (!this.#clientSide.answered(message)) this.abort('the client answered what nobody asked', 6);
-      return;
-    }
-    if (command.commandField === COMMAND.C_CANCEL) {
-      this.#cancel(message);
-      return;
-    }
-    this.#counts.command(command, 'toServer');
-    const operation = new Operation(message, this.#peekFor(message), this);
-    this.#current = operation;
-    operation.since = this.#options.settings.now();
-    if (this.#open.has(operation.id)) {
-      this.failed(operation, STATUS.DUPLICATE_INVOCATION, 'its message id is in use');
-      return;
-    }
-    this.#open.set(operation.id, operation);
-    if (!operation.peek) this.#placement.toLead(operation);
+    const { commandField } = message.command;
+    if (commandField === COMMAND.C_CANCEL) this.#requests.cancel(message);
+    else if (!isResponse(commandField)) this.#requests.began(message);
+    else if (!this.#clientSide.answered(message)) this.abort('the client answered what nobody asked', 6);
   }
 
   messageArrived(message: Message, bytes: Uint8Array, start: number, end: number): void {
-    const operation = this.#current;
-    if (operation?.message !== message || operation.isPlaced || operation.failure !== undefined) return;
-    operation.peek!.push(bytes.subarray(start, end));
-    if (operation.peek!.state !== 'reading') this.#place(operation);
-    else if (isTooFar(message)) this.failed(operation, unavailableStatus(operation.command), TOO_FAR);
+    this.#requests.arrived(message, bytes, start, end);
   }
 
   messageEnded(message: Message): void {
-    if (isResponse(message.command.commandField)) {
+    if (!isResponse(message.command.commandField)) {
+      this.#requests.ended(message);
+    } else {
       this.#placement.pumpAll();
       this.#clientSide.askNext();
-      return;
-    }
-    const operation = this.#current;
-    if (operation?.message !== message) return;
-    this.#current = undefined;
-    this.#counts.dataEnd('toServer');
-    operation.since = this.#options.settings.now();
-    if (operation.failure !== undefined) {
-      this.#respond(operation, operation.failure);
-    } else if (operation.isPlaced) {
-      this.#advance(operation);
-    } else {
-      operation.peek!.end();
-      this.#place(operation);
     }
   }
 
@@ -236,23 +209,8 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     this.abort(`the client broke the standard: ${what}`, reason);
   }
 
-  // What becomes of operations.
-
   failed(operation: Operation, status: number, why: string): void {
-    if (this.#phase !== 'open') return;
-    this.#options.record.detail ??= why;
-    operation.failure = status;
-    operation.message.isUnwanted = true;
-    operation.message.over();
-    if (operation.message.isComplete) this.#respond(operation, status);
-  }
-
-  tryAgain(operation: Operation): void {
-    this.#placement.tryAgain(operation);
-  }
-
-  waitIsOver(operation: Operation): void {
-    this.#placement.waitIsOver(operation);
+    this.#requests.failed(operation, status, why);
   }
 
   // What servers send.
@@ -284,98 +242,31 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     const status = command.status ?? 0;
     if (!isResponse(command.commandField) || isPending(status)) return;
     const operation = leg.operations.get(command.messageIdRespondedTo ?? -1);
-    if (!operation) return;
-    this.#open.delete(operation.id);
-    this.#placement.answered(operation, status);
+    if (operation) this.#requests.answered(operation, status);
   }
 
   moved(): void {
     if (this.#phase === 'over') return;
     this.#chunks++;
-    if (!this.#clientSide.isFull) for (const leg of this.#placement.legs) leg.resume();
+    if (!this.#clientSide.isFull) for (const leg of this.#placement.legs.all) leg.resume();
     this.#holdBack();
   }
 
   legOver(leg: Leg): void {
     const isCut = this.#clientSide.forget(leg);
-    if (this.#phase === 'releasing' && this.#placement.isEmpty) this.#releaseIsOver();
+    if (this.#phase === 'releasing' && this.#placement.legs.all.size === 0) this.#releaseIsOver();
     else if (this.#phase === 'over') this.#isGone();
     else if (isCut) this.abort(`the server ${leg.server.name} was lost inside a message to the client`);
   }
 
-  /** What has to be known of a message before it is decided where it goes; undefined: nothing. */
-  #peekFor({ command, contextId }: Message) {
-    const tags = this.#tagsFor(command);
-    if (!tags || !command.hasDataSet) return undefined;
-    const transferSyntax = this.#placement.contexts.get(contextId)!;
-    return createDataSetPeek({ transferSyntax, tags, inflate: createInflate() });
-  }
-
-  #tagsFor({ commandField }: Command): readonly number[] | undefined {
-    switch (commandField) {
-      case COMMAND.C_STORE:
-        return this.#storeTags;
-      case COMMAND.C_FIND:
-      case COMMAND.C_MOVE:
-      case COMMAND.C_GET:
-        return merged(QUERY_TAGS, this.#options.settings.tags);
-      default:
-        return undefined;
-    }
-  }
-
-  /** All that decides is known of it. */
-  #place(operation: Operation): void {
-    const { facts, settings } = this.#options;
-    const peek = operation.peek!;
-    const value = (tag: number) => peek.value(tag);
-    operation.facts = messageFacts(facts, operation.command, value, settings.isUrgentOrder);
-    if (operation.isStore) this.#placement.byFacts(operation);
-    else this.#placement.byStudy(operation);
-  }
-
-  /** More bytes of its message are there. */
-  #advance(operation: Operation): void {
-    this.#placement.grew(operation);
-    operation.outbox?.pump();
-  }
-
-  #cancel(message: Message): void {
-    const operation = this.#open.get(message.command.messageIdRespondedTo ?? -1);
-    if (operation?.outbox) operation.leg?.outbox?.push(message);
-    message.over();
-  }
-
   /** Does not read the client while a server does not take what is there, once it is known where that goes. */
   #holdBack(): void {
-    const operation = this.#current;
     const { client } = this.#options;
-    const ahead = operation?.isPlaced && operation.failure === undefined ? this.#ahead(operation) : 0;
-    const isAhead = ahead > MOST_AHEAD;
+    const isAhead = this.#requests.bytesAhead > MOST_AHEAD;
     if (isAhead === this.#isPaused) return;
     this.#isPaused = isAhead;
     if (isAhead) client.pause();
     else client.resume();
-  }
-
-  #ahead({ message, outbox }: Operation): number {
-    return outbox ? outbox.bytesUnsent : message.length;
-  }
-
-  #respond(operation: Operation, status: number): void {
-    const { command, message } = operation;
-    if (this.#open.get(operation.id) === operation) this.#open.delete(operation.id);
-    const response = {
-      commandField: command.commandField | RESPONSE_BIT,
-      messageIdRespondedTo: command.messageId,
-      affectedSopClass: command.affectedSopClass ?? command.requestedSopClass,
-      affectedSopInstance: command.affectedSopInstance ?? command.requestedSopInstance,
-      status,
-    };
-    const { maxLength = 0 } = this.#options.request.userInformation;
-    const own = Message.of(message.contextId, response, undefined, maxLength);
-    this.#counts.command({ ...command, ...response, hasDataSet: false }, 'toClient');
-    this.#clientSide.send(own);
   }
 
   // How it ends.
@@ -386,9 +277,9 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     const { settings } = this.#options;
     // The client has its answer within the time of a release, whoever of the servers has answered.
     this.#leaving = settings.deadlines.after(settings.timeouts.release, () => this.#placement.abortAll());
-    for (const operation of this.#open.values()) this.#placement.drop(operation);
+    this.#requests.drop();
     this.#placement.releaseAll();
-    if (this.#placement.isEmpty) this.#releaseIsOver();
+    if (this.#placement.legs.all.size === 0) this.#releaseIsOver();
   }
 
   #releaseIsOver(): void {
@@ -410,7 +301,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     const { stall, idle } = this.#options.settings.timeouts;
     if (quiet >= stall) this.#endStalled();
     if (this.#isOver) return;
-    const isIdle = this.#open.size === 0 && !this.#clientSide.isAsking;
+    const isIdle = this.#requests.isEmpty && !this.#clientSide.isAsking;
     if (isIdle && quiet >= idle) this.abort('the association was idle too long');
     else this.#watch.restart();
   }
@@ -422,7 +313,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   /** Whoever keeps a message from getting on is lost: a server to the client's operation, or the client. */
   #endStalled(): void {
     const { client } = this.#options;
-    const stalling = [...this.#placement.legs].filter((leg) => leg.isOpen && leg.isMidway);
+    const stalling = [...this.#placement.legs.all].filter((leg) => leg.isOpen && leg.isMidway);
     for (const leg of stalling) this.#placement.cut(leg.server, 'stalled inside a message');
     if (stalling.length > 0) return;
     if (client.pending > 0 || (this.#reader.insideMessage && !this.#isPaused)) {
@@ -438,7 +329,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     this.#reader.stop();
     this.#watch.cancel();
     this.#leaving?.cancel();
-    for (const operation of this.#open.values()) this.#placement.drop(operation);
+    this.#requests.drop();
     const canSpeak = isOrderly || (this.#clientSide.atBoundary && client.pending === 0);
     this.#clientSide.drop();
     record.operations = this.#counts.counts;
@@ -459,20 +350,9 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   }
 
   #isGone(): void {
-    if (this.#channelsOpen === 0 && this.#placement.isEmpty) {
+    if (this.#channelsOpen === 0 && this.#placement.legs.all.size === 0) {
       this.#channelsOpen = -1;
       this.#options.over();
     }
   }
-}
-
-const TOO_FAR = 'no study UID came within the replay budget';
-
-/** So much of it has come without its study that the rest cannot be kept until that comes. */
-function isTooFar(message: Message): boolean {
-  return !message.isKept && message.length > LEAST_PEEK;
-}
-
-function merged(tags: readonly number[], more: readonly number[]): readonly number[] {
-  return [...new Set([...tags, ...more])].sort((one, other) => one - other);
 }

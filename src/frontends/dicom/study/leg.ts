@@ -4,6 +4,7 @@
  */
 import { indexAssociate } from '../../../../protocols/dicom/associate.ts';
 import { acceptedContexts } from '../../../../protocols/dicom/associate-rewrite.ts';
+import type { Outcome } from '../../../../protocols/dicom/operations.ts';
 import { PDU } from '../../../../protocols/dicom/pdu.ts';
 import { ABORT_REASON } from '../../../../protocols/dicom/pdu-fault.ts';
 import {
@@ -161,6 +162,43 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
 
   resume(): void {
     if (this.#channel?.open) this.#channel.resume();
+  }
+
+  /** Sends the message of an operation, as far as it is there. */
+  begin(operation: Operation): void {
+    this.operations.set(operation.id, operation);
+    this.server.load.operationStarted();
+    this.grew(operation);
+    operation.outbox = this.outbox;
+    this.outbox!.push(operation.message);
+  }
+
+  /** More bytes of its message are there. */
+  grew(operation: Operation): void {
+    if (!this.operations.has(operation.id)) return;
+    const { length } = operation.message;
+    this.server.load.bytesInFlight += length - operation.bytesInFlight;
+    operation.bytesInFlight = length;
+  }
+
+  /** An operation that was sent has ended here, whoever goes on with it. */
+  end(operation: Operation, outcome: Outcome, now: number): void {
+    this.#let(operation);
+    this.server.load.operationEnded(Math.max(now - operation.since, 0), outcome);
+  }
+
+  /** Nobody wants it any more, sent or not. */
+  drop(operation: Operation): void {
+    if (this.operations.get(operation.id) === operation) this.server.load.operations--;
+    this.#let(operation);
+  }
+
+  #let(operation: Operation): void {
+    if (this.operations.get(operation.id) === operation) this.operations.delete(operation.id);
+    this.waiting.delete(operation);
+    this.server.load.bytesInFlight -= operation.bytesInFlight;
+    operation.bytesInFlight = 0;
+    operation.leg = undefined;
   }
 
   /** Nothing is open there: it ends when that stays so. */

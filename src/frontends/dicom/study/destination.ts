@@ -1,0 +1,72 @@
+/** Where an operation belongs, by what is known of it: decided here, and carried out in placement.ts. */
+import { COMMAND, type Command } from '../../../../protocols/dicom/command-set.ts';
+import type { Facts } from '../../../../protocols/facts.ts';
+import type { Choice, Director } from '../../../director/director.ts';
+import type { Server } from '../../../pools/server.ts';
+import { STATUS, unavailableStatus } from './operation.ts';
+
+export type Destination =
+  | { readonly to: 'lead' }
+  /** This server and no other. */
+  | { readonly to: 'server'; readonly server: Server }
+  /** The candidates of a choice. */
+  | { readonly to: 'choice'; readonly choice: Choice }
+  | { readonly to: 'nobody'; readonly status: number; readonly why: string };
+
+export interface Circumstances {
+  readonly director: Director;
+  readonly storage: 'shared' | 'separate';
+  /** The name of the pool that the lead is of. */
+  readonly leadPool: string | undefined;
+  readonly choose: (facts: Facts) => Choice;
+}
+
+const LEAD: Destination = { to: 'lead' };
+
+/** `facts`: those of the message, when it has a data set that was looked into. */
+export function destinationOf(
+  command: Command,
+  facts: Facts | undefined,
+  circumstances: Circumstances,
+): Destination {
+  if (!facts) return LEAD;
+  if (command.commandField === COMMAND.C_STORE) return ofInstance(facts, circumstances);
+  return ofQuery(command, facts, circumstances);
+}
+
+/** Where the director has its study; what no key brings back anywhere stays with the lead. */
+function ofInstance(facts: Facts, { choose, leadPool }: Circumstances): Destination {
+  const choice = choose(facts);
+  if (choice.reject !== undefined)
+    return { to: 'nobody', status: STATUS.SOP_CLASS_NOT_SUPPORTED, why: 'no rule takes it' };
+  const isForAnybody = !choice.persistence && !choice.urgent && choice.pool?.name === leadPool;
+  return isForAnybody ? LEAD : { to: 'choice', choice };
+}
+
+/** Where its study is, else where a rule sends it, else the lead. */
+function ofQuery(
+  command: Command,
+  facts: Facts,
+  { director, storage, leadPool, choose }: Circumstances,
+): Destination {
+  const hasStudy = facts.get('study') !== undefined;
+  const place = hasStudy ? director.whereabouts(facts) : undefined;
+  if (place?.server) return { to: 'server', server: place.server };
+  if (place && storage === 'separate')
+    return { to: 'nobody', status: unavailableStatus(command), why: 'the server that has the study is away' };
+  const choice = choose(facts);
+  if (choice.reject === undefined && choice.pool?.name !== leadPool) return { to: 'choice', choice };
+  if (storage === 'separate' && !hasStudy && asksAll(command))
+    return {
+      to: 'nobody',
+      status: STATUS.UNABLE_TO_PROCESS,
+      why: 'no rule says which pool sees all studies',
+    };
+  return LEAD;
+}
+
+/** Of independent archives, each one would answer for a part of the studies as if that were all. */
+function asksAll({ affectedSopClass }: Command): boolean {
+  // Patient Root, Study Root and Patient/Study Only Query/Retrieve (PS3.4 C.6), not worklists.
+  return affectedSopClass?.startsWith('1.2.840.10008.5.1.4.1.2.') === true;
+}

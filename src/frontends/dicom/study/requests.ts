@@ -1,0 +1,210 @@
+/**
+ * What the client asks, message by message: what must be known of each before it is decided where it goes, and how it is
+ * answered when no server does.
+ */
+import { COMMAND, type Command, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
+import { createDataSetPeek } from '../../../../protocols/dicom/data-set-peek.ts';
+import { messageFacts, WANTED_TAGS } from '../../../../protocols/dicom/message-facts.ts';
+import type { Operations } from '../../../../protocols/dicom/operations.ts';
+import { TAG } from '../../../../protocols/dicom/tags.ts';
+import type { Facts } from '../../../../protocols/facts.ts';
+import { createInflate } from '../inflate.ts';
+import type { AssociationRecord } from '../record.ts';
+import type { ClientSide } from './client-side.ts';
+import { Message } from './message.ts';
+import { Operation, type OperationHost, STATUS, unavailableStatus } from './operation.ts';
+import type { Placement } from './placement.ts';
+
+export interface RequestsOptions {
+  readonly placement: Placement;
+  readonly clientSide: ClientSide;
+  readonly counts: Operations;
+  readonly record: AssociationRecord;
+  /** Facts of the association. */
+  readonly facts: Facts;
+  /** Longest variable field of a P-DATA-TF that the client takes, in bytes; 0 is unlimited. */
+  readonly maxLength: number;
+  /** Tags that rules ask for beside the facts that have names. */
+  readonly tags: readonly number[];
+  /** Is there a STAT order for this accession number or study? */
+  readonly isUrgentOrder: ((accession: string | undefined, study: string | undefined) => boolean) | undefined;
+  readonly now: () => number;
+}
+
+/** A study is looked for at least this far, whatever the replay budget. */
+const LEAST_PEEK = 1024 * 1024;
+
+export class Requests implements OperationHost {
+  readonly #options: RequestsOptions;
+  readonly #storeTags: readonly number[];
+  readonly #queryTags: readonly number[];
+  readonly #open = new Map<number, Operation>();
+  /** The one whose message is under way. */
+  #current: Operation | undefined;
+  #isOver = false;
+
+  constructor(options: RequestsOptions) {
+    this.#options = options;
+    this.#storeTags = merged(WANTED_TAGS, options.tags);
+    this.#queryTags = merged([TAG.STUDY_INSTANCE_UID], options.tags);
+  }
+
+  /** Nothing that was asked waits for its answer. */
+  get isEmpty(): boolean {
+    return this.#open.size === 0;
+  }
+
+  /** Bytes of the message under way that wait for a server which is known, or being looked for. */
+  get bytesAhead(): number {
+    const current = this.#current;
+    if (!current?.isPlaced || current.failure !== undefined) return 0;
+    return current.outbox ? current.outbox.bytesUnsent : current.message.length;
+  }
+
+  /** A request has begun; its command set is whole. */
+  began(message: Message): void {
+    const { placement, counts, now } = this.#options;
+    counts.command(message.command, 'toServer');
+    const operation = new Operation(message, this.#peekFor(message), this);
+    this.#current = operation;
+    operation.since = now();
+    if (this.#open.has(operation.id)) {
+      this.failed(operation, STATUS.DUPLICATE_INVOCATION, 'its message id is in use');
+      return;
+    }
+    this.#open.set(operation.id, operation);
+    if (!operation.peek) placement.place(operation);
+  }
+
+  /** Bytes of its data set, from `start` to `end`. */
+  arrived(message: Message, bytes: Uint8Array, start: number, end: number): void {
+    const operation = this.#current;
+    if (operation?.message !== message || operation.isPlaced || operation.failure !== undefined) return;
+    operation.peek!.push(bytes.subarray(start, end));
+    if (operation.peek!.state !== 'reading') this.#place(operation);
+    else if (isTooFar(message)) this.failed(operation, unavailableStatus(operation.command), TOO_FAR);
+  }
+
+  ended(message: Message): void {
+    const { counts, now } = this.#options;
+    const operation = this.#current;
+    if (operation?.message !== message) return;
+    this.#current = undefined;
+    counts.dataEnd('toServer');
+    operation.since = now();
+    if (operation.failure !== undefined) {
+      this.#respond(operation, operation.failure);
+    } else if (operation.isPlaced) {
+      this.#handOn(operation);
+    } else {
+      operation.peek!.end();
+      this.#place(operation);
+    }
+  }
+
+  /** Hands on what came of the message under way. */
+  handOn(): void {
+    if (this.#current) this.#handOn(this.#current);
+  }
+
+  /** C-CANCEL follows the message that it cancels, at once. */
+  cancel(message: Message): void {
+    const operation = this.#open.get(message.command.messageIdRespondedTo ?? -1);
+    if (operation?.outbox) operation.leg?.outbox?.push(message);
+    message.over();
+  }
+
+  /** A server gave its final answer. */
+  answered(operation: Operation, status: number): void {
+    this.#open.delete(operation.id);
+    this.#options.placement.answered(operation, status);
+  }
+
+  /** Nobody does it: it is answered with this status once its message is whole. */
+  failed(operation: Operation, status: number, why: string): void {
+    if (this.#isOver) return;
+    this.#options.record.detail ??= why;
+    operation.failure = status;
+    operation.message.isUnwanted = true;
+    operation.message.over();
+    if (operation.message.isComplete) this.#respond(operation, status);
+  }
+
+  tryAgain(operation: Operation): void {
+    this.#options.placement.tryAgain(operation);
+  }
+
+  waitIsOver(operation: Operation): void {
+    this.#options.placement.waitIsOver(operation);
+  }
+
+  /** Nobody waits for an answer any more. */
+  drop(): void {
+    this.#isOver = true;
+    for (const operation of this.#open.values()) this.#options.placement.drop(operation);
+    this.#open.clear();
+  }
+
+  /** What has to be known of a message before it is decided where it goes; undefined: nothing. */
+  #peekFor({ command, contextId }: Message) {
+    const tags = this.#tagsFor(command);
+    if (!tags || !command.hasDataSet) return undefined;
+    const transferSyntax = this.#options.placement.legs.contexts.get(contextId)!;
+    return createDataSetPeek({ transferSyntax, tags, inflate: createInflate() });
+  }
+
+  #tagsFor({ commandField }: Command): readonly number[] | undefined {
+    switch (commandField) {
+      case COMMAND.C_STORE:
+        return this.#storeTags;
+      case COMMAND.C_FIND:
+      case COMMAND.C_MOVE:
+      case COMMAND.C_GET:
+        return this.#queryTags;
+      default:
+        return undefined;
+    }
+  }
+
+  /** All that decides is known of it. */
+  #place(operation: Operation): void {
+    const { facts, placement, isUrgentOrder } = this.#options;
+    const peek = operation.peek!;
+    const value = (tag: number) => peek.value(tag);
+    operation.facts = messageFacts(facts, operation.command, value, isUrgentOrder);
+    placement.place(operation);
+  }
+
+  /** More bytes of its message are there. */
+  #handOn(operation: Operation): void {
+    operation.leg?.grew(operation);
+    operation.outbox?.pump();
+  }
+
+  #respond(operation: Operation, status: number): void {
+    const { command, message } = operation;
+    if (this.#open.get(operation.id) === operation) this.#open.delete(operation.id);
+    const response = {
+      commandField: command.commandField | RESPONSE_BIT,
+      messageIdRespondedTo: command.messageId,
+      affectedSopClass: command.affectedSopClass ?? command.requestedSopClass,
+      affectedSopInstance: command.affectedSopInstance ?? command.requestedSopInstance,
+      status,
+    };
+    const { clientSide, counts, maxLength } = this.#options;
+    const own = Message.of(message.contextId, response, undefined, maxLength);
+    counts.command({ ...command, ...response, hasDataSet: false }, 'toClient');
+    clientSide.send(own);
+  }
+}
+
+const TOO_FAR = 'no study UID came within the replay budget';
+
+/** So much of it has come without its study that the rest cannot be kept until that comes. */
+function isTooFar(message: Message): boolean {
+  return !message.isKept && message.length > LEAST_PEEK;
+}
+
+function merged(tags: readonly number[], more: readonly number[]): readonly number[] {
+  return [...new Set([...tags, ...more])].sort((one, other) => one - other);
+}
