@@ -1,34 +1,21 @@
 /** DCMTK in TLS on either side of the balancer, with certificates on either side of each connection. */
-import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { type Authority, createAuthority } from '../peers/certificates.ts';
+import { createAuthority } from '../peers/certificates.ts';
 import { echoscu, startStorescp, storescu } from '../peers/dcmtk.ts';
 import { storedDataSets, writeInstances } from '../peers/dicom-files.ts';
 import { describeWith } from '../peers/processes.ts';
 import { startTestBalancer, type TestBalancer } from '../peers/start-balancer.ts';
+import { type CertificateFiles, clientFiles, pem, serverFiles } from './dicom-certificates.ts';
 import { pathOf, stopLater } from './dicom-setup.ts';
-
-/** Where a PEM file with this text is. */
-function pem(name: string, text: string): string {
-  const path = pathOf(name);
-  writeFileSync(path, text);
-  return path;
-}
-
-async function certificateFiles(authority: Authority, name: string, subject?: string) {
-  const request = subject === undefined ? { names: ['127.0.0.1'] } : { client: true, subject };
-  const { cert, key } = await authority.issue(request);
-  return { cert: pem(`${name}.pem`, cert), key: pem(`${name}.key`, key) };
-}
 
 describeWith(['dcmtk', 'openssl'], 'TLS', () => {
   test('storescu +tls with a certificate, storescp +tls that asks for one: stored through both, routed by the subject', async () => {
     const authority = await createAuthority();
     const ca = pem('ca.pem', authority.ca);
-    const own = await certificateFiles(authority, 'balancer');
-    const toServer = await certificateFiles(authority, 'to-server', '/O=Hospital/CN=gantry');
-    const atServer = await certificateFiles(authority, 'server');
-    const modality = await certificateFiles(authority, 'ct1', '/O=Hospital/CN=ct1');
+    const own = await serverFiles(authority, 'balancer');
+    const toServer = await clientFiles(authority, 'to-server', '/O=Hospital/CN=gantry');
+    const atServer = await serverFiles(authority, 'server');
+    const modality = await clientFiles(authority, 'ct1', '/O=Hospital/CN=ct1');
     const tlsArgs = ['+tls', atServer.key, atServer.cert, '+cf', ca];
     const secure = stopLater(await startStorescp(pathOf('secure'), { args: tlsArgs }));
     const plain = stopLater(await startStorescp(pathOf('plain')));
@@ -50,7 +37,7 @@ vips:
 `),
     );
     const to = balancer.address('V');
-    const as = ({ cert, key }: typeof modality) => ['-R', '+tls', key, cert, '+cf', ca];
+    const as = ({ cert, key }: CertificateFiles) => ['-R', '+tls', key, cert, '+cf', ca];
     const instances = writeInstances(pathOf('files'), 12, 512);
     const paths = instances.map(({ path }) => path);
     const run = await storescu(to, paths, { args: as(modality) });
@@ -58,14 +45,14 @@ vips:
     const stored = storedDataSets(secure.folder);
     expect([...stored.keys()].toSorted()).toEqual(instances.map(({ sopInstance }) => sopInstance).toSorted());
 
-    const other = await certificateFiles(authority, 'mr1', '/O=Hospital/CN=mr1');
+    const other = await clientFiles(authority, 'mr1', '/O=Hospital/CN=mr1');
     expect((await storescu(to, paths.slice(0, 1), { args: as(other) })).code).toBe(0);
     expect(plain.files()).toHaveLength(1);
 
     // No certificate, one of a stranger, and no TLS at all: never an association.
     const anonymous = await echoscu(to, { args: ['+tla', '+cf', ca] });
     expect(anonymous.code).not.toBe(0);
-    const stranger = await certificateFiles(await createAuthority('Another authority'), 'x', '/CN=ct1');
+    const stranger = await clientFiles(await createAuthority('Another authority'), 'x', '/CN=ct1');
     expect((await storescu(to, paths.slice(0, 1), { args: as(stranger) })).code).not.toBe(0);
     expect((await echoscu(to)).code).not.toBe(0);
     expect(balancer.associations.items.map(({ server, end }) => `${server} ${end}`)).toEqual([
@@ -77,9 +64,9 @@ vips:
   test('a server whose certificate is not good: the next one, and when there is none 2/3/1', async () => {
     const authority = await createAuthority();
     const ca = pem('ca.pem', authority.ca);
-    const good = await certificateFiles(authority, 'good');
-    const bad = await certificateFiles(await createAuthority('Another authority'), 'bad');
-    const serverWith = async ({ cert, key }: typeof good, name: string) =>
+    const good = await serverFiles(authority, 'good');
+    const bad = await serverFiles(await createAuthority('Another authority'), 'bad');
+    const serverWith = async ({ cert, key }: CertificateFiles, name: string) =>
       stopLater(await startStorescp(pathOf(name), { args: ['+tls', key, cert, '-ic'] }));
     const [wrong, right] = [await serverWith(bad, 'wrong'), await serverWith(good, 'right')];
     const balancer = stopLater(await startTestBalancer(twoPools(ca, wrong.endpoint, right.endpoint)));
