@@ -32,12 +32,14 @@ export interface StorescpOptions {
   readonly args?: readonly string[];
   /** One process for all associations, one after another: what storescp does without `--fork`. */
   readonly single?: boolean;
+  /** Instead of one of the system's choosing. */
+  readonly port?: number;
 }
 
 /** storescp on a port of the system's choosing; files are written bit for bit as received. */
 export async function startStorescp(folder: string, options: StorescpOptions = {}): Promise<DcmtkServer> {
   mkdirSync(folder, { recursive: true });
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const args = ['-q', '+B', '-od', folder, '-aet', options.ae ?? 'STORESCP'];
   if (!options.single) args.push('--fork');
   return startServer('storescp', [...args, ...(options.args ?? []), String(port)], port, folder);
