@@ -58,12 +58,11 @@ export async function killServers(options: KillerOptions): Promise<readonly Outa
   async function choose(due: number, anyone: boolean): Promise<StudyServer | undefined> {
     for (; !over.aborted; await pause(LOOK_MS)) {
       if (progress() < due) continue;
-      const up = await usable();
-      const fitting = servers.filter(({ name, folder }) => {
-        const began = since.get(name);
-        if (began === undefined || !up.has(name) || up.size < 2) return false;
-        return anyone || statSync(folder).mtimeMs > began;
-      });
+      const known = await usable();
+      // The balancer need not have noticed the last kill.
+      const up = servers.filter(({ name }) => since.has(name) && known.has(name));
+      if (up.length < 2) continue;
+      const fitting = up.filter(({ name, folder }) => anyone || statSync(folder).mtimeMs > since.get(name)!);
       if (fitting.length > 0) return fitting[Math.floor(random() * fitting.length)]!;
     }
     return undefined;
