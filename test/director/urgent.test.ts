@@ -33,6 +33,17 @@ describe('never against', () => {
     }
   });
 
+  test('the hash by which a study in independent archives finds its server', () => {
+    const pool = makePool({ servers: { a: {}, b: {}, c: {} }, balance: 'round-robin' });
+    const { choose } = direct({ pool, by: ['study'], shares: { isFixed: true } });
+    const studies = Array.from({ length: 12 }, (_, index) => ({ study: `1.2.${index}` }));
+    const homes = studies.map((facts) => next(choose(facts)));
+    expect(new Set(homes).size).toBeGreaterThan(1);
+    for (const name of new Set(homes)) pool.server(name!)!.load.connections = 50;
+    const others = direct({ pool, by: ['study'], shares: { isFixed: true } });
+    expect(studies.map((facts) => next(others.choose({ ...facts, urgent: 'true' })))).toEqual(homes);
+  });
+
   test('a pin whose server is full: it waits for that one', () => {
     const pool = makePool({ servers: { a: { maxConnections: 1 }, b: {} }, balance: 'round-robin' });
     const { choose } = direct({ pool, by: ['study'] });
