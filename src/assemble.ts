@@ -22,8 +22,8 @@ export interface Assembly {
   readonly pools: ReadonlyMap<string, Pool>;
   /**
    * All that outlives a restart, by name. Persistence: `vip NAME`, `pool NAME` or `share NAME`. What a VIP with study
-   * routing remembers over associations: `mpps NAME`, `instances NAME`, `transactions NAME`. Urgent orders that an HL7 VIP
-   * saw: `orders NAME`.
+   * routing remembers over associations: `objects NAME`, `instances NAME`, `transactions NAME`. Urgent orders that an HL7
+   * VIP saw: `orders NAME`.
    */
   readonly tables: ReadonlyMap<string, Table>;
   /** By VIP. */
@@ -41,11 +41,11 @@ export interface Surroundings {
   readonly random: () => number;
 }
 
-/** How long performed procedure steps, instances and commitments are remembered: work of a weekend, milliseconds. */
+/** How long objects, instances and commitments are remembered: over a weekend, in milliseconds. */
 const AFFINITY_MS = 72 * 3_600_000;
 /** The tables of a VIP with study routing, and how many entries each has at most. */
 const AFFINITY_TABLES = [
-  ['mpps', 100_000],
+  ['objects', 100_000],
   ['instances', 500_000],
   ['transactions', 100_000],
 ] as const;

@@ -9,7 +9,8 @@ import { type Assembly, poolNamesOf, poolsOf } from './assemble.ts';
 import type { Configuration, DicomVip, Hl7Vip, HttpVip, VipConfiguration } from './config/schema.ts';
 import { compileNetwork } from './director/address.ts';
 import { createDestinations, createDicomVip, egressOf } from './egress.ts';
-import type { DicomFrontEndOptions } from './frontends/dicom/front-end.ts';
+import { createAffinity } from './frontends/dicom/affinity/affinity.ts';
+import type { DicomFrontEndOptions, StudyRouting } from './frontends/dicom/front-end.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import { createHl7FrontEnd, type Hl7FrontEndOptions } from './frontends/hl7/front-end.ts';
 import { createHttpFrontEnd } from './frontends/http/front-end.ts';
@@ -134,11 +135,9 @@ function isIn(networks: readonly string[]): (address: string) => boolean {
 
 type Own<Options> = Omit<Options, keyof ReturnType<typeof commonOptions>>;
 
-function dicomOptions(
-  { limits, pool, dicom, urgent }: DicomVip,
-  assembly: Assembly,
-): Own<DicomFrontEndOptions> {
-  const { route, storage, replay, wait, whenUnavailable, ignoreCase, timeouts } = dicom;
+function dicomOptions(vip: DicomVip, assembly: Assembly): Own<DicomFrontEndOptions> {
+  const { limits, pool, dicom, urgent } = vip;
+  const { route, wait, whenUnavailable, ignoreCase, timeouts } = dicom;
   const orders = urgent.fromOrders.flatMap((name) => assembly.statOrders.get(name) ?? []);
   return {
     pool: assembly.pools.get(pool ?? ''),
@@ -147,9 +146,23 @@ function dicomOptions(
     isUrgentOrder: (accession, study) => orders.some((known) => known.isUrgent(accession, study)),
     whenUnavailable,
     ignoreCase,
-    study: route === 'study' ? { storage, replay, tags: dicom.tags.map(tagOf) } : undefined,
+    study: route === 'study' ? studyRouting(vip, assembly) : undefined,
     timeouts,
   };
+}
+
+function studyRouting({ name, dicom }: DicomVip, { tables }: Assembly): StudyRouting {
+  const { storage, replay, tags, egress } = dicom;
+  const table = (what: string) => tables.get(`${what} ${name}`)!;
+  const affinity = createAffinity({
+    objects: table('objects'),
+    instances: table('instances'),
+    transactions: table('transactions'),
+    storage,
+    hasEgress: egress !== undefined,
+    randomBytes,
+  });
+  return { storage, replay, tags: tags.map(tagOf), affinity };
 }
 
 /** A tag that the configuration was checked for. */
@@ -163,12 +176,12 @@ function egressOptions(
   options: DicomFrontEndOptions,
   listeners: readonly Listener[],
 ): DicomFrontEndOptions {
-  const { handshakeTimeout, deadlines } = options.entrance;
   return {
     ...options,
     ...createDestinations(vip, options.now),
     listeners,
-    entrance: { vip: vip.name, handshakeTimeout, deadlines },
+    entrance: { ...options.entrance, tls: undefined, proxyProtocol: undefined },
+    study: undefined,
     links: new Map(),
     pool: undefined,
     whenUnavailable: 'reject',

@@ -57,7 +57,10 @@ export interface AssociationSettings extends SearchSettings {
 }
 
 /** What study routing asks beside. */
-export type StudyOptions = Pick<StudySettings, 'storage' | 'wait' | 'tags' | 'budget' | 'isUrgentOrder'>;
+export type StudyOptions = Pick<
+  StudySettings,
+  'storage' | 'wait' | 'tags' | 'budget' | 'isUrgentOrder' | 'affinity' | 'serverAt'
+>;
 
 /** Bytes that were read before the conversation began. */
 interface Early {

@@ -12,6 +12,7 @@ import type { Listener } from '../../relay/listen.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { type PoolListener, PoolWatch } from '../pool-watch.ts';
 import { type Waiting, WaitingRoom } from '../waiting-room.ts';
+import type { Affinity } from './affinity/affinity.ts';
 import {
   Association,
   type AssociationHost,
@@ -52,6 +53,8 @@ export interface StudyRouting {
   readonly replay: ReplayLimits;
   /** Tags that rules and persistence ask for beside the facts that have names. */
   readonly tags: readonly number[];
+  /** What is remembered over associations; undefined: nothing. */
+  readonly affinity?: Affinity | undefined;
 }
 
 /** Takes the connections of its listeners from now on. */
@@ -91,11 +94,13 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   }
 
   #settingsOf(options: DicomFrontEndOptions): AssociationSettings {
-    const { study, wait, isUrgentOrder } = options;
+    const { study, wait, isUrgentOrder, pools } = options;
     if (!study) return { ...options, study: undefined };
     this.#budget ??= new ReplayBudget(study.replay);
     this.#budget.limits = study.replay;
-    return { ...options, study: { ...study, wait, isUrgentOrder, budget: this.#budget } };
+    const serverAt = (place: string) => serverIn(pools, place);
+    const settings = { affinity: undefined, ...study, wait, isUrgentOrder, budget: this.#budget, serverAt };
+    return { ...options, study: settings };
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -228,4 +233,12 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     this.#isOver = true;
     this.#pools.close();
   }
+}
+
+/** The server of a place, `POOL/SERVER`; undefined: it is gone, or may not have work that belongs to it. */
+function serverIn(pools: readonly Pool[], place: string): Server | undefined {
+  const slash = place.indexOf('/');
+  const pool = pools.find(({ name }) => name === place.slice(0, slash));
+  const server = pool?.server(place.slice(slash + 1));
+  return server && (pool!.takers.includes(server) || server.honoursPersistence) ? server : undefined;
 }

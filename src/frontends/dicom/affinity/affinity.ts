@@ -1,28 +1,28 @@
 /**
- * What a VIP with study routing remembers over associations: where MPPS objects and instances are, and who asked for
- * which storage commitment (PS3.4 F and J). A place is `POOL/SERVER`; nothing here knows more of it than that.
+ * What a VIP with study routing remembers over associations: where instances and performed procedure steps are, and who
+ * asked for which storage commitment (PS3.4 F and J). A place is `POOL/SERVER`; nothing here knows more of it than that.
  */
+import { COMMAND, type Command } from '../../../../protocols/dicom/command-set.ts';
+import { type StatusClass, statusClass } from '../../../../protocols/dicom/status.ts';
 import type { Table } from '../../../tables/table.ts';
 import { type Commitment, createCommitment } from './commitment.ts';
 import { instanceKey } from './instance-key.ts';
 import { LONGEST_UID } from './transactions.ts';
 
-/** Modality Performed Procedure Step (PS3.4 F.7). */
-export const PERFORMED_PROCEDURE_STEP = '1.2.840.10008.3.1.2.3.3';
-
 export interface Affinity {
-  /** A C-STORE of this SOP instance ended well there (success or a warning). */
-  stored(sopInstance: string, place: string): void;
-  /** An N-CREATE of the Modality Performed Procedure Step class ended well there. */
-  mppsCreated(sopInstance: string, place: string): void;
-  /** Where N-SET and N-GET of this performed procedure step go; undefined: nobody knows it. */
-  mppsPlace(sopInstance: string): string | undefined;
+  /**
+   * A server gave its final answer: where an instance is stored is remembered (C-STORE), and where an object was made
+   * that later requests name, such as a performed procedure step (N-CREATE).
+   */
+  answered(request: Command, response: Command, place: string): void;
+  /** Where the object is that N-SET, N-GET, N-ACTION or N-DELETE name; undefined: nobody knows it. */
+  placeOf(request: Command): string | undefined;
   readonly commitment: Commitment;
 }
 
 export interface AffinityOptions {
-  /** SOP Instance UID → place. */
-  readonly mpps: Table;
+  /** SOP Instance UID of what an N-CREATE made → place. */
+  readonly objects: Table;
   /** `instanceKey` → place. */
   readonly instances: Table;
   /** See transactions.ts. */
@@ -38,31 +38,36 @@ export function createAffinity(options: AffinityOptions): Affinity {
   return new TableAffinity(options);
 }
 
+const IS_DONE: ReadonlySet<StatusClass> = new Set(['success', 'warning']);
+
 class TableAffinity implements Affinity {
   readonly commitment: Commitment;
-  readonly #mpps: Table;
+  readonly #objects: Table;
   readonly #instances: Table;
   /** Of equal texts, the one that entries keep: there may be half a million of them. */
   readonly #places = new Map<string, string>();
 
   constructor(options: AffinityOptions) {
-    const { mpps, instances } = options;
-    this.#mpps = mpps;
+    const { objects, instances } = options;
+    this.#objects = objects;
     this.#instances = instances;
     const placeOf = (sopInstance: string) => instances.serverOf(instanceKey(sopInstance));
     this.commitment = createCommitment({ ...options, placeOf });
   }
 
-  stored(sopInstance: string, place: string): void {
-    this.#put(this.#instances, instanceKey(sopInstance), place);
+  answered({ commandField, affectedSopInstance }: Command, response: Command, place: string): void {
+    if (response.status === undefined || !IS_DONE.has(statusClass(response.status))) return;
+    if (commandField === COMMAND.C_STORE && affectedSopInstance !== undefined) {
+      this.#put(this.#instances, instanceKey(affectedSopInstance), place);
+    } else if (commandField === COMMAND.N_CREATE) {
+      // The server names what it made when the client does not (PS3.7 10.1.5.1.3).
+      const made = response.affectedSopInstance ?? affectedSopInstance;
+      if (made !== undefined && made.length <= LONGEST_UID) this.#put(this.#objects, made, place);
+    }
   }
 
-  mppsCreated(sopInstance: string, place: string): void {
-    if (sopInstance.length <= LONGEST_UID) this.#put(this.#mpps, sopInstance, place);
-  }
-
-  mppsPlace(sopInstance: string): string | undefined {
-    return this.#mpps.serverOf(sopInstance);
+  placeOf({ requestedSopInstance }: Command): string | undefined {
+    return requestedSopInstance === undefined ? undefined : this.#objects.serverOf(requestedSopInstance);
   }
 
   #put(table: Table, key: string, place: string): void {

@@ -110,6 +110,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
       maxLength,
       tags: settings.tags,
       isUrgentOrder: settings.isUrgentOrder,
+      affinity: settings.affinity,
       now: settings.now,
     });
     this.#lastMoved = settings.now();
@@ -239,10 +240,9 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     const { command } = message;
     this.#counts.command(command, 'toClient');
     if (command.hasDataSet) this.#counts.dataEnd('toClient');
-    const status = command.status ?? 0;
-    if (!isResponse(command.commandField) || isPending(status)) return;
+    if (!isResponse(command.commandField) || isPending(command.status ?? 0)) return;
     const operation = leg.operations.get(command.messageIdRespondedTo ?? -1);
-    if (operation) this.#requests.answered(operation, status);
+    if (operation) this.#requests.answered(operation, command);
   }
 
   moved(): void {

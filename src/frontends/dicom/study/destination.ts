@@ -19,6 +19,10 @@ export interface Circumstances {
   /** The name of the pool that the lead is of. */
   readonly leadPool: string | undefined;
   readonly choose: (facts: Facts) => Choice;
+  /** What is remembered of the object that a request names: `POOL/SERVER`. */
+  readonly placeOf: (command: Command) => string | undefined;
+  /** The server of a place, unless it may not have work now. */
+  readonly serverAt: (place: string) => Server | undefined;
 }
 
 const LEAD: Destination = { to: 'lead' };
@@ -29,7 +33,7 @@ export function destinationOf(
   facts: Facts | undefined,
   circumstances: Circumstances,
 ): Destination {
-  if (!facts) return LEAD;
+  if (!facts) return ofObject(command, circumstances);
   if (command.commandField === COMMAND.C_STORE) return ofInstance(facts, circumstances);
   return ofQuery(command, facts, circumstances);
 }
@@ -41,6 +45,16 @@ function ofInstance(facts: Facts, { choose, leadPool }: Circumstances): Destinat
     return { to: 'nobody', status: STATUS.SOP_CLASS_NOT_SUPPORTED, why: 'no rule takes it' };
   const isForAnybody = !choice.persistence && !choice.urgent && choice.pool?.name === leadPool;
   return isForAnybody ? LEAD : { to: 'choice', choice };
+}
+
+/** Where the object is that the request names, such as a performed procedure step; what names none is for the lead. */
+function ofObject(command: Command, { placeOf, serverAt, storage }: Circumstances): Destination {
+  const place = placeOf(command);
+  if (place === undefined) return LEAD;
+  const server = serverAt(place);
+  if (server) return { to: 'server', server };
+  if (storage === 'shared') return LEAD;
+  return { to: 'nobody', status: STATUS.PROCESSING_FAILURE, why: 'the server that has the object is away' };
 }
 
 /** Where its study is, else where a rule sends it, else the lead. */

@@ -11,6 +11,7 @@ import { notice } from '../../../observe/events.ts';
 import type { Server } from '../../../pools/server.ts';
 import type { Channel } from '../../../relay/channel.ts';
 import type { Waiting } from '../../waiting-room.ts';
+import type { Affinity } from '../affinity/affinity.ts';
 import { destinationOf } from './destination.ts';
 import type { Leg, LegListener } from './leg.ts';
 import { Legs, type LegsOptions, type LegsSettings } from './legs.ts';
@@ -22,6 +23,10 @@ export interface PlacementSettings extends LegsSettings {
   readonly director: Director;
   readonly now: () => number;
   readonly storage: 'shared' | 'separate';
+  /** What is remembered over associations; undefined: nothing. */
+  readonly affinity: Affinity | undefined;
+  /** The server of a place, `POOL/SERVER`, unless it may not have work now. */
+  readonly serverAt: (place: string) => Server | undefined;
   /** Milliseconds for which an operation may look for a server. */
   readonly wait: number;
 }
@@ -80,13 +85,15 @@ export class Placement implements LegListener {
   /** It is known what decides. */
   place(operation: Operation): void {
     const { settings, record } = this.#options;
-    const { director, storage } = settings;
+    const { director, storage, affinity, serverAt } = settings;
     operation.isPlaced = true;
     const destination = destinationOf(operation.command, operation.facts, {
       director,
       storage,
       leadPool: record.pool,
       choose: (facts) => this.#choose(facts),
+      placeOf: (command) => affinity?.placeOf(command),
+      serverAt,
     });
     switch (destination.to) {
       case 'lead':

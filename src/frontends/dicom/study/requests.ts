@@ -8,6 +8,7 @@ import { messageFacts, WANTED_TAGS } from '../../../../protocols/dicom/message-f
 import type { Operations } from '../../../../protocols/dicom/operations.ts';
 import { TAG } from '../../../../protocols/dicom/tags.ts';
 import type { Facts } from '../../../../protocols/facts.ts';
+import type { Affinity } from '../affinity/affinity.ts';
 import { createInflate } from '../inflate.ts';
 import type { AssociationRecord } from '../record.ts';
 import type { ClientSide } from './client-side.ts';
@@ -28,6 +29,8 @@ export interface RequestsOptions {
   readonly tags: readonly number[];
   /** Is there a STAT order for this accession number or study? */
   readonly isUrgentOrder: ((accession: string | undefined, study: string | undefined) => boolean) | undefined;
+  /** What is remembered over associations. */
+  readonly affinity: Affinity | undefined;
   readonly now: () => number;
 }
 
@@ -115,9 +118,11 @@ export class Requests implements OperationHost {
   }
 
   /** A server gave its final answer. */
-  answered(operation: Operation, status: number): void {
+  answered(operation: Operation, response: Command): void {
+    const { placement, affinity } = this.#options;
     this.#open.delete(operation.id);
-    this.#options.placement.answered(operation, status);
+    if (operation.leg) affinity?.answered(operation.command, response, operation.leg.place);
+    placement.answered(operation, response.status ?? 0);
   }
 
   /** Nobody does it: it is answered with this status once its message is whole. */
