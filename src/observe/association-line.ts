@@ -14,6 +14,7 @@ export function associationLine(
     `,"calling":${quoted(event.calling)},"called":${quoted(event.called)}${member('pool', event.pool)}` +
     `${member('server', event.server)}${member('rule', event.rule)}${member('reason', reason)}` +
     `,"attempts":${event.attempts},"contexts":{"proposed":${contexts.proposed},"accepted":${contexts.accepted}}` +
+    (event.servers ? `,"servers":${JSON.stringify(event.servers)},"replays":${event.replays ?? 0}` : '') +
     `,"operations":${JSON.stringify(event.operations)}` +
     `,"bytes":{"toServer":${bytes.toServer},"toClient":${bytes.toClient}},"ms":${event.ms}` +
     `,"end":"${event.end}"${member('code', event.code)}${member('detail', detail)},"msg":"association"}\n`

@@ -27,6 +27,10 @@ export interface AssociationEvent {
   readonly reason: string | undefined;
   /** Servers tried, the last one included. */
   readonly attempts: number;
+  /** Study routing: server → operations that it answered. `server` is the one that led last. */
+  readonly servers?: Readonly<Record<string, number>> | undefined;
+  /** Study routing: operations that another server was asked for after the first was lost. */
+  readonly replays?: number | undefined;
   readonly contexts: { readonly proposed: number; readonly accepted: number };
   /** Operation (`C-STORE`) → status as four hex digits → count. */
   readonly operations: Readonly<Record<string, Readonly<Record<string, number>>>>;

@@ -17,7 +17,9 @@ export class AssociationRecord {
   rule: string | undefined;
   reason: string | undefined;
   attempts = 0;
-  /** Operations that another server did after the first was lost. */
+  /** Study routing: server → operations that it answered. */
+  servers: Record<string, number> | undefined;
+  /** Operations that another server was asked for after the first was lost. */
   replays = 0;
   acceptedContexts = 0;
   bytesToServer = 0;
@@ -40,6 +42,11 @@ export class AssociationRecord {
     this.reason = reason;
   }
 
+  answeredBy(server: string): void {
+    this.servers ??= {};
+    this.servers[server] = (this.servers[server] ?? 0) + 1;
+  }
+
   /** How it ended; the first word counts. What broke the rules before is told in front of `detail`. */
   ends(end: AssociationEvent['end'], code: string | undefined, detail?: string): void {
     if (this.end) return;
@@ -60,6 +67,8 @@ export class AssociationRecord {
       rule: this.rule,
       reason: this.reason,
       attempts: this.attempts,
+      servers: this.servers,
+      replays: this.replays,
       contexts: {
         proposed: this.request?.presentationContexts.length ?? 0,
         accepted: this.acceptedContexts,

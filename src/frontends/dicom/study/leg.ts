@@ -45,7 +45,7 @@ export interface LegListener {
 
 export interface LegSettings {
   readonly deadlines: Deadlines;
-  readonly timeouts: { readonly connect: number; readonly release: number };
+  readonly timeouts: { readonly release: number };
 }
 
 type State = 'opening' | 'open' | 'releasing' | 'over';
@@ -105,10 +105,10 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
     return this.#reader?.insidePdu === true || (this.outbox?.isHeldBack ?? false);
   }
 
-  /** Asks the server for an association with this A-ASSOCIATE-RQ. */
-  open(attempt: (listener: AttemptListener) => ServerAttempt): void {
-    const { deadlines, timeouts } = this.#settings;
-    this.#deadline = deadlines.after(timeouts.connect, () => {
+  /** Asks the server for an association, for at most `ms` milliseconds. */
+  open(attempt: (listener: AttemptListener) => ServerAttempt, ms: number): void {
+    const { deadlines } = this.#settings;
+    this.#deadline = deadlines.after(ms, () => {
       const isThere = this.#attempt!.isConnected;
       this.#attempt!.giveUp();
       this.#refused(
@@ -212,7 +212,7 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
 
   /** Ends it in order; nothing is open there any more. */
   release(): void {
-    if (this.#state !== 'open') {
+    if (this.#state !== 'open' || !this.outbox!.isEmpty) {
       this.abort();
       return;
     }

@@ -9,6 +9,13 @@ import { type AttemptListener, ServerAttempt } from '../server-attempt.ts';
 import { Leg, type LegListener, type LegSettings } from './leg.ts';
 
 export interface LegsSettings extends LegSettings {
+  readonly timeouts: {
+    /** Milliseconds that a server may take, connect and answer, while there is another one. */
+    readonly connect: number;
+    /** The same when there is none. */
+    readonly accept: number;
+    readonly release: number;
+  };
   /** How the servers of a pool are reached, by its name. */
   readonly links: ReadonlyMap<string, ServerLink>;
 }
@@ -76,20 +83,24 @@ export class Legs {
     return this.#lacking.has(server);
   }
 
-  /** Asks the server for an association of its own, with what the lead accepted. */
-  open(server: Server): Leg {
+  /**
+   * Asks the server for an association of its own, with what the lead accepted. `isOnlyOne`: nobody else could do the
+   * work, so that it may take its time.
+   */
+  open(server: Server, isOnlyOne: boolean): Leg {
     const { settings, host, client, record } = this.#options;
     const leg = this.#add(server);
     host.take(server);
     record.attempts++;
     const target = { host: server.host, port: server.port ?? client.local.port };
-    const preamble = preambleOf(settings.links.get(server.pool), client);
+    const link = settings.links.get(server.pool);
+    const preamble = preambleOf(link, client);
     const request = this.#proposalFor(server.ae);
     const { deadlines, timeouts } = settings;
-    leg.open(
-      (listener: AttemptListener) =>
-        new ServerAttempt(target, preamble, request, listener, deadlines, timeouts.release),
-    );
+    const attempt = (listener: AttemptListener) =>
+      new ServerAttempt(target, preamble, request, listener, deadlines, timeouts.release);
+    const most = link?.responseTimeout ?? timeouts.accept;
+    leg.open(attempt, isOnlyOne ? most : Math.min(link?.connectTimeout ?? timeouts.connect, most));
     return leg;
   }
 

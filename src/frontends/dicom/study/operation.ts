@@ -77,6 +77,11 @@ export class Operation implements Waiting {
     return REPEATABLE.has(this.command.commandField) && !this.isAnswered && this.message.isKept;
   }
 
+  /** Could no other server of the pool do it? */
+  get hasOneServer(): boolean {
+    return (this.choice?.pool?.takers.length ?? 1) < 2;
+  }
+
   tryAgain(): void {
     this.#host.tryAgain(this);
   }

@@ -130,6 +130,7 @@ export class Placement implements LegListener {
     const { leg } = operation;
     if (!leg) return;
     leg.end(operation, outcomeOf(status), this.#options.settings.now());
+    this.#options.record.answeredBy(leg.server.name);
     this.#over(operation);
     this.#restIfIdle(leg);
   }
@@ -310,7 +311,7 @@ export class Placement implements LegListener {
   }
 
   #assign(operation: Operation, server: Server): void {
-    const leg = this.legs.at(server) ?? this.legs.open(server);
+    const leg = this.legs.at(server) ?? this.legs.open(server, operation.hasOneServer);
     operation.leg = leg;
     if (leg.isOpen) this.#send(operation, leg);
     else leg.waiting.add(operation);
