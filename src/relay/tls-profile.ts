@@ -22,9 +22,9 @@ const AES_GCM_AND_CHACHA20 = [
 ];
 
 /**
- * Of B.13 there is missing what OpenSSL does not have (Camellia in GCM, which is optional) or takes only with its
- * security level off (CCM_8, whose tag has 64 bits). Level 2 refuses keys shorter than 2048 bits of RSA or 224 bits of
- * a curve, and certificates signed with SHA-1; the lists below refuse what is shorter than 256 bits.
+ * Of B.13 there is missing what OpenSSL does not have, Camellia in GCM, and what it takes only with its security level
+ * off, CCM_8, whose tag has 64 bits. Level 2 refuses RSA keys shorter than 2048 bits and certificates signed with SHA-1;
+ * the lists refuse curves shorter than 256 bits, and hashes.
  */
 const MODIFIED: Algorithms = {
   ciphers: [

@@ -22,52 +22,57 @@ async function tlsOf(authority: Authority, more: string): Promise<string> {
   return `tls: { cert: "file:${cert}", key: "file:${key}", clientCa: "file:${ca}"${more} }`;
 }
 
+const ROUTINGS = ['route: association', 'route: study, storage: shared'];
+
 describeWith(['dcmtk', 'openssl'], 'certificates and AE titles', () => {
-  test('storescu with TLS and a client certificate: allowed AE in, other AE 1/1/3', async () => {
-    const authority = await createAuthority();
-    const server = stopLater(await startStorescp(pathOf('stored')));
-    const aeTitles = '{ CN=ct1: [CT1, CT1_TEST], "O = Hospital, CN = mr*": MR, "OU=Radiology": ANY_ROOM }';
-    const balancer = await startVip([{ name: 's1', endpoint: server.endpoint }], {
-      vip: await tlsOf(authority, `, aeTitles: ${aeTitles}`),
-    });
-    const instances = writeInstances(pathOf('files'), 8, 512);
-    const paths = instances.map(({ path }) => path);
-    const ca = pathOf('ca.pem');
-    const store = async (subject: string, calling: string, files: readonly string[]) => {
-      const own = await clientFiles(authority, 'modality', subject);
-      return storescu(balancer.vip, files, { calling, args: ['-R', ...withTls(own, ca)] });
-    };
+  test.each(ROUTINGS)(
+    'storescu with TLS and a client certificate: allowed AE in, other AE 1/1/3 (%s)',
+    async (route) => {
+      const authority = await createAuthority();
+      const server = stopLater(await startStorescp(pathOf('stored')));
+      const aeTitles = '{ CN=ct1: [CT1, CT1_TEST], "O = Hospital, CN = mr*": MR, "OU=Radiology": ANY_ROOM }';
+      const balancer = await startVip([{ name: 's1', endpoint: server.endpoint }], {
+        vip: `dicom: { ${route} }\n${await tlsOf(authority, `, aeTitles: ${aeTitles}`)}`,
+      });
+      const instances = writeInstances(pathOf('files'), 8, 512);
+      const paths = instances.map(({ path }) => path);
+      const ca = pathOf('ca.pem');
+      const store = async (subject: string, calling: string, files: readonly string[]) => {
+        const own = await clientFiles(authority, 'modality', subject);
+        return storescu(balancer.vip, files, { calling, args: ['-R', ...withTls(own, ca)] });
+      };
 
-    for (const [subject, calling] of [
-      ['/O=Hospital/CN=ct1', 'CT1'],
-      ['/O=Hospital/CN=ct1', 'CT1_TEST'],
-      ['/O=Hospital/CN=mr7', 'MR'],
-      ['/O=Hospital/OU=Radiology/CN=mr7', 'ANY_ROOM'],
-    ] as const) {
-      const { code, output } = await store(subject, calling, paths.splice(0, 2));
-      expect(code, output).toBe(0);
-    }
-    expect(storedDataSets(server.folder)).toEqual(expectedDataSets(instances));
+      for (const [subject, calling] of [
+        ['/O=Hospital/CN=ct1', 'CT1'],
+        ['/O=Hospital/CN=ct1', 'CT1_TEST'],
+        ['/O=Hospital/CN=mr7', 'MR'],
+        ['/O=Hospital/OU=Radiology/CN=mr7', 'ANY_ROOM'],
+      ] as const) {
+        const { code, output } = await store(subject, calling, paths.splice(0, 2));
+        expect(code, output).toBe(0);
+      }
+      expect(storedDataSets(server.folder)).toEqual(expectedDataSets(instances));
 
-    for (const [subject, calling] of [
-      ['/O=Hospital/CN=ct1', 'MR'],
-      ['/O=Hospital/CN=ct1', 'CT2'],
-      ['/O=Clinic/CN=mr7', 'MR'],
-      // Subjects that are not listed may be nobody, whatever they look like.
-      ['/O=Hospital/CN=us1', 'US1'],
-      ['/O=Hospital/CN=ct12', 'CT1'],
-      ['/O=Hospital,CN=ct1/CN=us1', 'CT1'],
-    ] as const) {
-      const { code, output } = await store(subject, calling, [instances[0]!.path]);
-      expect(code, `${subject} ${calling}`).not.toBe(0);
-      expect(output).toMatch(CALLING_NOT_RECOGNIZED);
-    }
-    const rejected = (await balancer.associations.count(10)).slice(4);
-    expect(rejected.map(({ rule, end, code }) => `${rule} ${end} ${code}`)).toEqual(
-      rejected.map(() => 'tls.aeTitles reject 1/1/3'),
-    );
-    expect(server.files()).toHaveLength(8);
-  });
+      for (const [subject, calling] of [
+        ['/O=Hospital/CN=ct1', 'MR'],
+        ['/O=Hospital/CN=ct1', 'CT2'],
+        ['/O=Clinic/CN=mr7', 'MR'],
+        // Subjects that are not listed may be nobody, whatever they look like.
+        ['/O=Hospital/CN=us1', 'US1'],
+        ['/O=Hospital/CN=ct12', 'CT1'],
+        ['/O=Hospital,CN=ct1/CN=us1', 'CT1'],
+      ] as const) {
+        const { code, output } = await store(subject, calling, [instances[0]!.path]);
+        expect(code, `${subject} ${calling}`).not.toBe(0);
+        expect(output).toMatch(CALLING_NOT_RECOGNIZED);
+      }
+      const rejected = (await balancer.associations.count(10)).slice(4);
+      expect(rejected.map(({ rule, end, code }) => `${rule} ${end} ${code}`)).toEqual(
+        rejected.map(() => 'tls.aeTitles reject 1/1/3'),
+      );
+      expect(server.files()).toHaveLength(8);
+    },
+  );
 
   test('an AE title from an address that is not its own: 1/1/3', async () => {
     const server = stopLater(await startStorescp(pathOf('stored')));
@@ -188,42 +193,48 @@ vips:
 });
 
 describeWith(['dcmtk', 'openssl'], 'certificates that change', () => {
-  test('an open association goes on, a new one sees the new certificate and the new AE titles', async () => {
-    const [before, after] = await Promise.all([createAuthority(), createAuthority('The authority after')]);
-    const [caBefore, caAfter] = [pem('before.pem', before.ca), pem('after.pem', after.ca)];
-    const both = pem('both.pem', before.ca + after.ca);
-    const own = await clientFiles(before, 'ct1', '/CN=ct1');
-    const server = stopLater(await startStorescp(pathOf('stored')));
-    const renewed = await after.issue({ names: ['127.0.0.1'] });
-    const configuration = (aes: string) => `
+  test.each(ROUTINGS)(
+    'an open association goes on, a new one sees the new certificate and the new AE titles (%s)',
+    async (route) => {
+      const [before, after] = await Promise.all([createAuthority(), createAuthority('The authority after')]);
+      const [caBefore, caAfter] = [pem('before.pem', before.ca), pem('after.pem', after.ca)];
+      const both = pem('both.pem', before.ca + after.ca);
+      const own = await clientFiles(before, 'ct1', '/CN=ct1');
+      const server = stopLater(await startStorescp(pathOf('stored')));
+      const renewed = await after.issue({ names: ['127.0.0.1'] });
+      const configuration = (aes: string) => `
 pools: { P: { servers: ["${server.endpoint}"], health: { check: none } } }
 vips:
   V:
     protocol: dicom
     listen: ["127.0.0.1:0"]
     pool: P
+    dicom: { ${route} }
     tls: { cert: "file:${pathOf('balancer.pem')}", key: "file:${pathOf('balancer.key')}", clientCa: "file:${both}", aeTitles: { CN=ct1: ${aes} } }
 `;
-    await serverFiles(before, 'balancer');
-    const balancer = stopLater(await startTestBalancer(configuration('CT1')));
-    const to = balancer.address('V');
-    const instances = writeInstances(pathOf('files'), 200, 512);
-    const paths = instances.map(({ path }) => path);
-    const running = storescu(to, paths, { calling: 'CT1', args: ['-R', ...withTls(own, caBefore)] });
-    while (server.files().length < 5) await new Promise(setImmediate);
+      await serverFiles(before, 'balancer');
+      const balancer = stopLater(await startTestBalancer(configuration('CT1')));
+      const to = balancer.address('V');
+      const instances = ['first', 'second', 'third'].flatMap((study) =>
+        writeInstances(pathOf(study), 48, 512, study),
+      );
+      const paths = instances.map(({ path }) => path);
+      const running = storescu(to, paths, { calling: 'CT1', args: ['-R', ...withTls(own, caBefore)] });
+      while (server.files().length < 5) await new Promise(setImmediate);
 
-    pem('balancer.pem', renewed.cert);
-    pem('balancer.key', renewed.key);
-    await balancer.apply(configuration('CT2'));
-    // Still under way: the change came in the middle.
-    expect(balancer.associations.length).toBe(0);
-    const echo = (calling: string, ca: string) => echoscu(to, { calling, args: withTls(own, ca) });
-    expect((await echo('CT2', caAfter)).code).toBe(0);
-    expect((await echo('CT2', caBefore)).code).not.toBe(0);
-    expect((await echo('CT1', caAfter)).output).toMatch(CALLING_NOT_RECOGNIZED);
+      pem('balancer.pem', renewed.cert);
+      pem('balancer.key', renewed.key);
+      await balancer.apply(configuration('CT2'));
+      // Still under way: the change came in the middle.
+      expect(balancer.associations.length).toBe(0);
+      const echo = (calling: string, ca: string) => echoscu(to, { calling, args: withTls(own, ca) });
+      expect((await echo('CT2', caAfter)).code).toBe(0);
+      expect((await echo('CT2', caBefore)).code).not.toBe(0);
+      expect((await echo('CT1', caAfter)).output).toMatch(CALLING_NOT_RECOGNIZED);
 
-    const { code, output } = await running;
-    expect(code, output).toBe(0);
-    expect(storedDataSets(server.folder)).toEqual(expectedDataSets(instances));
-  });
+      const { code, output } = await running;
+      expect(code, output).toBe(0);
+      expect(storedDataSets(server.folder)).toEqual(expectedDataSets(instances));
+    },
+  );
 });
