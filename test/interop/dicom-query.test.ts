@@ -22,14 +22,19 @@ import { pathOf, startVip, stopLater } from './dicom-setup.ts';
 
 describeWith(['dcmtk', 'orthanc'], 'archives behind a DICOM VIP', () => {
   test.for([
-    ['dcmqrscp', startDcmtkArchive, 'A801'],
-    ['Orthanc', startOrthancArchive, 'C000'],
+    ['dcmqrscp', 'association', startDcmtkArchive, 'A801'],
+    ['Orthanc', 'association', startOrthancArchive, 'C000'],
+    ['dcmqrscp', 'study', startDcmtkArchive, 'A801'],
+    ['Orthanc', 'study', startOrthancArchive, 'C000'],
   ] as const)(
-    'echoscu, findscu, getscu, movescu against %s through the balancer behave as direct',
-    async ([, startArchive, unknownDestination]) => {
+    'echoscu, findscu, getscu, movescu against %s through %s routing behave as direct',
+    async ([, route, startArchive, unknownDestination]) => {
       const target = stopLater(await startStorescp(pathOf('target')));
       const direct = await startArchive(target);
-      const balancer = await startVip([{ name: 'archive', endpoint: `${direct.host}:${direct.port}` }]);
+      const storage = route === 'study' ? ', storage: shared' : '';
+      const balancer = await startVip([{ name: 'archive', endpoint: `${direct.host}:${direct.port}` }], {
+        vip: `dicom: { route: ${route}${storage} }`,
+      });
       const instances = writeInstances(pathOf('files'), 24);
       const paths = instances.map(({ path }) => path);
       expect(await storescu(direct, paths, options)).toMatchObject({ code: 0 });

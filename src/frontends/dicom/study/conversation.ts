@@ -32,13 +32,11 @@ import type { ReplayBudget } from './replay-budget.ts';
 import { Requests } from './requests.ts';
 
 export interface StudySettings extends PlacementSettings {
-  readonly timeouts: {
-    readonly connect: number;
+  readonly timeouts: PlacementSettings['timeouts'] & {
     /** Milliseconds without a byte inside a message. */
     readonly stall: number;
     /** Milliseconds without a byte while nothing is open. */
     readonly idle: number;
-    readonly release: number;
   };
   /** Tags that rules ask for beside the facts that have names, ascending. */
   readonly tags: readonly number[];
@@ -190,6 +188,8 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     if (!isResponse(message.command.commandField)) {
       this.#requests.ended(message);
     } else {
+      this.#counts.command(message.command, 'toServer');
+      this.#counts.dataEnd('toServer');
       this.#placement.pumpAll();
       this.#clientSide.askNext();
     }
