@@ -64,12 +64,12 @@ function run(text: string) {
     probes,
     server: (name: string) => assembly.pools.get('archive')!.server(name)!,
     /** The next probe, whole. */
-    async probed(): Promise<void> {
+    probed: async () => {
       deadlines.pass(Number.isFinite(deadlines.next) ? deadlines.next : 0);
       await vi.waitFor(() => expect(deadlines.next).toBe(HOUR));
     },
     told: () => notices.items.map(({ level, message, fields }) => [level, message, fields.difference]),
-    reload(next: string): void {
+    reload: (next: string) => {
       const wanted = read(next);
       assembly = assemble(wanted, SURROUNDINGS, assembly);
       assembly.commit();

@@ -15,6 +15,9 @@ interface ProbeCommandOptions {
   readonly json?: true;
 }
 
+/** Of a server that rejects for now. */
+const RETRIES = 2;
+
 export function addProbe(program: Command): void {
   program
     .command('probe')
@@ -91,7 +94,7 @@ async function probe(pools: readonly PoolToProbe[], timeout: number): Promise<Po
   const reports: PoolReport[] = [];
   for (const pool of pools) {
     const progress = (count: number, total: number) => tell(`pool ${pool.name}: ${count} of ${total}`);
-    reports.push(await probePool(pool, { deadlines, timeout, progress }));
+    reports.push(await probePool(pool, { deadlines, timeout, retries: RETRIES, progress }));
   }
   tell('');
   deadlines.close();

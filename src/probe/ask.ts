@@ -2,7 +2,7 @@
  * One association that stores nothing: request, answer, release. What a server thinks of AE titles and contexts is in
  * its A-ASSOCIATE-AC or -RJ.
  */
-import { type Associate, CONTEXT_RESULT, indexAssociate } from '../../protocols/dicom/associate.ts';
+import { type Associate, indexAssociate } from '../../protocols/dicom/associate.ts';
 import { writeAssociateRq } from '../../protocols/dicom/associate-write.ts';
 import { PDU, type PduType } from '../../protocols/dicom/pdu.ts';
 import { createPduCollector } from '../../protocols/dicom/pdu-collector.ts';
@@ -145,12 +145,8 @@ class Asking implements ChannelHandler {
 
   #accepted({ presentationContexts }: Associate): void {
     const { proposals } = this.#question;
-    const syntaxes = new Map(
-      presentationContexts
-        .filter(({ result }) => result === CONTEXT_RESULT.ACCEPTANCE)
-        .map(({ id, transferSyntaxes }) => [id, transferSyntaxes[0]]),
-    );
-    // Another transfer syntax than the one proposed is no acceptance of it (PS3.8 9.3.3.2).
+    // A context that is refused has none; another one than that proposed is no acceptance (PS3.8 9.3.3.2).
+    const syntaxes = new Map(presentationContexts.map((one) => [one.id, one.transferSyntaxes[0]]));
     const accepted = proposals.filter((one, index) => syntaxes.get(idOf(index)) === one.transferSyntax);
     this.#answer = { kind: 'accepted', accepted };
     this.#phase = 'release';

@@ -72,7 +72,7 @@ export function sentenceOf(finding: Finding): string {
       const { calling, sopClasses, transferSyntaxes } = finding;
       const as = calling.length === 0 ? '' : `as ${listed(calling)}, `;
       const classes = listed(sopClasses.map(sopClassName), 'more SOP classes', 2);
-      const syntaxes = listed(transferSyntaxes.map(transferSyntaxName));
+      const syntaxes = listed(transferSyntaxes.map(transferSyntaxName), 'more transfer syntaxes');
       const what = syntaxes === '' ? classes : `${syntaxes} for ${classes}`;
       return `pool ${pool}: ${as}${not} ${what}${but}`;
     }

@@ -63,9 +63,14 @@ export interface PoolReport {
 export interface ProbeOptions extends AskOptions {
   /** Before each association: why the server is not to be asked now; undefined: it may be. */
   readonly holdBack?: ((server: string) => string | undefined) | undefined;
-  /** Another association is over; `count` of at most `total`. */
+  /** So often a server that rejects for now is asked again, after a pause. Default: not at all. */
+  readonly retries?: number | undefined;
+  /** Another question is answered; `count` of at most `total`. */
   readonly progress?: ((count: number, total: number) => void) | undefined;
 }
+
+/** From a rejection for now to the next try, in milliseconds: some servers count an association for a while after it. */
+const RETRY_MS = 1500;
 
 /** Proposed in each association: some servers abort one in which they take no context at all. */
 const ALWAYS: Proposal = { sopClass: VERIFICATION, transferSyntax: IMPLICIT_VR_LITTLE_ENDIAN };
@@ -143,7 +148,20 @@ class ServerProbe {
     return { ...title, ...known, contexts: byClass(accepted) };
   }
 
-  async #ask({ calling, called }: Title, proposals: readonly Proposal[]): Promise<Answer> {
+  async #ask(title: Title, proposals: readonly Proposal[]): Promise<Answer> {
+    const { retries = 0, deadlines, progress } = this.#options;
+    let answer = await this.#askOnce(title, proposals);
+    for (let retry = 0; retry < retries && isBusy(answer); retry++) {
+      await new Promise<void>((resolve) => {
+        deadlines.after(RETRY_MS, resolve);
+      });
+      answer = await this.#askOnce(title, proposals);
+    }
+    progress();
+    return answer;
+  }
+
+  async #askOnce({ calling, called }: Title, proposals: readonly Proposal[]): Promise<Answer> {
     const { name, host, port, ae } = this.#server;
     if (this.#options.signal?.aborted) throw new Unaskable('left-out', 'the probe was stopped');
     const held = this.#options.holdBack?.(name);
@@ -154,11 +172,14 @@ class ServerProbe {
       { target, link: this.#link, calling, called: ae ?? called, proposals },
       this.#options,
     );
-    this.#options.progress();
     // The other titles would only wait for it too.
     if (answer.kind === 'unreachable') throw new Unaskable('unreachable', answer.reason);
     return answer;
   }
+}
+
+function isBusy(answer: Answer): boolean {
+  return answer.kind === 'rejected' && isTransient(answer.reject);
 }
 
 function judge(answer: Answer): Pick<TitleReport, 'answer' | 'code' | 'reason'> {

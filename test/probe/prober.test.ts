@@ -1,10 +1,11 @@
 /** Pools of scripted servers, asked as several AE titles. */
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type PoolToProbe, type ProbeOptions, probePool } from '../../src/probe/prober.ts';
 import { type Proposal, proposalsFor } from '../../src/probe/proposals.ts';
 import { createDeadlines } from '../../src/relay/deadlines.ts';
 import { accepting, rejecting, resetting, type Scp, type ScpScript, startScp } from '../peers/dicom-scp.ts';
 import { CT_IMAGE_STORAGE, EXPLICIT_LITTLE, IMPLICIT_LITTLE, VERIFICATION } from '../peers/pdus.ts';
+import { ManualDeadlines } from '../pools/health/manual-deadlines.ts';
 
 const CT: Proposal = { sopClass: CT_IMAGE_STORAGE, transferSyntax: EXPLICIT_LITTLE };
 const CT_IMPLICIT: Proposal = { sopClass: CT_IMAGE_STORAGE, transferSyntax: IMPLICIT_LITTLE };
@@ -159,6 +160,21 @@ describe('a pool that is probed', () => {
       contexts: undefined,
     });
     expect(servers[0]!.titles[1]!.contexts).toBeDefined();
+  });
+
+  test('a server that rejects for now is asked again, when that is wanted', async () => {
+    const server = await serve(rejecting(2, 3, 2));
+    const deadlines = new ManualDeadlines();
+    const report = probe(poolOf([server], { titles: [{ calling: 'CT1', called: 'X' }] }), {
+      deadlines,
+      retries: 1,
+    });
+    await server.associations.find(({ end }) => end === 'end');
+    server.script = accepting();
+    await vi.waitFor(() => expect(deadlines.next).toBe(1500));
+    deadlines.pass(1500);
+    expect((await report).servers[0]!.titles[0]!.answer).toBe('accepted');
+    expect(server.associations.length).toBe(3);
   });
 
   test('held back before any association: left out, whatever was asked already', async () => {
