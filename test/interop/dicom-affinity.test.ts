@@ -1,11 +1,41 @@
 /** What belongs together over several associations, and what servers begin themselves, between real peers. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { echoscu, movescu, startDcmqrscp, startStorescp, storescu } from '../peers/dcmtk.ts';
 import { listDataSets, listed, writeInstances } from '../peers/dicom-files.ts';
+import { completeStep, createStep, sendRequests, startDimsePeer } from '../peers/dimse-services.ts';
 import { describeWith, freePort } from '../peers/processes.ts';
 import { pathOf, startVip, stopLater } from './dicom-setup.ts';
 
 const called = 'ARCHIVE';
+const modality = { calling: 'CT1', called };
+
+/** Two servers on dcmjs-dimse, which lead in turn. */
+async function startTwo(vip: string) {
+  const servers = [
+    stopLater(await startDimsePeer('PACS_A')),
+    stopLater(await startDimsePeer('PACS_B')),
+  ] as const;
+  const balancer = await startVip(
+    servers.map(({ ae, endpoint }) => ({ name: ae.toLowerCase(), endpoint })),
+    { vip },
+  );
+  return { balancer, servers };
+}
+
+describe('performed procedure steps', () => {
+  test('N-SET on a later association goes where the N-CREATE went, whoever leads', async () => {
+    const { balancer, servers } = await startTwo('dicom: { route: study, storage: shared }');
+    const steps = ['1.2.826.1', '1.2.826.2', '1.2.826.3', '1.2.826.4'];
+    for (const step of steps)
+      expect(await sendRequests(balancer.vip, modality, [createStep(step)])).toEqual([0]);
+    expect(servers.map((server) => server.steps.size)).toEqual([2, 2]);
+    for (const step of steps.toReversed())
+      expect(await sendRequests(balancer.vip, modality, [completeStep(step)])).toEqual([0]);
+    for (const { steps: states } of servers) expect([...states.values()]).toEqual(['COMPLETED', 'COMPLETED']);
+    // One that nobody knows goes to the lead, which says so.
+    expect(await sendRequests(balancer.vip, modality, [completeStep('1.2.826.9')])).toEqual([0x0112]);
+  });
+});
 
 describeWith(['dcmtk'], 'egress', () => {
   test('C-MOVE from dcmqrscp through the egress listener to the right storescp', async () => {
