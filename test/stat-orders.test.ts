@@ -1,10 +1,19 @@
 /** How the balancer's parts share STAT orders: HL7 VIPs learn them, DICOM VIPs ask, tables outlive reload and restart. */
-import { expect, test } from 'vitest';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Assembly, assemble } from '../src/assemble.ts';
 import { formatFault } from '../src/config/fault.ts';
 import { readConfiguration } from '../src/config/load.ts';
 import type { Configuration } from '../src/config/schema.ts';
+import { createSample } from '../src/demo/sample-files.ts';
 import { differenceOf, touchedVips } from '../src/difference.ts';
+import { createFolder } from './peers/dicom-files.ts';
+import { startScp } from './peers/dicom-scp.ts';
+import { associate } from './peers/dicom-scu.ts';
+import { fieldOf, hl7Message } from './peers/hl7-messages.ts';
+import { connectSender, startReceiver } from './peers/mllp-peer.ts';
+import { CT_IMAGE_STORAGE } from './peers/pdus.ts';
+import { startTestBalancer, type TestBalancer } from './peers/start-balancer.ts';
 
 /** Two HL7 VIPs and a DICOM VIP that asks some of them for orders. */
 function configurationOf(urgent: string): Configuration {
@@ -70,4 +79,77 @@ test('the reserve of the configuration holds for the director', () => {
   server.acquire();
   expect(director.choose(facts).next()).toBeUndefined();
   expect(director.choose(facts, { urgent: true }).next()?.server).toBe(server);
+});
+
+/** A balancer whose archive has two slots, one of them taken and one kept for urgent work; and what to ask of it. */
+async function startVips() {
+  const folder = createFolder();
+  const [index, archive, ris] = [await startScp(), await startScp(), await startReceiver()];
+  onTestFinished(async () => {
+    for (const one of [index, archive, ris]) await one.stop();
+    folder.remove();
+  });
+  // The lead is another server, so that a study needs a slot of the archive of its own.
+  const yaml = (urgent: string) => `
+table: { memory: { file: ${join(folder.path, 'table')} } }
+pools:
+  index: { servers: ["${index.endpoint}"], health: { check: none } }
+  archive: { servers: [{ address: "${archive.endpoint}", maxConnections: 2 }], health: { check: none } }
+  ris: { servers: ["${ris.endpoint}"], health: { check: none } }
+vips:
+  ARCHIVE:
+    protocol: dicom
+    listen: ["127.0.0.1:0"]
+    pool: index
+    routes: [{ when: { command: C-STORE }, pool: archive }]
+    dicom: { route: study, storage: shared, wait: 50ms }
+    urgent: ${urgent}
+  RIS: { protocol: hl7, listen: ["127.0.0.1:0"], pool: ris }
+`;
+  return { yaml };
+}
+
+const ct = (study: string) => createSample({ modality: 'CT', study, number: 1, size: 8 });
+
+/** The statuses of an instance of each study while one slot is taken: 0xA700 where the last one is kept from it. */
+async function storeAll(balancer: TestBalancer, ...studies: string[]): Promise<(number | undefined)[]> {
+  const vip = balancer.address('ARCHIVE');
+  const open = () => associate(vip, { propose: [CT_IMAGE_STORAGE] });
+  const holder = await open();
+  expect(await holder.store(ct('holder'))).toBe(0);
+  const statuses: (number | undefined)[] = [];
+  for (const study of studies) {
+    const modality = await open();
+    statuses.push(await modality.store(ct(study)));
+    await modality.release();
+  }
+  await holder.release();
+  return statuses;
+}
+
+async function order(balancer: TestBalancer, study: string, priority = 'S'): Promise<void> {
+  const sender = await connectSender(balancer.address('RIS'));
+  const segments = [`ORC|NW|P-1|||||^^^^^${priority}`, 'OBR|1|P-1||CT', `ZDS|${ct(study).studyInstance}`];
+  const answer = await sender.send(hl7Message({ controlId: 'O1', type: 'ORM', event: 'O01', segments }));
+  expect(fieldOf(answer!, 'MSA', 1)).toBe('AA');
+  sender.end();
+}
+
+test('a STAT order counts at once, after a restart as well, and only where it is asked for', async () => {
+  const { yaml } = await startVips();
+  const [asked, notAsked] = [yaml('{ reserve: 1, fromOrders: [RIS] }'), yaml('{ reserve: 1 }')];
+  await using first = await startTestBalancer(notAsked);
+  await order(first, 'before');
+  expect(await storeAll(first, 'before')).toEqual([0xa700]);
+  await first.apply(asked);
+  expect(await storeAll(first, 'before', 'stat')).toEqual([0xa700, 0xa700]);
+  await order(first, 'stat');
+  await order(first, 'routine', 'R');
+  expect(await storeAll(first, 'stat', 'routine')).toEqual([0, 0xa700]);
+  await order(first, 'kept');
+  await first.stop();
+  await using second = await startTestBalancer(asked);
+  expect(await storeAll(second, 'kept', 'routine')).toEqual([0, 0xa700]);
+  await order(second, 'kept', 'R');
+  expect(await storeAll(second, 'kept')).toEqual([0xa700]);
 });
