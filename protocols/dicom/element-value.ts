@@ -21,7 +21,7 @@ const IN_CHARACTER_SET = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
 
 /**
  * The value as text: without padding, several values where there are several, integers in decimal digits; undefined
- * when there is none or the VR has none that is text. `utf8`: the data set's character set is ISO_IR 192.
+ * when there is none or it is none. `vr`: two letters, empty where it is not known. `utf8`: the data set's character set is ISO_IR 192.
  */
 export function valueText(
   bytes: Buffer,
@@ -40,8 +40,23 @@ export function valueText(
   }
   const text =
     utf8 && IN_CHARACTER_SET.has(vr) ? trimmed(bytes.toString('utf8')) : trimmedText(bytes, 0, bytes.length);
+  if (isUnknown(vr) && hasControls(text)) return undefined;
   if (SINGLE.has(vr) || !text.includes('\\')) return text || undefined;
   return oneOrSeveral(text.split('\\').map(trimmed).filter(Boolean));
+}
+
+/** Nothing tells whether it is text. */
+function isUnknown(vr: string): boolean {
+  return vr === '' || vr === 'UN';
+}
+
+/** Characters that no text has (PS3.5 6.1.3): all controls but TAB, LF, FF, CR and ESC. */
+function hasControls(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 && !(code === 9 || code === 10 || code === 12 || code === 13 || code === 27)) return true;
+  }
+  return false;
 }
 
 function oneOrSeveral(values: readonly string[]): FactValue {

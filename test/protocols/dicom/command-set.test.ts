@@ -175,6 +175,115 @@ describe('malformed', () => {
   });
 });
 
+describe('command sets that lie about their length, read strictly', () => {
+  const strictly = (bytes: Buffer) => decodeCommand(bytes, { strict: true });
+  const store = commandOf('c-store-rq');
+
+  test.each(['c-echo-rq', 'c-echo-rsp', 'c-store-rq', 'c-store-rsp'])('%s of DCMTK is right', (name) => {
+    expect(strictly(commandOf(name))).toEqual(decodeCommand(commandOf(name)));
+  });
+
+  test('any command set that is written here is right', () => {
+    fc.assert(
+      fc.property(command, fc.stringMatching(/^[A-Za-z ]{0,80}$/), (values, errorComment) => {
+        const bytes = encodeCommand({ ...values, errorComment });
+        expect(strictly(bytes)).toEqual(decodeCommand(bytes));
+      }),
+    );
+  });
+
+  test('a group length that is too small, too large, of another size, or not the first', () => {
+    const right = store.readUInt32LE(8);
+    for (const wrong of [0, right - 2, right + 2, 0xffffffff]) {
+      const lying = Buffer.from(store);
+      lying.writeUInt32LE(wrong, 8);
+      expect(decodeCommand(lying)).toEqual(decodeCommand(store));
+      expect(faultOf(() => strictly(lying)).message).toBe(
+        'the group length of a command set is not its length',
+      );
+    }
+    const short = Buffer.concat([Buffer.from('00000000020000000000', 'hex'), store.subarray(12)]);
+    expect(faultOf(() => strictly(short)).message).toBe(
+      'the group length of a command set is not its length',
+    );
+    const last = Buffer.concat([store.subarray(12), store.subarray(0, 12)]);
+    expect(faultOf(() => strictly(last)).message).toContain('ascending');
+  });
+
+  test('no group length tells no lie', () => {
+    expect(strictly(store.subarray(12))).toEqual(decodeCommand(store));
+  });
+
+  const element = (number: number, value: string) => {
+    const bytes = Buffer.from(value, 'latin1');
+    const header = Buffer.alloc(8);
+    header.writeUInt16LE(number, 2);
+    header.writeUInt32LE(bytes.length, 4);
+    return Buffer.concat([header, bytes]);
+  };
+  const field = element(0x0100, '\x30\0');
+
+  test.each<[string, Buffer[], string]>([
+    ['an odd length', [element(0x0002, '1.2'), field], 'an element of a command set has an odd length'],
+    ['the same element twice', [field, field], 'the elements of a command set are not in ascending order'],
+    [
+      'elements that are not in order',
+      [element(0x0110, '\x01\0'), field],
+      'the elements of a command set are not in ascending order',
+    ],
+    [
+      'another group',
+      [field, Buffer.from('0800180000000000', 'hex')],
+      'a command set has an element of another group',
+    ],
+    [
+      'a number of four bytes',
+      [field, element(0x0110, '\x01\0\0\0')],
+      'a number in a command set has not two bytes',
+    ],
+  ])('%s', (_name, parts, message) => {
+    expect(faultOf(() => strictly(Buffer.concat(parts)))).toMatchObject({ message, abortReason: 6 });
+    expect(faultIfAny(() => decodeCommand(Buffer.concat(parts)))).toBeUndefined();
+  });
+
+  test('an optional number may be empty, and unknown elements may come', () => {
+    const bytes = Buffer.concat([field, element(0x1031, ''), element(0x5010, 'INVENTED')]);
+    expect(strictly(bytes)).toMatchObject({ commandField: 0x30, moveOriginatorMessageId: undefined });
+  });
+
+  test.each(['c-store-rq', 'c-store-rsp'])('every prefix of %s is a fault', (name) => {
+    const bytes = commandOf(name);
+    for (let length = 0; length < bytes.length; length++) faultOf(() => strictly(bytes.subarray(0, length)));
+  });
+
+  test('single-byte corruptions: a fault, or what it reads without', () => {
+    for (let offset = 0; offset < store.length; offset++) {
+      for (let value = 0; value < 256; value++) {
+        const corrupt = patched(store, { [offset]: value });
+        faultIfAny(() => expect(strictly(corrupt)).toEqual(decodeCommand(corrupt)));
+      }
+    }
+  });
+});
+
+describe('an error comment', () => {
+  test('is written at its place, at most 64 characters of it', () => {
+    const bytes = encodeCommand({
+      commandField: 0x8001,
+      status: 0xa700,
+      affectedSopInstance: '1.2.34',
+      errorComment: `no server${'!'.repeat(70)}`,
+    });
+    const at = bytes.indexOf('no server');
+    expect(bytes.subarray(at - 8, at).toString('hex')).toBe('0000020940000000');
+    expect(bytes.toString('latin1', at, at + 64)).toBe(`no server${'!'.repeat(55)}`);
+    expect(decodeCommand(bytes, { strict: true })).toMatchObject({
+      status: 0xa700,
+      affectedSopInstance: '1.2.34',
+    });
+  });
+});
+
 describe('names', () => {
   test('of requests and responses', () => {
     expect(commandName(0x0001)).toBe('C-STORE-RQ');

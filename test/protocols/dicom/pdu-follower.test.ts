@@ -311,6 +311,21 @@ describe('broken structure', () => {
     expect(follower.atBoundary).toBe(false);
   });
 
+  test('command sets that lie about their length are a fault where they are read strictly', () => {
+    const lying = Buffer.from(echo);
+    lying.writeUInt32LE(2, 8);
+    const bytes = pdata({ context: 1, control: 3, fragment: lying });
+    const heard: string[] = [];
+    const sink = {
+      ...SILENT,
+      command: () => heard.push('command'),
+      fault: (text: string) => heard.push(text),
+    };
+    createPduFollower(sink).push(bytes);
+    createPduFollower(sink, { strict: true }).push(bytes);
+    expect(heard).toEqual(['command', 'the group length of a command set is not its length']);
+  });
+
   test('an endless command set is not collected', () => {
     const faults: string[] = [];
     const follower = createPduFollower({ ...SILENT, fault: (text) => faults.push(text) });
