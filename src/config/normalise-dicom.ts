@@ -41,7 +41,7 @@ export function normaliseDicom(vip: FileVip, common: VipCommon, file: File): Dic
       route,
       storage,
       replay,
-      tags: route === 'study' ? tagsOf(vip, file) : [],
+      tags: tagsOf(vip, file),
       egress,
       wait,
       whenUnavailable,
@@ -53,8 +53,8 @@ export function normaliseDicom(vip: FileVip, common: VipCommon, file: File): Dic
 }
 
 /** Study routing over independent archives: a study never moves, and is never forgotten. */
-export function keepsStudies({ protocol, dicom }: FileVip): boolean {
-  return protocol === 'dicom' && dicom?.route === 'study' && dicom.storage === 'separate';
+export function keepsStudies({ dicom }: FileVip): boolean {
+  return dicom?.route === 'study' && dicom.storage === 'separate';
 }
 
 /** What keeps studies together when the file says nothing. */

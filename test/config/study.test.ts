@@ -119,9 +119,56 @@ vips: { ${vip('A', '{ by: study, share: s }')}, ${vip('B', other)} }
     ]);
   });
 
+  it('an instance may have all of `total`', () => {
+    vipsOf(text('route: study, storage: shared, replay: { perInstance: 1MiB, total: 1MiB }'));
+  });
+
+  it('tags that persistence of a pool asks for', () => {
+    const [vip] = vipsOf(`
+pools: { a: { servers: [10.0.0.1:104], persistence: { by: "(0010,0021)" } } }
+vips: { A: { protocol: dicom, listen: 127.0.0.1:0, pool: a, dicom: { route: study, storage: shared } } }
+`);
+    expect(vip!.dicom.tags).toEqual(['(0010,0021)']);
+  });
+
   it('where the keys of study routing are faulty, facts of messages are no fault of their own', () => {
     const faulty = text('route: studies', ', routes: [{ when: { study: "1" }, pool: a }]');
     const { faults } = readConfiguration(faulty, { file: 'f.yaml' });
     expect(faults?.map(({ path }) => path)).toEqual(['vips.A.dicom.route']);
+  });
+});
+
+describe('what only follows from another fault is none of its own', () => {
+  const vip = (storage: string, more: string, dicom = '') =>
+    `A: { protocol: dicom, listen: 127.0.0.1:0, dicom: { route: study, storage: ${storage}${dicom} }, ${more} }`;
+
+  it.each([
+    ['a table that is no table', vip('separate', 'pool: a'), 'table: redis', 'table'],
+    [
+      'destinations that are no addresses',
+      vip('shared', 'pool: a', ', egress: { listen: 127.0.0.1:1, destinations: { CT1: here } }'),
+      '',
+      'vips.A.dicom.egress.destinations.CT1',
+    ],
+    ['a pool that is not there', vip('shared', 'pool: b, urgent: { reserve: 1 }'), '', 'vips.A.pool'],
+    [
+      'orders of a VIP without a protocol',
+      `${vip('shared', 'pool: a, urgent: { fromOrders: R }')}, R: { listen: 127.0.0.1:0, pool: a }`,
+      '',
+      'vips.R.protocol',
+    ],
+    [
+      'orders of a VIP that is none',
+      `${vip('shared', 'pool: a, urgent: { fromOrders: R }')}, R: []`,
+      '',
+      'vips.R',
+    ],
+  ])('%s', (_name, vips, top, path) => {
+    const pools = 'pools: { a: { servers: [10.0.0.1:104] } }';
+    const { faults } = readConfiguration(`${top}\n${pools}\nvips: { ${vips} }\n`, {
+      file: 'f.yaml',
+      environment: {},
+    });
+    expect(faults?.map((fault) => fault.path)).toEqual([path]);
   });
 });
