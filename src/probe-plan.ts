@@ -1,4 +1,5 @@
 /** From the configuration to what a probe asks: the servers of each pool that DICOM VIPs reach, and as whom. */
+import { isAeTitle } from '../protocols/dicom/associate-write.ts';
 import { poolNamesOf } from './assemble.ts';
 import type {
   CheckConfiguration,
@@ -39,7 +40,9 @@ export function planProbe({ vips, pools }: Configuration, options: PlanOptions =
       const over = chosen.filter(({ vip }) => poolNamesOf(vip).has(pool.name));
       if (over.length === 0) return [];
       const routes = over.flatMap((one) => one.routes);
-      const reaching = over.flatMap(({ reached }) => reached.get(pool.name) ?? []);
+      const reaching = over
+        .flatMap(({ reached }) => reached.get(pool.name) ?? [])
+        .filter(({ called }) => called === undefined || isAeTitle(called));
       const clientPort = over.flatMap(({ vip }) => vip.listen).find(({ port }) => port !== 0)?.port;
       const wanted = {
         all: options.all,
@@ -76,7 +79,8 @@ function reachedBy(vip: DicomVip): ReadonlyMap<string, readonly Reaching[]> {
     ...literalsOf(routes, 'calling'),
     ...Object.values(vip.tls?.aeTitles ?? {}).flat(),
   ];
-  return reachOf(routes, [...new Set(configured)], ignoreCase);
+  // A pattern may be no AE title: nobody comes as such.
+  return reachOf(routes, [...new Set(configured)].filter(isAeTitle), ignoreCase);
 }
 
 /**

@@ -68,6 +68,13 @@ describe('as whom', () => {
     });
   });
 
+  test('a pattern that can be no AE title is nobody', () => {
+    const configuration = vip(
+      'routes: [{ when: { calling: [LONGER_THAN_A_TITLE, CT1], called: [LONGER_THAN_A_TITLE, WL] }, pool: worklist }]',
+    );
+    expect(titles(configuration)).toEqual({ archive: ['CT1>ANY-SCP'], worklist: ['CT1>WL'] });
+  });
+
   test('each once, whatever names it', () => {
     const health = '{ check: dicom-echo, calling: CT1, called: PACS }';
     const configuration = vip(

@@ -65,9 +65,8 @@ export function sentenceOf(finding: Finding): string {
       return `pool ${pool}: ${listed(servers)} could not be asked: ${finding.reason}`;
     case 'undecided':
       return `pool ${pool}: as ${listed(finding.calling)}, ${listed(servers)} could not be asked: ${finding.reason}`;
-    case 'title': {
+    case 'title':
       return `pool ${pool}: ${not} ${titlesText(finding)} (${finding.reason})${but}`;
-    }
     case 'context': {
       const { calling, sopClasses, transferSyntaxes } = finding;
       const as = calling.length === 0 ? '' : `as ${listed(calling)}, `;
