@@ -58,7 +58,10 @@ const SECTIONS: readonly { readonly title: string; readonly path: readonly strin
   { title: '`vips.NAME.headers`', path: ['vips', '*', 'headers'] },
   { title: '`vips.NAME.headers.request` and `response`', path: ['vips', '*', 'headers', 'request'] },
   { title: '`vips.NAME.dicom`', path: ['vips', '*', 'dicom'] },
+  { title: '`vips.NAME.dicom.replay`', path: ['vips', '*', 'dicom', 'replay'] },
+  { title: '`vips.NAME.dicom.egress`', path: ['vips', '*', 'dicom', 'egress'] },
   { title: '`vips.NAME.dicom.timeouts`', path: ['vips', '*', 'dicom', 'timeouts'] },
+  { title: '`vips.NAME.urgent`', path: ['vips', '*', 'urgent'] },
   { title: '`vips.NAME.hl7`', path: ['vips', '*', 'hl7'] },
   { title: '`vips.NAME.hl7.patient`', path: ['vips', '*', 'hl7', 'patient'] },
   { title: '`timeouts` at the top or of a VIP', path: ['timeouts'] },
@@ -78,10 +81,13 @@ a check as here, also \`all\` or \`any\`, without \`interval\`, \`rise\`, \`fall
 
 - All protocols: \`client\`, \`port\`, \`vip\`; with \`tls\` also \`sni\`, with \`tls.clientCa\` \`tlsSubject\`. TCP has \`sni\` without \`tls\` too: it
   is read from what the client sends.
-- DICOM: \`called\`, \`calling\`, \`modality\`, \`sopClass\`, \`user\`, \`implementation\`.
+- DICOM: \`called\`, \`calling\`, \`modality\`, \`sopClass\`, \`user\`, \`implementation\`; with \`route: study\`, of messages, also
+  \`command\`, \`priority\`, \`urgent\`, \`sopInstance\`, \`study\`, \`accession\`, \`patient\` and any tag as \`"(gggg,eeee)"\`.
 - HL7: \`type\`, \`event\`, \`structure\`, \`sendingApp\`, \`sendingFacility\`, \`receivingApp\`, \`receivingFacility\`, \`controlId\`,
   \`processingId\`, \`version\`, \`patient\`, \`accession\`, \`orderPriority\`, and any field as \`SEG-f[.c[.s]]\` or \`SEG-f[r].c\`.
 - HTTP: \`method\`, \`host\` (without port), \`path\` (its regular expressions are \`"~…"\`), \`query.NAME\`, \`header.NAME\`, \`cookie.NAME\`.`,
+  '`persistence` of a VIP or a pool': `With \`route: study\` the default is \`{ by: study }\`. With \`storage: separate\` nothing else is possible, and no entry is ever
+forgotten: [study routing](study-routing.md).`,
   '`vips.NAME.dicom.timeouts`':
     'Defaults: `request: 30s`, `connect: 2s`, `accept: 5s`, `stall: 60s`, `idle: 30m`, `release: 5s`.',
   '`timeouts` at the top or of a VIP':
@@ -114,8 +120,7 @@ export function configurationPage(): string {
       .map(([key]) => `\`${key}\``);
     return names.length === 0 ? [] : [`- ${title}: ${names.join(', ')}`];
   });
-  const values =
-    '- Values: `mode: dr`, `nat` and `snat`, `route: study`, `delivery: store`, `table` in Valkey.';
+  const values = '- Values: `mode: dr`, `nat` and `snat`, `delivery: store`, `table` in Valkey.';
   return `${[INTRODUCTION.trimEnd(), ...sections, `## Known, not built yet\n\n${[...unbuilt, values].join('\n')}`].join('\n\n')}\n`;
 }
 
