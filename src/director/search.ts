@@ -44,7 +44,7 @@ export class Search {
 
   /** This server and no other; undefined when it is full. */
   only(server: Server, reason: string): Candidate | undefined {
-    if (this.#hasRoom(server)) return this.#found(server, `${reason}${this.#onReserve(server)}`);
+    if (this.#hasRoom(server)) return this.#found(server, `${reason}${this.#keptSlot(server)}`);
     this.exhausted = 'full';
     return undefined;
   }
@@ -92,12 +92,18 @@ export class Search {
     return !isUrgent && reserve > 0 && !server.hasRoomBeside(reserve);
   }
 
-  /** What the reserve has to do with a choice of this server. */
-  #onReserve(server: Server): string {
+  /** Told when it decides: this work has the server because it is urgent. */
+  #keptSlot(server: Server): string {
+    const { isUrgent, reserve, ignoreRoom, isOpen } = this.#options;
+    if (!isUrgent || reserve === 0 || ignoreRoom || isOpen?.(server)) return '';
+    return server.hasRoomBeside(reserve) ? '' : ', in a slot kept for urgent work';
+  }
+
+  /** Told when it decides: this work has none of these servers because it is not urgent. */
+  #keptElsewhere(): string {
     const { isUrgent, reserve, ignoreRoom, isOpen, pool } = this.#options;
-    if (reserve === 0 || ignoreRoom || isOpen?.(server)) return '';
-    if (isUrgent) return server.hasRoomBeside(reserve) ? '' : ', in a slot kept for urgent work';
-    const kept = pool.takers.filter((other) => other.hasRoom && this.#isKept(other));
+    if (isUrgent || reserve === 0 || ignoreRoom) return '';
+    const kept = pool.takers.filter((server) => server.hasRoom && this.#isKept(server) && !isOpen?.(server));
     const names = kept.map(({ name }) => name).join(', ');
     return names === '' ? '' : `; what is free on ${names} is kept for urgent work`;
   }
@@ -125,7 +131,7 @@ export class Search {
     const usual = server.backup ? 'backup, no other is up' : among;
     const last = server.isAskedLast(now) ? ', though it did not answer just now' : '';
     const active = pool.mode === 'single-active' ? `the active one, ${pool.activeReason}` : usual;
-    const text = `${active}${last}${this.#onReserve(server)}`;
+    const text = `${active}${last}${this.#keptSlot(server)}${this.#keptElsewhere()}`;
     return why ? `${why}; ${text}` : text;
   }
 }

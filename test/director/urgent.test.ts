@@ -180,6 +180,11 @@ describe('reserved slots', () => {
     expect(choose({ urgent: 'true' }).next()?.reason).toBe(
       'first in order of 2, in a slot kept for urgent work',
     );
+    const pinned = direct({ pool, reserve: 1, by: ['study'] });
+    const first = pinned.choose({ study: '1.2.3' });
+    first.next();
+    first.settle();
+    expect(pinned.choose({ study: '1.2.3' }).next()?.reason).toBe('persistence by study: its server');
     pool.server('a')!.release();
     expect(choose().next()?.reason).toBe('first in order of 2');
     expect(choose({ urgent: 'true' }).next()?.reason).toBe('first in order of 2');

@@ -124,6 +124,26 @@ test.for([
   await expectNothingLeft(balancer);
 });
 
+test('slots kept for urgent work: 2/3/2 for routine associations, and room for those that a rule makes urgent', async () => {
+  const one = await scp();
+  const balancer = await balance([`maxConnections: 3, address: "${one.endpoint}"`], {
+    vip: 'pool: P\nroutes: [{ when: { called: STAT }, urgent: true }]\nurgent: { reserve: 1 }',
+    dicom: NONE,
+  });
+  const to = balancer.vip;
+  const routine = [await associate(to), await associate(to)];
+  expect(await echoOnce(to)).toBe('rejected 2/3/2');
+  const urgent = await associate(to, { called: 'STAT' });
+  expect(urgent.outcome).toBe('accepted');
+  expect(await echoOnce(to, { called: 'STAT' })).toBe('rejected 2/3/2');
+  await urgent.release();
+  const { reason } = await balancer.associations.find(
+    ({ called, end }) => called === 'STAT' && end === 'release',
+  );
+  expect(reason).toContain('in a slot kept for urgent work');
+  for (const association of routine) await association.release();
+});
+
 test('a server that comes up gets who waits', async () => {
   const servers = [await scp(), await scp()];
   await servers[1]!.stop();
