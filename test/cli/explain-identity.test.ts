@@ -29,7 +29,7 @@ vips:
       cert: file:own.pem
       key: file:own.key
       clientCa: file:ca.pem
-      aeTitles: { CN=ct1: [CT1, CT1_TEST], "CN=mr*,O=Hospital": MR, OU=Radiology: ANY }
+      aeTitles: { CN=ct1: [CT1, CT1_TEST], "CN=mr*,O=Hospital": MR, OU=Radiology: ANY, CN=gateway: "RAD_*" }
     dicom: { ignoreCase: true, clients: { MR: 10.2.0.0/16 } }
 `,
   };
@@ -43,6 +43,8 @@ it.each([
   ['CN=ct1,O=Hospital', 'ct1_test', 'default', null],
   ['CN=ct1,OU=Radiology,O=Hospital', 'ANY', 'default', null],
   ['CN=ct1,OU=Radiology,O=Hospital', 'CT1', 'default', null],
+  ['CN=gateway,O=Hospital', 'RAD_7', 'default', null],
+  ['CN=gateway,O=Hospital', 'CT1', 'tls.aeTitles', REJECTED],
   ['CN=ct1,O=Hospital', 'MR', 'tls.aeTitles', REJECTED],
   ['CN=mr3,O=Clinic', 'MR', 'tls.aeTitles', REJECTED],
   ['CN=us1,O=Hospital', 'US1', 'tls.aeTitles', REJECTED],
