@@ -172,6 +172,8 @@ describe('probes on a schedule', () => {
     const [a, b] = [await serve(), await serve(rejecting(1, 1, 3))];
     await using balancer = await startTestBalancer(yamlOf([a, b]));
     expect((await balancer.notices.find(({ level }) => level === 'warn')).fields.difference).toBe(DIFFERENCE);
+    const changes = await balancer.apply(yamlOf([a, b], { probe: '' }));
+    expect(changes).toEqual([{ kind: 'probe', name: 'probe', what: 'removed' }]);
     await balancer.stop();
   });
 });

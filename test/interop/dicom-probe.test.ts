@@ -2,9 +2,12 @@
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { runHere } from '../cli/run-cli.ts';
+import { createAuthority } from '../peers/certificates.ts';
+import { startStorescp } from '../peers/dcmtk.ts';
 import { type Orthanc, startOrthanc } from '../peers/orthanc.ts';
 import { describeWith } from '../peers/processes.ts';
 import type { Address } from '../peers/test-connection.ts';
+import { pem, serverFiles } from './dicom-certificates.ts';
 import { pathOf, stopLater } from './dicom-setup.ts';
 
 /** Orthanc looks at the calling AE title of an association only when nothing at all is allowed to everybody. */
@@ -79,5 +82,37 @@ describeWith(['orthanc'], 'gantry probe on a pool of two Orthanc', () => {
     expect(pool.findings).toEqual([]);
     expect(Object.keys(pool.proposed).length).toBeGreaterThan(150);
     expect(pool.servers[0].titles[0].contexts['1.2.840.10008.5.1.4.1.1.2']).toEqual(SYNTAXES);
+  });
+});
+
+describeWith(['dcmtk', 'openssl'], 'gantry probe on servers of DCMTK', () => {
+  test('in TLS where the pool is: a server whose certificate is not good could not be asked', async () => {
+    const authority = await createAuthority();
+    const certificates = [
+      await serverFiles(authority, 'good'),
+      await serverFiles(await createAuthority('Another authority'), 'bad'),
+    ];
+    const [good, bad] = await Promise.all(
+      certificates.map(async ({ cert, key }, index) =>
+        stopLater(await startStorescp(pathOf(`store${index}`), { args: ['+tls', key, cert, '-ic'] })),
+      ),
+    );
+    const file = pathOf('gantry.yaml');
+    writeFileSync(
+      file,
+      `
+version: 1
+pools:
+  archive:
+    servers: [{ name: good, address: "${good!.endpoint}" }, { name: bad, address: "${bad!.endpoint}" }]
+    tls: { ca: "file:${pem('ca.pem', authority.ca)}" }
+vips:
+  ARCHIVE: { protocol: dicom, listen: ["127.0.0.1:0"], pool: archive }
+`,
+    );
+    const { code, stdout } = await runHere(['probe', '-c', file]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^GANTRY +ANY-SCP +accepted +unreachable$/m);
+    expect(stdout).toMatch(/^pool archive: bad could not be asked: .*certificate/m);
   });
 });
