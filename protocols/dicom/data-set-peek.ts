@@ -82,6 +82,7 @@ class PlainPeek implements DataSetPeek {
   #left = 0;
   /** The wanted tag whose value is under way, or NONE. */
   #wanted = NONE;
+  /** Of a value that a cut went through. */
   readonly #value = new GrowingBuffer();
 
   #depth = 0;
@@ -122,16 +123,21 @@ class PlainPeek implements DataSetPeek {
 
   #readValue(bytes: Uint8Array, start: number): number {
     const end = Math.min(bytes.length, start + this.#left);
-    if (this.#wanted !== NONE) this.#value.append(bytes, start, end);
     this.#left -= end - start;
-    if (this.#left === 0 && this.#wanted !== NONE) this.#endWanted();
+    if (this.#wanted === NONE) return end;
+    if (this.#left === 0 && this.#value.length === 0) {
+      this.#endWanted(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start));
+      return end;
+    }
+    this.#value.append(bytes, start, end);
+    if (this.#left === 0) this.#endWanted(this.#value.view());
     return end;
   }
 
-  #endWanted(): void {
+  #endWanted(bytes: Buffer): void {
     const tag = this.#wanted;
     const vr = this.#header.vr === 0 ? (vrOfTag(tag) ?? '') : vrName(this.#header.vr);
-    const value = valueText(this.#value.view(), vr, this.#encoding, this.#utf8);
+    const value = valueText(bytes, vr, this.#encoding, this.#utf8);
     if (tag === TAG.SPECIFIC_CHARACTER_SET) this.#utf8 = value === 'ISO_IR 192';
     this.#values.set(tag, value);
     this.#value.clear();
