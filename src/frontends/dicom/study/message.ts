@@ -57,8 +57,8 @@ export class Message {
     maxLength: number,
   ): Message {
     const message = new Message(contextId);
-    message.append(writeCommand(contextId, command, maxLength));
-    if (dataSet) message.append(writeDataSet(contextId, dataSet, maxLength));
+    message.#appendFrames(writeCommand(contextId, command, maxLength));
+    if (dataSet) message.#appendFrames(writeDataSet(contextId, dataSet, maxLength));
     message.isComplete = true;
     return message;
   }
@@ -151,6 +151,17 @@ export class Message {
     this.#freeIfIdle();
   }
 
+  #appendFrames(pdus: Buffer): void {
+    for (let at = 0; at < pdus.length; ) {
+      const length = fragmentLength(pdus, at);
+      const control = frameControl(pdus, at);
+      this.appendHeader((control & COMMAND_BIT) !== 0, (control & LAST_BIT) !== 0, length);
+      at += FRAME_HEADER_LENGTH;
+      this.append(pdus, at, at + length);
+      at += length;
+    }
+  }
+
   /** The last chunk, with room for `count` bytes more. */
   #room(count: number): MessageChunk {
     const last = this.#chunks.at(-1);
@@ -180,6 +191,7 @@ export class Message {
 
   #freeIfIdle(): void {
     if (!this.#isOver || this.#writers > 0) return;
+    this.isUnwanted = true;
     this.#keepNoMore();
     this.passed(this.#chunks.length);
   }

@@ -14,6 +14,8 @@ import {
 
 /** What the standard's maximum length counts of a frame beside its fragment: the PDV header (PS3.8 D.1). */
 const PDV_HEADER_LENGTH = 6;
+/** Whoever announces less than a PDV header and this gets it all the same: nothing shorter gets anywhere. */
+const LEAST_FRAGMENT = 2;
 
 export interface OutboxListener {
   /** The peer took what it was given, or a message went out whole. */
@@ -37,7 +39,8 @@ export class Outbox {
   constructor(channel: Channel, maxLength: number, listener: OutboxListener) {
     this.#channel = channel;
     this.#listener = listener;
-    this.#cutter = new FrameCutter(maxLength === 0 ? Infinity : (maxLength - PDV_HEADER_LENGTH) & ~1);
+    const most = (maxLength - PDV_HEADER_LENGTH) & ~1;
+    this.#cutter = new FrameCutter(maxLength === 0 ? Infinity : Math.max(LEAST_FRAGMENT, most));
   }
 
   /** Between two PDUs, and nothing is left for the system to send: an A-ABORT may follow. */
@@ -51,7 +54,7 @@ export class Outbox {
 
   /** Bytes that are there and were not written yet. */
   get bytesUnsent(): number {
-    return this.#queue.reduce((sum, { length }) => sum + length, -this.#cutter.taken);
+    return this.#queue.reduce((sum, { length }) => sum + length, 0) - this.#cutter.taken;
   }
 
   get isEmpty(): boolean {
