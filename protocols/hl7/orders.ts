@@ -50,8 +50,13 @@ const ORDER_STATUS = [fieldPath('ORC-5')];
 const STUDY = ['IPC-3.1', 'ZDS-1.1'].map(fieldPath);
 const STUDY_OF_ALL = [fieldPath('ZDS-1.1')];
 
-/** Segments that are looked at in one message: no order is learned from those that come behind. */
-const MOST_SEGMENTS = 1024;
+/**
+ * What is looked at of one message, so that none takes long: so many segments, of so many bytes, and so many repetitions
+ * of a field. What is beyond is passed over.
+ */
+const MOST_SEGMENTS = 512;
+const LONGEST_SEGMENT = 8192;
+const MOST_REPETITIONS = 8;
 
 /**
  * The orders of an order message (ORM, OMG, OMI, OML) that say how urgent they are, or that they are withdrawn; none of
@@ -70,7 +75,7 @@ export function ordersIn(message: Message, accession: readonly FieldPath[] = ACC
     if (code === MSH) {
       orders.push(...reader.end());
       isOfOrders = ORDER_TYPES.has(message.textsAt(at, MESSAGE_TYPE, 1)[0] ?? '');
-    } else if (isOfOrders && wanted.has(code)) {
+    } else if (isOfOrders && wanted.has(code) && message.segmentEnd(at) - at <= LONGEST_SEGMENT) {
       count++;
       reader.add(at, code);
     }
@@ -151,7 +156,7 @@ class OrderReader {
     for (const path of paths) {
       const texts = segments
         .filter((at) => message.segmentCode(at) === path.segmentCode)
-        .flatMap((at) => message.textsAt(at, path))
+        .flatMap((at) => message.textsAt(at, path, MOST_REPETITIONS))
         .map((text) => text.trim())
         .filter((text) => text !== '' && text !== '""');
       if (texts.length > 0) return texts;

@@ -118,7 +118,14 @@ describe('the orders of a message', () => {
 
   test('very many orders: only the first are looked at', () => {
     const many = Array.from({ length: 2000 }, (_, index) => [orc('NW', 'S'), obr(`A${index}`)]).flat();
-    expect(orders('ORM', ...many)).toHaveLength(512);
+    expect(orders('ORM', ...many)).toHaveLength(256);
+  });
+
+  test('a segment longer than any order has, and very many repetitions: passed over', () => {
+    const long = `${obr('A1', 'S')}|${'x'.repeat(10_000)}`;
+    expect(orders('ORM', orc('NW', 'S'), long, orc('NW', 'S'), obr('A2'))).toEqual([urgent('A2')]);
+    const many = Array.from({ length: 20 }, (_, index) => `A${index}`).join('~');
+    expect(orders('ORM', orc('NW', 'S'), obr(many))[0]!.accessions).toHaveLength(8);
   });
 
   test('nothing in a message that cannot be read', () => {
