@@ -77,7 +77,7 @@ async function study(args: string[]): Promise<boolean> {
       rate: Number(values.rate),
       print: (line) => console.log(line),
     });
-    const { seconds, stored, failures, refused, kills, lost, split, moves, moved, replayed } = result;
+    const { seconds, stored, failures, refused, kills, lost, split, moves, moved, cut, left } = result;
     const all = Object.entries(stored).map(([name, count]) => `${name} ${count}`);
     console.log(`stored in ${seconds.toFixed(1)} s: ${all.join(', ')}; ${kills} servers killed`);
     console.log(
@@ -85,13 +85,17 @@ async function study(args: string[]): Promise<boolean> {
     );
     console.log(
       `${split} studies on several servers after ${moves} moves, ${moved.length} of them without a reason; ` +
-        `${replayed} instances begun on several servers`,
+        `${result.replayed} instances begun on several servers`,
+    );
+    console.log(
+      `${result.replays} replays, ${cut} associations cut, ${left} connections or slots left open; exit code ${result.exitCode}`,
     );
     const faults = [...failures, ...lost.map((one) => `lost: ${one}`), ...result.errors];
     for (const fault of [...faults, ...moved.map((move) => JSON.stringify(move))].slice(0, 20))
       console.log(`  ${fault}`);
     const isWhole = route === 'separate' ? split === 0 : moved.length === 0;
-    good &&= isWhole && faults.length === 0 && kills === Number(values.kills) && result.exitCode === 0;
+    good &&=
+      isWhole && faults.length + cut + left === 0 && kills === Number(values.kills) && result.exitCode === 0;
   }
   return good;
 }

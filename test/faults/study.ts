@@ -8,20 +8,18 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { StatusDocument } from '../../src/admin/documents.ts';
 import { createSample } from '../../src/demo/sample-files.ts';
 import { startStorescp } from '../peers/dcmtk.ts';
-import { type GantryProcess, startGantry } from '../peers/gantry-process.ts';
-import { freePort } from '../peers/processes.ts';
 import { randomFrom } from './random.ts';
-import { startSlowLink } from './slow-link.ts';
+import { type SlowLink, startSlowLink } from './slow-link.ts';
+import { type Account, type Route, type StudyBalancer, startBalancer } from './study-balancer.ts';
 import { type Copy, copiesIn, hasReason, type Move, movesOf } from './study-disks.ts';
 import { killServers, type StudyServer } from './study-killer.ts';
 import { CALLED, STUDY_SENDERS, type StudySender } from './study-senders.ts';
 
 export interface StudyOptions {
   /** Study routing with this storage; `association`: without study routing, to see what it is good for. */
-  readonly route: 'shared' | 'separate' | 'association';
+  readonly route: Route;
   readonly instances: number;
   readonly studies: number;
   readonly kills: number;
@@ -33,7 +31,7 @@ export interface StudyOptions {
   readonly print: (line: string) => void;
 }
 
-export interface StudyResult {
+export interface StudyResult extends Account {
   readonly seconds: number;
   /** Sender → instances that it was told are stored. */
   readonly stored: Readonly<Record<string, number>>;
@@ -52,9 +50,8 @@ export interface StudyResult {
   readonly moved: readonly Move[];
   /** Instances of which a second server has a copy, or a part of one. */
   readonly replayed: number;
-  /** Errors in the balancer's log. */
-  readonly errors: readonly string[];
-  readonly exitCode: number | null;
+  /** Connections and slots that the balancer did not give back. */
+  readonly left: number;
 }
 
 interface Instance {
@@ -80,18 +77,15 @@ export async function runStudies(options: StudyOptions): Promise<StudyResult> {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-study-'));
   const random = randomFrom(options.seed);
   const servers = await Promise.all(['a', 'b', 'c'].map((name) => startServer(folder, name)));
-  const ports = { dicom: await freePort(), admin: await freePort() };
   const senders: StudySender[] = [];
-  let gantry: GantryProcess | undefined;
-  let link: Awaited<ReturnType<typeof startSlowLink>> | undefined;
+  let balancer: StudyBalancer | undefined;
+  let link: SlowLink | undefined;
   const over = new AbortController();
   try {
     const instances = writeStudies(join(folder, 'instances'), options, random);
-    const file = join(folder, 'gantry.yaml');
-    writeFileSync(file, configurationOf(servers, ports, route));
-    gantry = await startGantry(file);
-    const usable = () => usableServers(ports.admin);
-    link = await startSlowLink({ host: '127.0.0.1', port: ports.dicom }, options.rate);
+    balancer = await startBalancer(folder, servers, route);
+    const usable = () => balancer!.usable();
+    link = await startSlowLink(balancer.address, options.rate);
     const began = performance.now();
     const count = () => servers.reduce((sum, { folder: disk }) => sum + readdirSync(disk).length, 0);
     const killing = killServers({
@@ -123,8 +117,8 @@ export async function runStudies(options: StudyOptions): Promise<StudyResult> {
     const seconds = (performance.now() - began) / 1000;
     over.abort();
     const outages = await killing;
-    const exitCode = await gantry.end();
-    const errors = gantry.log.items.filter(({ level }) => level === 'error');
+    const left = await balancer.left();
+    const account = await balancer.end();
     const studyOf = new Map(instances.map((one) => [one.sopInstance, one.studyInstance]));
     const copies = servers.flatMap((server) => copiesIn(server.name, server.folder, studyOf));
     const moves = movesOf(copies);
@@ -139,14 +133,14 @@ export async function runStudies(options: StudyOptions): Promise<StudyResult> {
       moves: moves.length,
       moved: moves.filter((move) => !hasReason(move, outages)),
       replayed: severalServers(copies, ({ sopInstance }) => sopInstance),
-      errors: errors.map((line) => JSON.stringify(line)),
-      exitCode,
+      left,
+      ...account,
     };
   } finally {
     over.abort();
     for (const sender of senders) sender.stop();
     await link?.stop();
-    await gantry?.kill();
+    await balancer?.kill();
     await Promise.all(servers.map((server) => server.stop()));
     rmSync(folder, { recursive: true, force: true });
   }
@@ -257,30 +251,4 @@ function severalServers(copies: readonly Copy[], key: (copy: Copy) => string): n
     else servers.set(key(copy), new Set([copy.server]));
   }
   return [...servers.values()].filter((names) => names.size > 1).length;
-}
-
-async function usableServers(adminPort: number): Promise<ReadonlySet<string>> {
-  const answer = await fetch(`http://127.0.0.1:${adminPort}/api/v1/status`);
-  const { pools } = (await answer.json()) as StatusDocument;
-  const up = pools[0]!.servers.filter(({ state }) => state === 'up');
-  return new Set(up.map(({ name }) => name));
-}
-
-function configurationOf(
-  servers: readonly StudyServer[],
-  ports: { readonly dicom: number; readonly admin: number },
-  route: StudyOptions['route'],
-): string {
-  const list = servers.map(({ name, endpoint }) => `{ name: ${name}, address: "${endpoint}" }`);
-  const study = route === 'association' ? '' : `, dicom: { route: study, storage: ${route} }`;
-  return `version: 1
-admin: { listen: "127.0.0.1:${ports.admin}" }
-table: { memory: { file: table } }
-pools:
-  archive:
-    servers: [${list.join(', ')}]
-    health: { check: dicom-echo, called: ${CALLED}, interval: 200ms, rise: 1, fall: 1 }
-vips:
-  ${CALLED}: { protocol: dicom, listen: "127.0.0.1:${ports.dicom}", pool: archive${study} }
-`;
 }
