@@ -5,64 +5,17 @@
 import { outcomeOf } from '../../../../protocols/dicom/operations.ts';
 import { isTransient, type Reject } from '../../../../protocols/dicom/small-pdus.ts';
 import type { Facts } from '../../../../protocols/facts.ts';
-import type { Choice, Director } from '../../../director/director.ts';
+import type { Choice } from '../../../director/director.ts';
 import type { GantryError } from '../../../errors.ts';
 import { notice } from '../../../observe/events.ts';
 import type { Server } from '../../../pools/server.ts';
 import type { Channel } from '../../../relay/channel.ts';
-import type { Waiting } from '../../waiting-room.ts';
-import type { Affinity } from '../affinity/affinity.ts';
 import { destinationOf } from './destination.ts';
 import type { Leg, LegListener } from './leg.ts';
-import { Legs, type LegsOptions, type LegsSettings } from './legs.ts';
+import { Legs } from './legs.ts';
 import type { Message } from './message.ts';
 import { type Operation, STATUS, unavailableStatus } from './operation.ts';
-
-export interface PlacementSettings extends LegsSettings {
-  readonly vip: string;
-  readonly director: Director;
-  readonly now: () => number;
-  readonly storage: 'shared' | 'separate';
-  /** What is remembered over associations; undefined: nothing. */
-  readonly affinity: Affinity | undefined;
-  /** The server of a place, `POOL/SERVER`, unless it may not have work now. */
-  readonly serverAt: (place: string) => Server | undefined;
-  /** Milliseconds for which an operation may look for a server. */
-  readonly wait: number;
-}
-
-/** What the front-end is to the operations of its associations. */
-export interface PlacementHost {
-  /** May this server get one more association of this VIP? */
-  hasRoom(server: Server): boolean;
-  /** Takes a slot of the server, and gives it back. */
-  take(server: Server): void;
-  free(server: Server): void;
-  /** Puts the operation in the wait queue. False: its time is over. */
-  wait(operation: Waiting): boolean;
-  waitNoMore(operation: Waiting): void;
-}
-
-export interface PlacementListener {
-  /** Nobody does it: it is to be answered with this status. */
-  failed(operation: Operation, status: number, why: string): void;
-  /** A message of a server has begun, goes on, is whole. */
-  serverBegan(leg: Leg, message: Message): void;
-  serverWentOn(leg: Leg, message: Message): void;
-  serverEnded(leg: Leg, message: Message): void;
-  /** A server took more of what it is sent. */
-  moved(): void;
-  /** A leg is gone. `wasLost`: not by our own wish. */
-  legOver(leg: Leg): void;
-}
-
-export interface PlacementOptions extends LegsOptions {
-  readonly settings: PlacementSettings;
-  readonly host: PlacementHost;
-  readonly listener: PlacementListener;
-  /** Facts of the association. */
-  readonly facts: Facts;
-}
+import type { PlacementOptions } from './placement-options.ts';
 
 /** Nobody took it, and nobody is known to be better: asked again after so many milliseconds. */
 const PAUSE_MS = 500;
@@ -104,7 +57,6 @@ export class Placement implements LegListener {
         break;
       case 'choice':
         operation.choice = destination.choice;
-        operation.isUrgent = destination.choice.urgent;
         this.#seek(operation);
         break;
       case 'nobody':
@@ -287,6 +239,7 @@ export class Placement implements LegListener {
 
   #seek(operation: Operation, after?: 'lost'): void {
     const choice = operation.choice!;
+    operation.isUrgent = choice.urgent;
     operation.leg = undefined;
     const candidate = choice.next(after);
     if (candidate) {
@@ -320,12 +273,13 @@ export class Placement implements LegListener {
   /** Its leg is open. */
   #send(operation: Operation, leg: Leg): void {
     const { choice } = operation;
-    if (choice && !choice.stands && operation.changes < MOST_CHANGES) {
+    if (choice && !choice.stands) {
       // Others lost that server meanwhile, and took the study elsewhere.
-      operation.changes++;
       choice.abandon();
       operation.leg = undefined;
-      this.tryAgain(operation);
+      if (operation.changes++ < MOST_CHANGES) this.tryAgain(operation);
+      else
+        this.#fail(operation, unavailableStatus(operation.command), 'its study moves from server to server');
       return;
     }
     if (!this.#serves(leg, operation)) {
@@ -333,7 +287,9 @@ export class Placement implements LegListener {
       else this.#fail(operation, STATUS.SOP_CLASS_NOT_SUPPORTED, 'its server does not accept this context');
       return;
     }
-    choice?.settle();
+    // Where a query goes says nothing of where the study is.
+    if (operation.isStore || operation.isForLead) choice?.settle();
+    else choice?.abandon();
     this.#options.host.waitNoMore(operation);
     if (operation.isForLead) this.legs.lead ??= leg;
     if (operation.sent++ > 0) this.#options.record.replays++;
@@ -382,7 +338,7 @@ export class Placement implements LegListener {
           operation: operation.kind,
         });
       if (operation.choice) this.#seek(operation, 'lost');
-      else if (this.#isSeparate && !operation.isForLead)
+      else if (operation.isPart || (this.#isSeparate && !operation.isForLead))
         this.#fail(operation, unavailableStatus(operation.command), `its server ${why}`);
       else this.#toLead(operation);
     }
