@@ -9,7 +9,8 @@ import { type Assembly, poolNamesOf, poolsOf } from './assemble.ts';
 import type { Configuration, DicomVip, Hl7Vip, HttpVip, VipConfiguration } from './config/schema.ts';
 import { compileNetwork } from './director/address.ts';
 import { createDestinations, createDicomVip, egressOf } from './egress.ts';
-import { createAffinity } from './frontends/dicom/affinity/affinity.ts';
+import { affinityOfEgress, createAffinity } from './frontends/dicom/affinity/affinity.ts';
+import { STORAGE_COMMITMENT } from './frontends/dicom/affinity/commitment.ts';
 import type { DicomFrontEndOptions, StudyRouting } from './frontends/dicom/front-end.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import { createHl7FrontEnd, type Hl7FrontEndOptions } from './frontends/hl7/front-end.ts';
@@ -181,13 +182,18 @@ function egressOptions(
     ...createDestinations(vip, options.now),
     listeners,
     entrance: { ...options.entrance, tls: undefined, proxyProtocol: undefined },
-    study: undefined,
+    study: options.study && studyRoutingOfEgress(options.study),
     links: new Map(),
     pool: undefined,
     whenUnavailable: 'reject',
     limits: { associations: undefined, perCalling: undefined, perServer: undefined },
     wait: 0,
   };
+}
+
+/** Only reports on commitments have to be looked into; instances are relayed as fast as they come. */
+function studyRoutingOfEgress({ affinity, ...study }: StudyRouting): StudyRouting {
+  return { ...study, affinity: affinity && affinityOfEgress(affinity), onlyFor: STORAGE_COMMITMENT };
 }
 
 function hl7Options(

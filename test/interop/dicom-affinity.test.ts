@@ -1,39 +1,216 @@
 /** What belongs together over several associations, and what servers begin themselves, between real peers. */
+import { mkdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { echoscu, movescu, startDcmqrscp, startStorescp, storescu } from '../peers/dcmtk.ts';
-import { listDataSets, listed, writeInstances } from '../peers/dicom-files.ts';
-import { completeStep, createStep, sendRequests, startDimsePeer } from '../peers/dimse-services.ts';
+import { type InstanceFile, listDataSets, listed, writeInstances } from '../peers/dicom-files.ts';
+import {
+  completeStep,
+  createStep,
+  type DimsePeer,
+  type Reference,
+  requestCommitment,
+  sendRequests,
+  startDimsePeer,
+  storeFile,
+} from '../peers/dimse-services.ts';
 import { describeWith, freePort } from '../peers/processes.ts';
+import { startTestBalancer, type TestBalancer } from '../peers/start-balancer.ts';
+import type { Address } from '../peers/test-connection.ts';
 import { pathOf, startVip, stopLater } from './dicom-setup.ts';
 
 const called = 'ARCHIVE';
 const modality = { calling: 'CT1', called };
 
-/** Two servers on dcmjs-dimse, which lead in turn. */
-async function startTwo(vip: string) {
-  const servers = [
-    stopLater(await startDimsePeer('PACS_A')),
-    stopLater(await startDimsePeer('PACS_B')),
-  ] as const;
-  const balancer = await startVip(
-    servers.map(({ ae, endpoint }) => ({ name: ae.toLowerCase(), endpoint })),
-    { vip },
+interface Site {
+  /** They lead in turn. */
+  readonly servers: readonly [DimsePeer, DimsePeer];
+  /** Destinations for what servers begin. */
+  readonly ct1: DimsePeer;
+  readonly ct2: DimsePeer;
+  readonly egress: Address;
+  /** Starts the balancer, with what the one before it left in its table. */
+  start(): Promise<{ readonly balancer: TestBalancer; readonly vip: Address }>;
+}
+
+async function createSite(storage: 'shared' | 'separate'): Promise<Site> {
+  const peer = async (ae: string) => stopLater(await startDimsePeer(ae));
+  const servers = [await peer('PACS_A'), await peer('PACS_B')] as const;
+  const [ct1, ct2] = [await peer('CT1'), await peer('CT2')];
+  const egress = { host: '127.0.0.1', port: await freePort() };
+  mkdirSync(pathOf(), { recursive: true });
+  const yaml = `
+table: { memory: { file: "${pathOf('table')}" } }
+pools:
+  archive:
+    balance: round-robin
+    health: { check: none }
+    servers:
+${servers.map(({ ae, endpoint }) => `      - { name: ${ae}, address: "${endpoint}" }`).join('\n')}
+vips:
+  V:
+    protocol: dicom
+    listen: ["127.0.0.1:0"]
+    pool: archive
+    dicom:
+      route: study
+      storage: ${storage}
+      egress:
+        listen: ["127.0.0.1:${egress.port}"]
+        destinations: { CT1: "${ct1.endpoint}", CT2: "${ct2.endpoint}" }
+`;
+  const start = async () => {
+    const balancer = stopLater(await startTestBalancer(yaml));
+    return { balancer, vip: balancer.address('V') };
+  };
+  return { servers, ct1, ct2, egress, start };
+}
+
+const uids = (references: readonly Reference[]) =>
+  references.map(({ sopInstance }) => sopInstance).toSorted();
+
+const referencesTo = (instances: readonly InstanceFile[]): Reference[] =>
+  instances.map(({ sopClass, sopInstance }) => ({ sopClass, sopInstance }));
+
+/** Stores instances of four studies. */
+async function store(vip: Address, count: number): Promise<Reference[]> {
+  const instances = writeInstances(pathOf('files'), count);
+  const statuses = await sendRequests(
+    vip,
+    modality,
+    instances.map(({ path }) => storeFile(path)),
   );
-  return { balancer, servers };
+  expect(statuses).toEqual(instances.map(() => 0));
+  return referencesTo(instances);
 }
 
 describe('performed procedure steps', () => {
   test('N-SET on a later association goes where the N-CREATE went, whoever leads', async () => {
-    const { balancer, servers } = await startTwo('dicom: { route: study, storage: shared }');
+    const { servers, start } = await createSite('shared');
+    const { vip } = await start();
     const steps = ['1.2.826.1', '1.2.826.2', '1.2.826.3', '1.2.826.4'];
-    for (const step of steps)
-      expect(await sendRequests(balancer.vip, modality, [createStep(step)])).toEqual([0]);
+    for (const step of steps) expect(await sendRequests(vip, modality, [createStep(step)])).toEqual([0]);
     expect(servers.map((server) => server.steps.size)).toEqual([2, 2]);
     for (const step of steps.toReversed())
-      expect(await sendRequests(balancer.vip, modality, [completeStep(step)])).toEqual([0]);
+      expect(await sendRequests(vip, modality, [completeStep(step)])).toEqual([0]);
     for (const { steps: states } of servers) expect([...states.values()]).toEqual(['COMPLETED', 'COMPLETED']);
     // One that nobody knows goes to the lead, which says so.
-    expect(await sendRequests(balancer.vip, modality, [completeStep('1.2.826.9')])).toEqual([0x0112]);
+    expect(await sendRequests(vip, modality, [completeStep('1.2.826.9')])).toEqual([0x0112]);
+  });
+
+  test('a restart of the balancer between N-CREATE and N-SET: still the same server', async () => {
+    const { servers, start } = await createSite('separate');
+    const { balancer, vip } = await start();
+    expect(await sendRequests(vip, modality, [createStep('1.2.826.1')])).toEqual([0]);
+    expect(await sendRequests(vip, modality, [createStep('1.2.826.2')])).toEqual([0]);
+    await balancer.stop();
+    const after = (await start()).vip;
+    expect(await sendRequests(after, modality, [completeStep('1.2.826.2')])).toEqual([0]);
+    expect(await sendRequests(after, modality, [completeStep('1.2.826.1')])).toEqual([0]);
+    // An independent archive that is away: nobody else is asked.
+    const owner = servers.find(({ steps }) => steps.has('1.2.826.1'))!;
+    await owner.stop();
+    expect(await sendRequests(after, modality, [completeStep('1.2.826.1')])).toEqual([0x0110]);
+  });
+});
+
+describe('storage commitment', () => {
+  /** Asks for instances that both servers have; what each of them was asked. */
+  async function ask({ servers }: Site, vip: Address) {
+    const wanted = await store(vip, 16);
+    for (const { stored } of servers) expect(stored.length).toBeGreaterThan(0);
+    expect(await sendRequests(vip, modality, [requestCommitment('1.2.826.77', wanted)])).toEqual([0]);
+    const parts = servers.map(({ asked, stored }) => {
+      expect(asked.length).toBe(1);
+      const [part] = asked.items;
+      expect(part).toMatchObject({ calling: 'CT1', type: 1 });
+      expect(part!.transaction).toMatch(/^2\.25\./);
+      expect(uids(part!.referenced)).toEqual(stored.items.toSorted());
+      return part!;
+    });
+    return { wanted, parts: [parts[0]!, parts[1]!] as const };
+  }
+
+  test.for(['shared', 'separate'] as const)(
+    'instances on two servers, %s storage: split, and one N-EVENT-REPORT on a later association to who asked',
+    async (storage) => {
+      const site = await createSite(storage);
+      const { servers, ct1, ct2, egress, start } = site;
+      const { balancer, vip } = await start();
+      const { wanted, parts } = await ask(site, vip);
+      // The second server has lost one of its instances since.
+      const lost = servers[1].stored.items.pop()!;
+      expect(await servers[0].report(parts[0], egress)).toEqual([0]);
+      expect(ct1.reported.length).toBe(0);
+      // It calls another AE title of ours: who asked is told all the same.
+      expect(await servers[1].report({ ...parts[1], calling: 'CT2' }, egress)).toEqual([0]);
+      expect([ct1.reported.length, ct2.reported.length]).toEqual([1, 0]);
+      const [report] = ct1.reported.items;
+      expect(report).toMatchObject({ calling: 'PACS_B', transaction: '1.2.826.77', type: 2 });
+      expect(report!.failed).toMatchObject([{ sopInstance: lost, reason: 0x0112 }]);
+      expect(uids([...report!.referenced, ...report!.failed])).toEqual(uids(wanted));
+      // What is reported again after that is nobody's.
+      expect(await servers[0].report(parts[0], egress)).toEqual([0]);
+      expect(ct1.reported.length).toBe(1);
+      const events = await balancer.associations.count(5);
+      expect(events.slice(2).map(({ pool, operations }) => [pool, operations])).toEqual([
+        ['egress CT1', { 'N-EVENT-REPORT': { '0000': 1 } }],
+        ['egress CT2', { 'N-EVENT-REPORT': { '0000': 1 } }],
+        ['egress CT1', { 'N-EVENT-REPORT': { '0000': 1 } }],
+      ]);
+    },
+  );
+
+  test('the balancer restarts between request and report: the parts still come together', async () => {
+    const site = await createSite('separate');
+    const { servers, ct1, egress, start } = site;
+    const { balancer, vip } = await start();
+    const { wanted, parts } = await ask(site, vip);
+    expect(await servers[1].report(parts[1], egress)).toEqual([0]);
+    await balancer.stop();
+    await start();
+    expect(await servers[0].report(parts[0], egress)).toEqual([0]);
+    const [report] = await ct1.reported.count(1);
+    expect(report).toMatchObject({ transaction: '1.2.826.77', type: 1, failed: [] });
+    expect(uids(report!.referenced)).toEqual(uids(wanted));
+  });
+
+  test('instances on one server: it is asked, whoever leads, and its report is passed on', async () => {
+    const { servers, ct1, egress, start } = await createSite('shared');
+    const { vip } = await start();
+    const wanted = await store(vip, 1);
+    // The other server leads now.
+    expect(await sendRequests(vip, modality, [requestCommitment('1.2.826.78', wanted)])).toEqual([0]);
+    const server = servers.find(({ stored }) => stored.length === 1)!;
+    const [asked] = server.asked.items;
+    expect(asked).toMatchObject({ transaction: '1.2.826.78', referenced: wanted });
+    expect(await server.report(asked!, egress)).toEqual([0]);
+    expect(ct1.reported.items).toMatchObject([
+      { transaction: '1.2.826.78', type: 1, calling: server.ae, referenced: wanted },
+    ]);
+  });
+
+  test('a server that does not take its part: the client is told so, and nothing is reported', async () => {
+    const { servers, ct1, egress, start } = await createSite('separate');
+    const { vip } = await start();
+    const asking = () => [requestCommitment('1.2.826.79', wanted)];
+    const wanted = await store(vip, 16);
+    servers[1].statusOfAction = 0x0213;
+    expect(await sendRequests(vip, modality, asking())).toEqual([0x0213]);
+    expect(await servers[0].report(servers[0].asked.items[0]!, egress)).toEqual([0]);
+    expect(ct1.reported.length).toBe(0);
+    await servers[1].stop();
+    expect(await sendRequests(vip, modality, asking())).toEqual([0x0110]);
+  });
+
+  test('instances that nobody knows: the lead is asked with shared storage, else it is refused, 0110', async () => {
+    const unknown = [{ sopClass: '1.2.840.10008.5.1.4.1.1.2', sopInstance: '1.2.826.5' }];
+    const asking = () => [requestCommitment('1.2.826.80', unknown)];
+    const shared = await createSite('shared');
+    expect(await sendRequests((await shared.start()).vip, modality, asking())).toEqual([0]);
+    expect(shared.servers.map(({ asked }) => asked.length)).toEqual([1, 0]);
+    const separate = await createSite('separate');
+    expect(await sendRequests((await separate.start()).vip, modality, asking())).toEqual([0x0110]);
+    expect(separate.servers.map(({ asked }) => asked.length)).toEqual([0, 0]);
   });
 });
 
@@ -61,8 +238,8 @@ describeWith(['dcmtk'], 'egress', () => {
     const instances = writeInstances(pathOf('files'), 12);
     const paths = instances.map(({ path }) => path);
     expect(await storescu(balancer.vip, paths, { called })).toMatchObject({ code: 0 });
-    const of = (modality: string) => instances.filter((one) => one.modality === modality);
-    const keysOf = (modality: string) => [`StudyInstanceUID=${of(modality)[0]!.studyInstance}`];
+    const of = (kind: string) => instances.filter((one) => one.modality === kind);
+    const keysOf = (kind: string) => [`StudyInstanceUID=${of(kind)[0]!.studyInstance}`];
 
     expect(await movescu(balancer.vip, 'FAR', keysOf('CT'), { called })).toMatchObject({ code: 0 });
     expect(await movescu(balancer.vip, 'NEAR', keysOf('MR'), { called })).toMatchObject({ code: 0 });

@@ -57,10 +57,14 @@ export interface AssociationSettings extends SearchSettings {
 }
 
 /** What study routing asks beside. */
-export type StudyOptions = Pick<
-  StudySettings,
-  'storage' | 'wait' | 'tags' | 'budget' | 'isUrgentOrder' | 'affinity' | 'serverAt'
->;
+export interface StudyOptions
+  extends Pick<
+    StudySettings,
+    'storage' | 'wait' | 'tags' | 'budget' | 'isUrgentOrder' | 'affinity' | 'serverAt'
+  > {
+  /** Associations that do not propose this SOP class are relayed as a whole; undefined: none is. */
+  readonly onlyFor: string | undefined;
+}
 
 /** Bytes that were read before the conversation began. */
 interface Early {
@@ -273,7 +277,7 @@ export class Association implements ChannelHandler, SearchListener {
     } else {
       this.#phase = 'trying';
       const { bytes } = this.record.request!;
-      const request = this.#settings.study ? withoutAsyncWindow(bytes) : bytes;
+      const request = this.#study ? withoutAsyncWindow(bytes) : bytes;
       this.#search = new ServerSearch(choice, this.record, this.#client, request, this.#settings, host, this);
       this.#search.begin();
     }
@@ -305,10 +309,19 @@ export class Association implements ChannelHandler, SearchListener {
     const ac = target.ae === undefined ? accept.pdu : restoreAes(accept.pdu, this.record.request!.bytes);
     // Each side may have begun to say more: the server behind its accept, the client with an A-ABORT.
     const early = { toServer: Buffer.from(this.#collector.partial), toClient: Buffer.from(rest) };
-    const { study } = this.#settings;
+    const study = this.#study;
     if (study) this.#routeStudies(study, target, server, ac, early);
     else this.#relay(target, server, ac, early);
     this.#conversation!.start();
+  }
+
+  /** undefined: this association is relayed as a whole. */
+  get #study(): StudyOptions | undefined {
+    const { study } = this.#settings;
+    const isOnlyFor = study?.onlyFor;
+    if (isOnlyFor === undefined) return study;
+    const { presentationContexts } = this.record.request!;
+    return presentationContexts.some((one) => one.abstractSyntax === isOnlyFor) ? study : undefined;
   }
 
   /** Association routing: everything goes to one server, as it comes. */

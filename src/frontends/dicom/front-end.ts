@@ -55,6 +55,8 @@ export interface StudyRouting {
   readonly tags: readonly number[];
   /** What is remembered over associations; undefined: nothing. */
   readonly affinity?: Affinity | undefined;
+  /** Associations that do not propose this SOP class are relayed as a whole; undefined: none is. */
+  readonly onlyFor?: string | undefined;
 }
 
 /** Takes the connections of its listeners from now on. */
@@ -99,7 +101,8 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     this.#budget ??= new ReplayBudget(study.replay);
     this.#budget.limits = study.replay;
     const serverAt = (place: string) => serverIn(pools, place);
-    const settings = { affinity: undefined, ...study, wait, isUrgentOrder, budget: this.#budget, serverAt };
+    const { affinity, onlyFor } = study;
+    const settings = { ...study, affinity, onlyFor, wait, isUrgentOrder, budget: this.#budget, serverAt };
     return { ...options, study: settings };
   }
 

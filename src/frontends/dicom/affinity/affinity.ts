@@ -10,6 +10,8 @@ import { instanceKey } from './instance-key.ts';
 import { LONGEST_UID } from './transactions.ts';
 
 export interface Affinity {
+  /** Who asks: clients, or servers that come to the egress. */
+  readonly side: 'clients' | 'servers';
   /**
    * A server gave its final answer: where an instance is stored is remembered (C-STORE), and where an object was made
    * that later requests name, such as a performed procedure step (N-CREATE).
@@ -40,7 +42,13 @@ export function createAffinity(options: AffinityOptions): Affinity {
 
 const IS_DONE: ReadonlySet<StatusClass> = new Set(['success', 'warning']);
 
+/** For the egress of the same VIP: what servers store there is nothing to be found again. */
+export function affinityOfEgress({ commitment }: Affinity): Affinity {
+  return { side: 'servers', answered() {}, placeOf: () => undefined, commitment };
+}
+
 class TableAffinity implements Affinity {
+  readonly side = 'clients';
   readonly commitment: Commitment;
   readonly #objects: Table;
   readonly #instances: Table;

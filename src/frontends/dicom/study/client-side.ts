@@ -17,6 +17,8 @@ const MOST_WAITING = 1024 * 1024;
 interface ServerRequest {
   leg: Leg | undefined;
   readonly message: Message;
+  /** Hears the status of the response. */
+  readonly heard: ((status: number) => void) | undefined;
 }
 
 export class ClientSide {
@@ -55,13 +57,14 @@ export class ClientSide {
   }
 
   /** More of the message that a server sends is there: passed on when it is whole, or too long to wait for that. */
-  receive(leg: Leg, message: Message): void {
+  receive(leg: Leg, message: Message, heard?: (status: number) => void): void {
     const incoming = leg.incoming!;
+    if (incoming.isHeld) return;
     if (incoming.isStreamed) this.#outbox.pump();
     else if (message.isComplete || message.length > STREAMED_FROM) {
       incoming.isStreamed = true;
       if (isResponse(message.command.commandField)) this.send(message);
-      else this.#ask({ leg, message });
+      else this.#ask({ leg, message, heard });
     }
   }
 
@@ -70,6 +73,7 @@ export class ClientSide {
     const current = this.#current;
     if (current?.message.command.messageId !== message.command.messageIdRespondedTo) return false;
     current!.leg?.outbox?.push(message);
+    current!.heard?.(message.command.status ?? 0);
     message.over();
     return true;
   }

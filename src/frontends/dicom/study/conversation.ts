@@ -5,7 +5,7 @@
  * Nothing is acknowledged that a server did not acknowledge: a status of success is only ever a server's own.
  */
 import type { Associate } from '../../../../protocols/dicom/associate.ts';
-import { COMMAND, isResponse, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
+import { COMMAND, type Command, isResponse, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
 import { createOperations, type Operations } from '../../../../protocols/dicom/operations.ts';
 import { PDU } from '../../../../protocols/dicom/pdu.ts';
 import { writeAbort, writeReleaseRp } from '../../../../protocols/dicom/small-pdus.ts';
@@ -16,18 +16,15 @@ import type { Server } from '../../../pools/server.ts';
 import type { Channel, ChannelHandler } from '../../../relay/channel.ts';
 import type { Deadline } from '../../../relay/deadlines.ts';
 import { dismiss } from '../../../relay/dismiss.ts';
+import { LARGEST_COMMITMENT } from '../affinity/commitment-data.ts';
 import type { AssociationRecord } from '../record.ts';
 import { ClientSide } from './client-side.ts';
 import type { Leg } from './leg.ts';
 import type { Message } from './message.ts';
 import { type MessageListener, MessageReader } from './message-reader.ts';
 import type { Operation } from './operation.ts';
-import {
-  Placement,
-  type PlacementHost,
-  type PlacementListener,
-  type PlacementSettings,
-} from './placement.ts';
+import { Placement } from './placement.ts';
+import type { PlacementHost, PlacementListener, PlacementSettings } from './placement-options.ts';
 import type { ReplayBudget } from './replay-budget.ts';
 import { Requests } from './requests.ts';
 
@@ -109,6 +106,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
       tags: settings.tags,
       isUrgentOrder: settings.isUrgentOrder,
       affinity: settings.affinity,
+      serverAt: settings.serverAt,
       now: settings.now,
     });
     this.#lastMoved = settings.now();
@@ -218,31 +216,59 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
 
   serverBegan(leg: Leg, message: Message): void {
     this.#chunks++;
-    leg.incoming = { message, isStreamed: false };
     const { command } = message;
-    if (!isResponse(command.commandField)) return;
+    const incoming = { message, isStreamed: false, isHeld: false };
+    leg.incoming = incoming;
+    if (!isResponse(command.commandField)) {
+      incoming.isHeld = this.#requests.commitments?.holds(command) ?? false;
+      return;
+    }
     const operation = leg.operations.get(command.messageIdRespondedTo ?? -1);
     if (!operation || command.commandField !== (operation.command.commandField | RESPONSE_BIT))
       leg.broken(6, 'it answered what nobody asked');
     else operation.isAnswered ||= isPending(command.status ?? 0);
+    if (!operation?.isPart) return;
+    // The client gets one answer for all parts.
+    incoming.isHeld = true;
+    message.isUnwanted = true;
   }
 
   serverWentOn(leg: Leg, message: Message): void {
     this.#chunks++;
+    if (leg.incoming?.isHeld && message.length > LARGEST_COMMITMENT) leg.incoming.isHeld = false;
     if (leg.isOpen) this.#clientSide.receive(leg, message);
     if (this.#clientSide.isFull) leg.pause();
   }
 
   serverEnded(leg: Leg, message: Message): void {
     if (!leg.isOpen) return;
-    this.#clientSide.receive(leg, message);
-    leg.incoming = undefined;
     const { command } = message;
+    if (!leg.incoming!.isHeld) this.#clientSide.receive(leg, message);
+    else if (isResponse(command.commandField) || !this.#report(leg, message)) {
+      this.#serverAnswered(leg, command);
+      return;
+    }
+    leg.incoming = undefined;
     this.#counts.command(command, 'toClient');
     if (command.hasDataSet) this.#counts.dataEnd('toClient');
-    if (!isResponse(command.commandField) || isPending(command.status ?? 0)) return;
+    if (!isPending(command.status ?? 0)) this.#serverAnswered(leg, command);
+  }
+
+  #serverAnswered(leg: Leg, command: Command): void {
+    leg.incoming = undefined;
+    if (!isResponse(command.commandField)) return;
     const operation = leg.operations.get(command.messageIdRespondedTo ?? -1);
     if (operation) this.#requests.answered(operation, command);
+  }
+
+  /** Passes on what a server reports of a commitment. False: the server has its answer, the client gets nothing. */
+  #report(leg: Leg, held: Message): boolean {
+    const report = this.#requests.commitments!.report(leg, held);
+    if (!report) return false;
+    const { message, heard } = report;
+    leg.incoming = { message, isStreamed: false, isHeld: false };
+    this.#clientSide.receive(leg, message, heard);
+    return true;
   }
 
   moved(): void {

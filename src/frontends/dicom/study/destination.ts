@@ -35,6 +35,7 @@ export function destinationOf(
 ): Destination {
   if (!facts) return ofObject(command, circumstances);
   if (command.commandField === COMMAND.C_STORE) return ofInstance(facts, circumstances);
+  if (command.commandField === COMMAND.N_EVENT_REPORT) return ofReport(facts, circumstances);
   return ofQuery(command, facts, circumstances);
 }
 
@@ -45,6 +46,13 @@ function ofInstance(facts: Facts, { choose, leadPool }: Circumstances): Destinat
     return { to: 'nobody', status: STATUS.SOP_CLASS_NOT_SUPPORTED, why: 'no rule takes it' };
   const isForAnybody = !choice.persistence && !choice.urgent && choice.pool?.name === leadPool;
   return isForAnybody ? LEAD : { to: 'choice', choice };
+}
+
+/** Where the AE title leads that asked for what is reported. */
+function ofReport(facts: Facts, { choose, leadPool }: Circumstances): Destination {
+  const choice = choose(facts);
+  const isElsewhere = choice.reject === undefined && choice.pool?.name !== leadPool;
+  return isElsewhere ? { to: 'choice', choice } : LEAD;
 }
 
 /** Where the object is that the request names, such as a performed procedure step; what names none is for the lead. */

@@ -48,6 +48,15 @@ export interface LegSettings {
   readonly timeouts: { readonly release: number };
 }
 
+/** A message of the server. */
+export interface Incoming {
+  readonly message: Message;
+  /** Its bytes go to the client already. */
+  isStreamed: boolean;
+  /** They do not, before it was looked at as a whole. */
+  isHeld: boolean;
+}
+
 type State = 'opening' | 'open' | 'releasing' | 'over';
 
 /** An association that was opened on demand ends after so many milliseconds without work. */
@@ -59,8 +68,8 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
   readonly server: Server;
   /** `POOL/SERVER`: what is remembered of where things are. */
   readonly place: string;
-  /** The message of the server that is under way, and whether its bytes go to the client already. */
-  incoming: { readonly message: Message; isStreamed: boolean } | undefined;
+  /** The message of the server that is under way. */
+  incoming: Incoming | undefined;
   /** Open requests of the client, by message id. */
   readonly operations = new Map<number, Operation>();
   /** Those that wait for it to open. */

@@ -40,6 +40,10 @@ export class Operation implements Waiting {
   isAnswered = false;
   /** It has its final answer. */
   isOver = false;
+  /** One of several that together are what the client asked for: its answer is not for the client. */
+  isPart = false;
+  /** Hears the status of its final answer, whoever gave it. */
+  heard: ((status: number) => void) | undefined;
   /** Status that it is answered with when its data set is over. */
   failure: number | undefined;
   /** Servers that it was sent to. */

@@ -25,12 +25,15 @@ const MOST_CHANGES = 5;
 export class Placement implements LegListener {
   readonly legs: Legs;
   readonly #options: PlacementOptions;
+  /** The lead, for the first study that is not anywhere yet: most associations bring one only. */
+  #fresh: Server | undefined;
   #isOver = false;
 
   /** Takes over the association of the lead. */
   constructor(options: PlacementOptions, lead: Server, channel: Channel, accept: Buffer) {
     this.#options = options;
     this.legs = new Legs(options, this, lead, channel, accept);
+    this.#fresh = lead;
   }
 
   // Where an operation goes.
@@ -219,6 +222,7 @@ export class Placement implements LegListener {
   #choose(facts: Facts): Choice {
     const { settings, host } = this.#options;
     return settings.director.choose(facts, {
+      prefer: this.#fresh,
       isOpen: (server) => this.legs.at(server) !== undefined && !this.legs.lacks(server),
       hasRoom: (server) => host.hasRoom(server) && !this.legs.lacks(server),
     });
@@ -288,6 +292,7 @@ export class Placement implements LegListener {
       return;
     }
     // Where a query goes says nothing of where the study is.
+    if (operation.isStore) this.#fresh = undefined;
     if (operation.isStore || operation.isForLead) choice?.settle();
     else choice?.abandon();
     this.#options.host.waitNoMore(operation);

@@ -8,12 +8,14 @@ import { messageFacts, WANTED_TAGS } from '../../../../protocols/dicom/message-f
 import type { Operations } from '../../../../protocols/dicom/operations.ts';
 import { TAG } from '../../../../protocols/dicom/tags.ts';
 import type { Facts } from '../../../../protocols/facts.ts';
+import type { Server } from '../../../pools/server.ts';
 import type { Affinity } from '../affinity/affinity.ts';
 import { createInflate } from '../inflate.ts';
 import type { AssociationRecord } from '../record.ts';
 import type { ClientSide } from './client-side.ts';
+import { Commitments, type CommitmentsHost } from './commitments.ts';
 import { Message } from './message.ts';
-import { Operation, type OperationHost, STATUS, unavailableStatus } from './operation.ts';
+import { Operation, STATUS, unavailableStatus } from './operation.ts';
 import type { Placement } from './placement.ts';
 
 export interface RequestsOptions {
@@ -31,16 +33,19 @@ export interface RequestsOptions {
   readonly isUrgentOrder: ((accession: string | undefined, study: string | undefined) => boolean) | undefined;
   /** What is remembered over associations. */
   readonly affinity: Affinity | undefined;
+  /** The server of a place, `POOL/SERVER`, unless it may not have work now. */
+  readonly serverAt: (place: string) => Server | undefined;
   readonly now: () => number;
 }
 
 /** A study is looked for at least this far, whatever the replay budget. */
 const LEAST_PEEK = 1024 * 1024;
 
-export class Requests implements OperationHost {
+export class Requests implements CommitmentsHost {
   readonly #options: RequestsOptions;
   readonly #storeTags: readonly number[];
   readonly #queryTags: readonly number[];
+  readonly commitments: Commitments | undefined;
   readonly #open = new Map<number, Operation>();
   /** The one whose message is under way. */
   #current: Operation | undefined;
@@ -50,6 +55,8 @@ export class Requests implements OperationHost {
     this.#options = options;
     this.#storeTags = merged(WANTED_TAGS, options.tags);
     this.#queryTags = merged([TAG.STUDY_INSTANCE_UID], options.tags);
+    const { affinity } = options;
+    this.commitments = affinity && new Commitments({ ...options, affinity, host: this });
   }
 
   /** Nothing that was asked waits for its answer. */
@@ -76,15 +83,19 @@ export class Requests implements OperationHost {
       return;
     }
     this.#open.set(operation.id, operation);
-    if (!operation.peek) placement.place(operation);
+    if (!operation.peek && !this.commitments?.wants(operation.command)) placement.place(operation);
   }
 
   /** Bytes of its data set, from `start` to `end`. */
   arrived(message: Message, bytes: Uint8Array, start: number, end: number): void {
     const operation = this.#current;
     if (operation?.message !== message || operation.isPlaced || operation.failure !== undefined) return;
-    operation.peek!.push(bytes.subarray(start, end));
-    if (operation.peek!.state !== 'reading') this.#place(operation);
+    if (!operation.peek) {
+      if (this.commitments!.isTooMuch(message)) this.#options.placement.place(operation);
+      return;
+    }
+    operation.peek.push(bytes.subarray(start, end));
+    if (operation.peek.state !== 'reading') this.#place(operation);
     else if (isTooFar(message)) this.failed(operation, unavailableStatus(operation.command), TOO_FAR);
   }
 
@@ -96,12 +107,14 @@ export class Requests implements OperationHost {
     counts.dataEnd('toServer');
     operation.since = now();
     if (operation.failure !== undefined) {
-      this.#respond(operation, operation.failure);
+      this.respond(operation, operation.failure);
     } else if (operation.isPlaced) {
       this.#handOn(operation);
-    } else {
-      operation.peek!.end();
+    } else if (operation.peek) {
+      operation.peek.end();
       this.#place(operation);
+    } else {
+      this.commitments!.place(operation);
     }
   }
 
@@ -120,9 +133,15 @@ export class Requests implements OperationHost {
   /** A server gave its final answer. */
   answered(operation: Operation, response: Command): void {
     const { placement, affinity } = this.#options;
-    this.#open.delete(operation.id);
-    if (operation.leg) affinity?.answered(operation.command, response, operation.leg.place);
+    if (this.#open.get(operation.id) === operation) this.#open.delete(operation.id);
+    const { leg, command } = operation;
+    if (leg) {
+      affinity?.answered(command, response, leg.place);
+      // The report of a commitment may come on the same association.
+      leg.isAwaited ||= this.commitments?.wants(command) ?? false;
+    }
     placement.answered(operation, response.status ?? 0);
+    operation.heard?.(response.status ?? 0);
   }
 
   /** Nobody does it: it is answered with this status once its message is whole. */
@@ -132,7 +151,12 @@ export class Requests implements OperationHost {
     operation.failure = status;
     operation.message.isUnwanted = true;
     operation.message.over();
-    if (operation.message.isComplete) this.#respond(operation, status);
+    if (operation.isPart) operation.heard!(status);
+    else if (operation.message.isComplete) this.respond(operation, status);
+  }
+
+  replace(operation: Operation, other: Operation): void {
+    this.#open.set(operation.id, other);
   }
 
   tryAgain(operation: Operation): void {
@@ -186,8 +210,9 @@ export class Requests implements OperationHost {
     operation.outbox?.pump();
   }
 
-  #respond(operation: Operation, status: number): void {
+  respond(operation: Operation, status: number): void {
     const { command, message } = operation;
+    operation.heard?.(status);
     if (this.#open.get(operation.id) === operation) this.#open.delete(operation.id);
     const response = {
       commandField: command.commandField | RESPONSE_BIT,
