@@ -29,7 +29,7 @@ interface Site {
   readonly ct2: DimsePeer;
   readonly egress: Address;
   /** Starts the balancer, with what the one before it left in its table. */
-  start(): Promise<{ readonly balancer: TestBalancer; readonly vip: Address }>;
+  readonly start: () => Promise<{ readonly balancer: TestBalancer; readonly vip: Address }>;
 }
 
 async function createSite(storage: 'shared' | 'separate'): Promise<Site> {
