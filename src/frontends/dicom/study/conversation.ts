@@ -175,7 +175,10 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     const { commandField } = message.command;
     if (commandField === COMMAND.C_CANCEL) this.#requests.cancel(message);
     else if (!isResponse(commandField)) this.#requests.began(message);
-    else if (!this.#clientSide.answered(message)) this.abort('the client answered what nobody asked', 6);
+    else if (!this.#clientSide.answered(message)) {
+      message.over();
+      this.abort('the client answered what nobody asked', 6);
+    }
   }
 
   messageArrived(message: Message, bytes: Uint8Array, start: number, end: number): void {

@@ -59,9 +59,11 @@ export class MessageReader implements PduSink {
     if (!this.#isOver) this.#follower.push(bytes);
   }
 
-  /** Nothing that arrives from now on counts. */
+  /** Nothing that arrives from now on counts; what came of a message is not kept. */
   stop(): void {
     this.#isOver = true;
+    this.#message?.over();
+    this.#message = undefined;
   }
 
   /** A PDU has begun and is not whole. */

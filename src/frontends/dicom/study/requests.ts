@@ -152,7 +152,7 @@ export class Requests implements CommitmentsHost {
     operation.message.isUnwanted = true;
     operation.message.over();
     if (operation.isPart) operation.heard!(status);
-    else if (operation.message.isComplete) this.respond(operation, status);
+    else if (operation !== this.#current) this.respond(operation, status);
   }
 
   replace(operation: Operation, other: Operation): void {
