@@ -94,8 +94,8 @@ function awayText(name: string, pool: Pool, by: string): string {
   return `away: by ${by} it is on ${name} and stays there, and ${name} ${state}`;
 }
 
-/** Urgent work goes to the least busy server where these would spread it, never against an order or a hash. */
-const YIELDS_TO_URGENT: ReadonlySet<BalanceName> = new Set(['least-busy', 'round-robin', 'random-two']);
+/** These spread work: urgent work goes to the least busy server instead, never against an order or a hash. */
+const SPREADS: ReadonlySet<BalanceName | 'urgent'> = new Set(['least-busy', 'round-robin', 'random-two']);
 
 /** Throws an Error with an operator's sentence when a pattern of a rule cannot be compiled. */
 export function createDirector(options: DirectorOptions): Director {
@@ -125,13 +125,9 @@ class RuledDirector implements Director {
     if (!pool) return new PlainChoice(destination, undefined);
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
-    const search = this.#search(
-      facts,
-      destination,
-      this.#balance(pool, wayOf(balance, key, persistence)),
-      key,
-      options,
-    );
+    const way = wayOf(balance, key, persistence);
+    const prefer = SPREADS.has(way) ? options.prefer : undefined;
+    const search = this.#search(facts, destination, this.#balance(pool, way), key, { ...options, prefer });
     const choice = key
       ? new PersistentChoice(destination, pool, search, persistence!, key)
       : new PlainChoice(destination, search, persistence?.cookie);
@@ -195,7 +191,7 @@ class RuledDirector implements Director {
     const balance = matched?.balance ?? pool?.balance ?? 'first';
     return {
       destination: { rule, ruleIndex: index, reject, pool, urgent: isUrgent },
-      balance: isUrgent && YIELDS_TO_URGENT.has(balance) ? 'urgent' : balance,
+      balance: isUrgent && SPREADS.has(balance) ? 'urgent' : balance,
     };
   }
 

@@ -16,6 +16,8 @@ export interface SearchOptions extends ChooseOptions {
   readonly reserve: number;
 }
 
+const PREFERRED = 'the one that was chosen for this client just now';
+
 export class Search {
   exhausted: Exhausted | undefined;
   readonly #options: SearchOptions;
@@ -38,6 +40,8 @@ export class Search {
       this.exhausted = this.#whyNone();
       return undefined;
     }
+    const { prefer } = this.#options;
+    if (prefer && this.#tried.length === 0 && servers.includes(prefer)) return this.#found(prefer, PREFERRED);
     const server = balance.pick(servers, { now, random, key });
     return this.#found(server, this.#reason(server, servers.length, now, why));
   }

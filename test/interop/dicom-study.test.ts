@@ -86,6 +86,25 @@ vips:
     });
   });
 
+  test('a new study that is alone on its association needs no other server than the one that leads', async () => {
+    const servers = await startServers();
+    const balancer = await startVip(
+      servers.map(({ endpoint }, index) => ({ name: NAMES[index]!, endpoint })),
+      { pool: 'health: { check: none }', vip: 'dicom: { route: study, storage: shared }' },
+    );
+    for (const number of [1, 2, 3, 4, 5, 6]) {
+      const { code, output } = await storescu(
+        balancer.vip,
+        studyOf(`study ${number}`, 2).map(({ path }) => path),
+      );
+      expect(code, output).toBe(0);
+    }
+    const ends = await balancer.associations.count(6);
+    expect(ends.map(({ server, servers: answered }) => answered?.[server!])).toEqual(ends.map(() => 2));
+    expect(ends.map(({ attempts }) => attempts)).toEqual(ends.map(() => 1));
+    expect(new Set(ends.map(({ server }) => server))).toEqual(new Set(NAMES));
+  });
+
   /** Transfer syntax → what makes a file of it, and what makes storescu send it. */
   const ENCODINGS = {
     '1.2.840.10008.1.2': { program: ['dcmconv', '+ti'], propose: '-xi' },
