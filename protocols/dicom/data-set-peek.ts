@@ -196,14 +196,14 @@ class PlainPeek implements DataSetPeek {
   }
 
   #beginInside(): void {
-    const { tag } = this.#header;
-    if (tag === ITEM_DELIMITATION_TAG || tag === SEQUENCE_DELIMITATION_TAG) {
-      this.#depth--;
-      if (this.#depth < this.#unknownDepth) this.#unknownDepth = NONE;
-      this.#left = this.#header.length;
-    } else {
+    const { tag, length } = this.#header;
+    if (tag !== ITEM_DELIMITATION_TAG && tag !== SEQUENCE_DELIMITATION_TAG) {
       this.#jump();
+      return;
     }
+    this.#depth--;
+    if (this.#depth < this.#unknownDepth) this.#unknownDepth = NONE;
+    if (length !== 0) this.fail();
   }
 
   /** Over the value, by its length or by what it holds. */

@@ -157,7 +157,9 @@ class Reader {
 
   #readHeader(end: number, { explicit, bigEndian }: Encoding): void {
     const length = this.#header.read(this.#bytes, this.#at, end, explicit, bigEndian);
-    if (length <= 0) throw new Malformed();
+    const { tag } = this.#header;
+    const isEnd = tag === ITEM_DELIMITATION_TAG || tag === SEQUENCE_DELIMITATION_TAG;
+    if (length <= 0 || (isEnd && this.#header.length !== 0)) throw new Malformed();
     this.#at += length;
   }
 }

@@ -206,6 +206,9 @@ describe('command sets that lie about their length, read strictly', () => {
     expect(faultOf(() => strictly(short)).message).toBe(
       'the group length of a command set is not its length',
     );
+    const long = Buffer.concat([Buffer.from('0000000006000000', 'hex'), Buffer.alloc(6), store.subarray(12)]);
+    long.writeUInt32LE(long.length - 12, 8);
+    expect(faultOf(() => strictly(long)).message).toBe('the group length of a command set is not its length');
     const last = Buffer.concat([store.subarray(12), store.subarray(0, 12)]);
     expect(faultOf(() => strictly(last)).message).toContain('ascending');
   });

@@ -5,7 +5,7 @@ import { encodingOf } from '../../../protocols/dicom/encoding.ts';
 import { WANTED_TAGS } from '../../../protocols/dicom/message-facts.ts';
 import { TAG } from '../../../protocols/dicom/tags.ts';
 import { createInflate, deflate } from '../../../src/frontends/dicom/inflate.ts';
-import { pieces } from './fixture.ts';
+import { pieces, randomNumbers } from './fixture.ts';
 import { dataSets, encoded, header, type TestElement, TRANSFER_SYNTAXES } from './random-data-sets.ts';
 
 const ENCODINGS = Object.entries(TRANSFER_SYNTAXES);
@@ -145,6 +145,31 @@ describe('done', () => {
     expect(peeked([start.subarray(0, -1)], explicit).before).toBe('reading');
   });
 
+  test('with the first header behind the last wanted element, when that is absent', () => {
+    const encoding = encodingOf(explicit);
+    const start = Buffer.concat([
+      encoded(STUDY.slice(0, 3), encoding),
+      header(0x0020_000e, 'UI', 2, encoding),
+    ]);
+    expect(peeked([start], explicit)).toMatchObject({
+      before: 'done',
+      values: ['ACC-1', 'CT', undefined, undefined],
+    });
+  });
+
+  test('behind elements of every VR', () => {
+    // PS3.5 Table 6.2-1.
+    const vrs =
+      'AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SS ST SV TM UC UI UL UN UR US UT UV';
+    const elements = vrs
+      .split(' ')
+      .map((vr, index) => ({ tag: 0x0009_1000 + index, vr, value: Buffer.alloc(8) }));
+    for (const transferSyntax of [explicit, bigEndian]) {
+      const bytes = bytesOf([...elements, ...STUDY.slice(-2)], transferSyntax);
+      expect(peeked([bytes], transferSyntax).values.at(-1)).toBe('2.25.5');
+    }
+  });
+
   test('at once when nothing is wanted', () => {
     expect(peeked([], implicit, []).before).toBe('done');
   });
@@ -256,7 +281,11 @@ describe('elements that lie about their length', () => {
       'the end of an item in a sequence',
       Buffer.concat([header(0x00081140, 'SQ', 0xffffffff, encoding), header(0xfffee00d, '', 0, encoding)]),
     ],
-    ['no letters where the VR is', header(0x00091001, 'lo', 0, encoding)],
+    [
+      'the end of a sequence with a length',
+      Buffer.concat([header(0x00081140, 'SQ', 0xffffffff, encoding), header(0xfffee0dd, '', 2, encoding)]),
+    ],
+    ['no letters where the VR is', Buffer.concat([header(0x00091001, 'lo', 0, encoding), Buffer.alloc(4)])],
   ])('%s: malformed, and what was found stays', (_name, rest) => {
     for (const chunks of [[modality, rest], pieces(Buffer.concat([modality, rest]), [...Array(80).keys()])]) {
       expect(peeked(chunks, explicit)).toMatchObject({
@@ -342,14 +371,12 @@ describe('deflated', () => {
     expect(most).toBeLessThanOrEqual(8 << 20);
   });
 
-  test('is inflated anew only when it doubled', () => {
-    const noise = Buffer.from(Array.from({ length: 60_000 }, (_, index) => (index * index * 7919) >>> 5));
-    const long = Buffer.concat([
-      header(0x00091002, 'OB', noise.length, encodingOf(deflated)),
-      noise,
-      plain.subarray(50),
-    ]);
-    const stream = deflate(long);
+  test('is inflated anew only when it doubled, and read on where it was', () => {
+    const random = randomNumbers(1);
+    const noise = Buffer.from(Array.from({ length: 20_000 }, () => random(256)));
+    const long: TestElement[] = [...STUDY];
+    long.splice(5, 0, { tag: 0x0009_1001, vr: 'OB', value: noise });
+    const stream = bytesOf(long, deflated);
     let times = 0;
     const inflate = createInflate();
     const peek = createDataSetPeek({
@@ -361,6 +388,9 @@ describe('deflated', () => {
       },
     });
     for (const byte of stream) peek.push(Buffer.of(byte));
+    peek.end();
+    expect(stream.length).toBeGreaterThan(8 * 1024);
     expect(times).toBeLessThanOrEqual(Math.ceil(Math.log2(stream.length / 1024)) + 1);
+    expect(WANTED_TAGS.map((tag) => peek.value(tag))).toEqual(OF_STUDY);
   });
 });

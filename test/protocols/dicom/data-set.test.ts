@@ -208,7 +208,20 @@ describe('refused', () => {
   test.each<[string, Buffer[]]>([
     [
       'an item that is longer than its sequence',
-      [header(0x0008_1140, 'SQ', 8, encoding), header(0xfffe_e000, '', 2, encoding), Buffer.alloc(2)],
+      [
+        header(0x0008_1140, 'SQ', 8, encoding),
+        header(0xfffe_e000, '', 8, encoding),
+        header(0x0008_0060, 'CS', 0, encoding),
+      ],
+    ],
+    [
+      'the end of an item with a length',
+      [
+        open(0x0008_1140, 'SQ'),
+        open(0xfffe_e000, ''),
+        header(0xfffe_e00d, '', 2, encoding),
+        header(0xfffe_e0dd, '', 0, encoding),
+      ],
     ],
     [
       'an element that is longer than its item',

@@ -19,7 +19,8 @@ export const TRANSFER_SYNTAXES = {
   deflated: '1.2.840.10008.1.2.1.99',
 } as const;
 
-const LONG = new Set(['OB', 'OW', 'SQ', 'UC', 'UN', 'UR', 'UT']);
+/** PS3.5 Table 7.1-1. */
+const LONG = new Set('OB OD OF OL OV OW SQ SV UC UN UR UT UV'.split(' '));
 const OPEN = 0xffffffff;
 
 /** The bytes of a data set; deflating is left to the caller. */
