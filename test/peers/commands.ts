@@ -11,6 +11,8 @@ export const COMMAND = {
   C_ECHO_RQ: 0x0030,
   C_ECHO_RSP: 0x8030,
   C_CANCEL_RQ: 0x0fff,
+  N_EVENT_REPORT_RQ: 0x0100,
+  N_ACTION_RQ: 0x0130,
 } as const;
 
 export const NO_DATA_SET = 0x0101;
@@ -18,6 +20,8 @@ export const NO_DATA_SET = 0x0101;
 export interface Command {
   /** (0000,0002) Affected SOP Class UID. */
   readonly sopClass?: string;
+  /** (0000,0003) Requested SOP Class UID. */
+  readonly requestedSopClass?: string;
   /** (0000,0100) Command Field. */
   readonly field: number;
   /** (0000,0110) Message ID. */
@@ -34,10 +38,17 @@ export interface Command {
   readonly status?: number;
   /** (0000,1000) Affected SOP Instance UID. */
   readonly sopInstance?: string;
+  /** (0000,1001) Requested SOP Instance UID. */
+  readonly requestedSopInstance?: string;
+  /** (0000,1002) Event Type ID. */
+  readonly eventType?: number;
+  /** (0000,1008) Action Type ID. */
+  readonly actionType?: number;
 }
 
 const ELEMENTS = [
   ['sopClass', 0x0002, 'text'],
+  ['requestedSopClass', 0x0003, 'text'],
   ['field', 0x0100, 'number'],
   ['messageId', 0x0110, 'number'],
   ['respondsTo', 0x0120, 'number'],
@@ -45,6 +56,9 @@ const ELEMENTS = [
   ['priority', 0x0700, 'number'],
   ['status', 0x0900, 'number'],
   ['sopInstance', 0x1000, 'text'],
+  ['requestedSopInstance', 0x1001, 'text'],
+  ['eventType', 0x1002, 'number'],
+  ['actionType', 0x1008, 'number'],
 ] as const;
 
 export function writeCommand(command: Command): Buffer {

@@ -49,7 +49,7 @@ export interface Requested {
    * A server did not take its part, and the client is told so. What is reported of the others is answered here, and
    * nobody hears of it.
    */
-  withdraw(): void;
+  readonly withdraw: () => void;
 }
 
 export interface CommitmentPart {
@@ -74,7 +74,7 @@ export interface Report {
   /** The AE title of whoever asked; undefined: not known. */
   readonly toAe: string | undefined;
   /** It took the report: whichever part is reported again is answered here. */
-  delivered(): void;
+  readonly delivered: () => void;
 }
 
 export interface CommitmentOptions {
