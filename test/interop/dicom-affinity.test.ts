@@ -1,7 +1,7 @@
 /** What belongs together over several associations, and what servers begin themselves, between real peers. */
 import { mkdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { echoscu, movescu, startDcmqrscp, startStorescp, storescu } from '../peers/dcmtk.ts';
+import { echoscu, getscu, movescu, startDcmqrscp, startStorescp, storescu } from '../peers/dcmtk.ts';
 import { type InstanceFile, listDataSets, listed, writeInstances } from '../peers/dicom-files.ts';
 import {
   completeStep,
@@ -13,6 +13,7 @@ import {
   startDimsePeer,
   storeFile,
 } from '../peers/dimse-services.ts';
+import { startOrthanc } from '../peers/orthanc.ts';
 import { describeWith, freePort } from '../peers/processes.ts';
 import { startTestBalancer, type TestBalancer } from '../peers/start-balancer.ts';
 import type { Address } from '../peers/test-connection.ts';
@@ -250,5 +251,62 @@ describeWith(['dcmtk'], 'egress', () => {
     expect(await echoscu(egress, { called: 'NOBODY', args: ['-v'] })).toMatchObject({
       output: expect.stringContaining('Called AE Title Not Recognized'),
     });
+  });
+});
+
+describeWith(['dcmtk', 'orthanc'], 'two independent Orthancs', () => {
+  /** Each knows the AE title CT1 at the egress, which leads to `scanner`. */
+  async function startArchives(scanner: DimsePeer) {
+    const egress = { host: '127.0.0.1', port: await freePort() };
+    const archive = async (name: string) =>
+      stopLater(await startOrthanc(pathOf(name), { ae: called, modalities: { CT1: egress } }));
+    const archives = [await archive('a'), await archive('b')] as const;
+    const balancer = stopLater(
+      await startTestBalancer(`
+table: { memory: { file: "${pathOf('table')}" } }
+pools:
+  archive:
+    health: { check: none }
+    servers:
+      - { name: a, address: "${archives[0].endpoint}" }
+      - { name: b, address: "${archives[1].endpoint}" }
+vips:
+  V:
+    protocol: dicom
+    listen: ["127.0.0.1:0"]
+    pool: archive
+    dicom:
+      route: study
+      storage: separate
+      egress: { listen: ["127.0.0.1:${egress.port}"], destinations: { CT1: "${scanner.endpoint}" } }
+`),
+    );
+    const vip = balancer.address('V');
+    const instances = writeInstances(pathOf('files'), 16);
+    const paths = instances.map(({ path }) => path);
+    expect(await storescu(vip, paths, { called, calling: 'CT1' })).toMatchObject({ code: 0 });
+    for (const one of archives) expect((await one.instances()).length).toBeGreaterThan(0);
+    return { balancer, vip, instances };
+  }
+
+  test('C-GET through study routing, whichever of them has the study', async () => {
+    const { vip, instances } = await startArchives(stopLater(await startDimsePeer('CT1')));
+    const studies = Map.groupBy(instances, ({ studyInstance }) => studyInstance);
+    for (const [study, wanted] of studies) {
+      const folder = pathOf(`got ${study}`);
+      const keys = [`StudyInstanceUID=${study}`];
+      expect(await getscu(vip, folder, keys, { called, calling: 'CT1' })).toMatchObject({ code: 0 });
+      expect(listDataSets(folder)).toEqual(listed(wanted));
+    }
+  });
+
+  test('storage commitment: both report through the egress, CT1 hears of it once', async () => {
+    const scanner = stopLater(await startDimsePeer('CT1'));
+    const { vip, instances } = await startArchives(scanner);
+    const wanted = referencesTo(instances);
+    expect(await sendRequests(vip, modality, [requestCommitment('1.2.826.81', wanted)])).toEqual([0]);
+    const [report] = await scanner.reported.count(1);
+    expect(report).toMatchObject({ transaction: '1.2.826.81', type: 1, failed: [] });
+    expect(uids(report!.referenced)).toEqual(uids(wanted));
   });
 });
