@@ -23,6 +23,8 @@ export interface KillerOptions {
 
 /** Milliseconds between two looks. */
 const LOOK_MS = 20;
+/** Part of the work over which the kills are spread: the last of them may have to wait for servers to be back. */
+const SPREAD = 0.75;
 /** Of so many kills, one does not ask whether the server is storing: it may be the one that an association began with. */
 const ANY_OF = 4;
 
@@ -33,7 +35,7 @@ export async function killServers(options: KillerOptions): Promise<readonly Outa
   const coming = new Set<Promise<void>>();
   const since = new Map(servers.map(({ name }) => [name, Date.now()]));
   for (let kill = 0; kill < kills && !over.aborted; kill++) {
-    const due = (kill + random()) / (kills + 0.5);
+    const due = ((kill + random()) / kills) * SPREAD;
     const anyone = kill % ANY_OF === ANY_OF - 1;
     const victim = await choose(due, anyone);
     if (!victim) break;
