@@ -1,12 +1,8 @@
 /** Tags of data elements (PS3.6 Table 6-1) as numbers, group * 65536 + element, and the few whose VR has to be known. */
-import { hex16 } from './status.ts';
 
 export const TAG = {
   SPECIFIC_CHARACTER_SET: 0x0008_0005,
-  SOP_CLASS_UID: 0x0008_0016,
-  SOP_INSTANCE_UID: 0x0008_0018,
   ACCESSION_NUMBER: 0x0008_0050,
-  QUERY_RETRIEVE_LEVEL: 0x0008_0052,
   RETRIEVE_AE_TITLE: 0x0008_0054,
   MODALITY: 0x0008_0060,
   REFERENCED_SOP_CLASS_UID: 0x0008_1150,
@@ -17,8 +13,6 @@ export const TAG = {
   REFERENCED_SOP_SEQUENCE: 0x0008_1199,
   PATIENT_ID: 0x0010_0020,
   STUDY_INSTANCE_UID: 0x0020_000d,
-  SERIES_INSTANCE_UID: 0x0020_000e,
-  SCHEDULED_STEP_ATTRIBUTES_SEQUENCE: 0x0040_0270,
 } as const;
 
 /** Items and their ends (PS3.5 7.5). */
@@ -32,10 +26,7 @@ export const SEQUENCE_DELIMITATION_TAG = 0xfffe_e0dd;
  */
 const VRS: ReadonlyMap<number, string> = new Map([
   [TAG.SPECIFIC_CHARACTER_SET, 'CS'],
-  [TAG.SOP_CLASS_UID, 'UI'],
-  [TAG.SOP_INSTANCE_UID, 'UI'],
   [TAG.ACCESSION_NUMBER, 'SH'],
-  [TAG.QUERY_RETRIEVE_LEVEL, 'CS'],
   [TAG.RETRIEVE_AE_TITLE, 'AE'],
   [TAG.MODALITY, 'CS'],
   [TAG.REFERENCED_SOP_CLASS_UID, 'UI'],
@@ -46,8 +37,6 @@ const VRS: ReadonlyMap<number, string> = new Map([
   [TAG.REFERENCED_SOP_SEQUENCE, 'SQ'],
   [TAG.PATIENT_ID, 'LO'],
   [TAG.STUDY_INSTANCE_UID, 'UI'],
-  [TAG.SERIES_INSTANCE_UID, 'UI'],
-  [TAG.SCHEDULED_STEP_ATTRIBUTES_SEQUENCE, 'SQ'],
   // Referenced Performed Procedure Step Sequence, Storage Media File-Set ID and UID.
   [0x0008_1111, 'SQ'],
   [0x0088_0130, 'SH'],
@@ -67,9 +56,4 @@ export function vrOfTag(tag: number): string | undefined {
 export function parseTag(text: string): number | undefined {
   const match = /^\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)$/.exec(text);
   return match ? Number.parseInt(match[1]! + match[2]!, 16) : undefined;
-}
-
-/** `(0020,000D)`. */
-export function formatTag(tag: number): string {
-  return `(${hex16(tag >>> 16)},${hex16(tag & 0xffff)})`;
 }

@@ -1,5 +1,5 @@
 /** Deflated data sets (PS3.5 A.5): a raw deflate stream (RFC 1951), without zlib's header. */
-import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { constants, inflateRawSync } from 'node:zlib';
 
 /** The most that is inflated, in bytes: what a study is told by stands far before. */
 const MOST = 4 * 1024 * 1024;
@@ -30,11 +30,6 @@ export function createInflate(): (prefix: Buffer) => Buffer | undefined {
     }
     return longest;
   };
-}
-
-/** A whole data set as a raw deflate stream. */
-export function deflate(dataSet: Uint8Array): Buffer {
-  return deflateRawSync(dataSet);
 }
 
 function inflate(prefix: Buffer): Buffer | 'too long' | undefined {
