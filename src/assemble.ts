@@ -22,8 +22,8 @@ export interface Assembly {
   readonly pools: ReadonlyMap<string, Pool>;
   /**
    * All that outlives a restart, by name. Persistence: `vip NAME`, `pool NAME` or `share NAME`. What a VIP with study
-   * routing remembers over associations: `objects NAME`, `instances NAME`, `transactions NAME`. Urgent orders that an HL7
-   * VIP saw: `orders NAME`.
+   * routing remembers over associations: `objects OWNER`, `instances OWNER`, `transactions OWNER` (`affinityOwner`). Urgent
+   * orders that an HL7 VIP saw: `orders NAME`.
    */
   readonly tables: ReadonlyMap<string, Table>;
   /** By VIP. */
@@ -109,7 +109,8 @@ export function assemble(
   ]);
   for (const vip of configuration.vips) {
     if (vip.protocol !== 'dicom' || vip.dicom.route !== 'study') continue;
-    for (const [name, size] of AFFINITY_TABLES) tableOf(`${name} ${vip.name}`, { ttl: AFFINITY_MS, size });
+    const owner = affinityOwner(vip);
+    for (const [name, size] of AFFINITY_TABLES) tableOf(`${name} ${owner}`, { ttl: AFFINITY_MS, size });
   }
   const statOrders = [...vipsAskedForOrders(configuration)].map((name): [string, StatOrders] => [
     name,
@@ -130,6 +131,11 @@ export function assemble(
 /** The names of the HL7 VIPs whose orders make studies urgent somewhere. */
 export function vipsAskedForOrders({ vips }: Configuration): ReadonlySet<string> {
   return new Set(vips.flatMap((vip) => (vip.protocol === 'dicom' ? vip.urgent.fromOrders : [])));
+}
+
+/** Under what name is kept what a VIP remembers over associations: its own, or that of the table that it shares. */
+export function affinityOwner({ name, persistence }: VipConfiguration): string {
+  return persistence?.share === undefined ? name : `share ${persistence.share}`;
 }
 
 /** The names of the pools that work of this VIP may reach. */

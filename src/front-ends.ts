@@ -5,7 +5,7 @@ import { parseTag } from '../protocols/dicom/tags.ts';
 import { fieldPath } from '../protocols/hl7/field-path.ts';
 import { compileRedirect } from '../protocols/http/redirect.ts';
 import { compileRewrite } from '../protocols/http/rewrite.ts';
-import { type Assembly, poolNamesOf, poolsOf } from './assemble.ts';
+import { type Assembly, affinityOwner, poolNamesOf, poolsOf } from './assemble.ts';
 import type { Configuration, DicomVip, Hl7Vip, HttpVip, VipConfiguration } from './config/schema.ts';
 import { compileNetwork } from './director/address.ts';
 import { createDestinations, createDicomVip, egressOf } from './egress.ts';
@@ -152,9 +152,9 @@ function dicomOptions(vip: DicomVip, assembly: Assembly): Own<DicomFrontEndOptio
   };
 }
 
-function studyRouting({ name, dicom }: DicomVip, { tables }: Assembly): StudyRouting {
-  const { storage, replay, tags, egress } = dicom;
-  const table = (what: string) => tables.get(`${what} ${name}`)!;
+function studyRouting(vip: DicomVip, { tables }: Assembly): StudyRouting {
+  const { storage, replay, tags, egress } = vip.dicom;
+  const table = (what: string) => tables.get(`${what} ${affinityOwner(vip)}`)!;
   const affinity = createAffinity({
     objects: table('objects'),
     instances: table('instances'),
