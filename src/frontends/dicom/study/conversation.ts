@@ -213,6 +213,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
 
   failed(operation: Operation, status: number, why: string): void {
     this.#requests.failed(operation, status, why);
+    this.#holdBack();
   }
 
   // What servers send.
@@ -290,6 +291,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
 
   /** Does not read the client while a server does not take what is there, once it is known where that goes. */
   #holdBack(): void {
+    if (this.#isOver) return;
     const { client } = this.#options;
     const isAhead = this.#requests.bytesAhead > MOST_AHEAD;
     if (isAhead === this.#isPaused) return;

@@ -299,6 +299,7 @@ export class Placement implements LegListener {
     if (operation.isForLead) this.legs.lead ??= leg;
     if (operation.sent++ > 0) this.#options.record.replays++;
     leg.begin(operation);
+    this.#options.listener.moved();
   }
 
   #serves(leg: Leg, operation: Operation): boolean {
