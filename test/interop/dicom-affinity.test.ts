@@ -17,7 +17,7 @@ import { startOrthanc } from '../peers/orthanc.ts';
 import { describeWith, freePort } from '../peers/processes.ts';
 import { startTestBalancer, type TestBalancer } from '../peers/start-balancer.ts';
 import type { Address } from '../peers/test-connection.ts';
-import { pathOf, startVip, stopLater } from './dicom-setup.ts';
+import { pathOf, record, startVip, stopLater } from './dicom-setup.ts';
 
 const called = 'ARCHIVE';
 const modality = { calling: 'CT1', called };
@@ -190,6 +190,21 @@ describe('storage commitment', () => {
     ]);
   });
 
+  test('who asked is away: the server is told so, and tries again until it is there', async () => {
+    const site = await createSite('separate');
+    const { servers, ct1, ct2, egress, start } = site;
+    const { vip } = await start();
+    const { parts } = await ask(site, vip);
+    expect(await servers[0].report(parts[0], egress)).toEqual([0]);
+    await ct1.stop();
+    await expect(servers[1].report(parts[1], egress)).rejects.toThrow('rejected 2/3/1');
+    const elsewhere = { ...parts[1], calling: ct2.ae };
+    expect(await servers[1].report(elsewhere, egress)).toEqual([0x0110]);
+    const back = stopLater(await startDimsePeer('CT1', ct1.address.port));
+    expect(await servers[1].report(elsewhere, egress)).toEqual([0]);
+    expect([back.reported.length, ct2.reported.length]).toEqual([1, 0]);
+  });
+
   test('a server that does not take its part: the client is told so, and nothing is reported', async () => {
     const { servers, ct1, egress, start } = await createSite('separate');
     const { vip } = await start();
@@ -221,19 +236,16 @@ describeWith(['dcmtk'], 'egress', () => {
     const near = stopLater(await startStorescp(pathOf('near'), { ae: 'NEAR' }));
     const far = stopLater(await startStorescp(pathOf('far'), { ae: 'FAR' }));
     const egress = { host: '127.0.0.1', port };
-    const archive = stopLater(
-      await startDcmqrscp(pathOf('archive'), {
-        aes: [called],
-        destinations: { NEAR: egress, FAR: egress, NOWHERE: egress },
-      }),
-    );
+    const [before, behind] = [await record(egress), await record(far.address)];
+    const destinations = { NEAR: egress, FAR: before.address, NOWHERE: egress };
+    const archive = stopLater(await startDcmqrscp(pathOf('archive'), { aes: [called], destinations }));
     const balancer = await startVip([{ name: 'archive', endpoint: archive.endpoint }], {
       vip: `dicom:
   route: study
   storage: shared
   egress:
     listen: ["127.0.0.1:${port}"]
-    destinations: { NEAR: "${near.endpoint}", FAR: "${far.endpoint}" }
+    destinations: { NEAR: "${near.endpoint}", FAR: "${behind.endpoint}" }
 `,
     });
     const instances = writeInstances(pathOf('files'), 12);
@@ -246,6 +258,12 @@ describeWith(['dcmtk'], 'egress', () => {
     expect(await movescu(balancer.vip, 'NEAR', keysOf('MR'), { called })).toMatchObject({ code: 0 });
     expect(listDataSets(far.folder)).toEqual(listed(of('CT')));
     expect(listDataSets(near.folder)).toEqual(listed(of('MR')));
+    // Calling AE title and Move Originator untouched, as everything else.
+    const [sent, got] = [before.recordings.items[0]!, behind.recordings.items[0]!];
+    expect(got.request.toString('latin1', 26, 42).trim()).toBe(called);
+    expect(got.toServer.includes('TESTSCU')).toBe(true);
+    expect(got.toServer.equals(sent.toServer)).toBe(true);
+    expect(sent.toClient.equals(got.toClient)).toBe(true);
     const nowhere = await movescu(balancer.vip, 'NOWHERE', keysOf('MR'), { called, args: ['-v'] });
     expect(nowhere.output).toContain('Refused');
     expect(await echoscu(egress, { called: 'NOBODY', args: ['-v'] })).toMatchObject({
