@@ -1,16 +1,6 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type DataSet,
-  itemsOf,
-  readDataSet,
-  sequenceElement,
-  shortElement,
-  textElement,
-  textOf,
-} from '../../../../protocols/dicom/data-set.ts';
-import { writeDataSet } from '../../../../protocols/dicom/data-set-write.ts';
+import { itemsOf, textElement, textOf } from '../../../../protocols/dicom/data-set.ts';
 import { TAG } from '../../../../protocols/dicom/tags.ts';
 import {
   type Asking,
@@ -20,14 +10,22 @@ import {
 } from '../../../../src/frontends/dicom/affinity/commitment.ts';
 import { createMemoryStore } from '../../../../src/tables/memory.ts';
 import { type Entry, Table } from '../../../../src/tables/table.ts';
+import {
+  asked,
+  CLASS,
+  CLIENT,
+  EXPLICIT,
+  failed,
+  IMPLICIT,
+  PROCEDURE_STEPS,
+  read,
+  referenced,
+  reported,
+  SYNTAXES,
+  uidOf,
+} from './data-sets.ts';
 
-const IMPLICIT = '1.2.840.10008.1.2';
-const EXPLICIT = '1.2.840.10008.1.2.1';
-const SYNTAXES = [IMPLICIT, EXPLICIT, '1.2.840.10008.1.2.2', '1.2.840.10008.1.2.1.99'];
-const CLASS = '1.2.840.10008.5.1.4.1.1.2';
-const CLIENT = '1.2.826.0.1';
 const FILE_SET = 0x0088_0130;
-const PROCEDURE_STEPS = 0x0008_1111;
 const HOUR = 3_600_000;
 
 interface Setup {
@@ -55,70 +53,6 @@ function setup({ places, storage = 'shared', hasEgress = true, table = newTable(
 }
 
 const from: Asking = { ae: 'CT1', lead: 'archive/a', canReach: () => true };
-
-const item = (sopInstance: string, ...more: DataSet): DataSet => [
-  textElement(TAG.REFERENCED_SOP_CLASS_UID, 'UI', CLASS),
-  textElement(TAG.REFERENCED_SOP_INSTANCE_UID, 'UI', sopInstance),
-  ...more,
-];
-
-function asked(instances: readonly string[], transferSyntax = IMPLICIT, uid = CLIENT): Buffer {
-  const dataSet = [
-    sequenceElement(PROCEDURE_STEPS, [item('1.2.3.4')]),
-    textElement(TAG.TRANSACTION_UID, 'UI', uid),
-    sequenceElement(
-      TAG.REFERENCED_SOP_SEQUENCE,
-      instances.map((one) => item(one)),
-    ),
-  ];
-  return writeDataSet(dataSet, transferSyntax, deflateRawSync);
-}
-
-interface Reported {
-  readonly good: readonly string[];
-  readonly bad?: readonly string[];
-  readonly more?: DataSet;
-  readonly transferSyntax?: string;
-}
-
-function reported(
-  uid: string,
-  { good, bad = [], more = [], transferSyntax = IMPLICIT }: Reported,
-): [Buffer, string] {
-  const dataSet: DataSet = [
-    ...more.filter(({ tag }) => tag < TAG.TRANSACTION_UID),
-    textElement(TAG.TRANSACTION_UID, 'UI', uid),
-    ...(bad.length === 0
-      ? []
-      : [
-          sequenceElement(
-            TAG.FAILED_SOP_SEQUENCE,
-            bad.map((one) => {
-              const [first, second] = item(one);
-              return [first!, second!, shortElement(TAG.FAILURE_REASON, 0x0112)];
-            }),
-          ),
-        ]),
-    ...(good.length === 0
-      ? []
-      : [
-          sequenceElement(
-            TAG.REFERENCED_SOP_SEQUENCE,
-            good.map((one) => item(one)),
-          ),
-        ]),
-    ...more.filter(({ tag }) => tag > TAG.TRANSACTION_UID),
-  ];
-  return [writeDataSet(dataSet, transferSyntax, deflateRawSync), transferSyntax];
-}
-
-const read = (bytes: Buffer, transferSyntax = IMPLICIT) =>
-  readDataSet(bytes, transferSyntax, inflateRawSync)!;
-const instancesIn = (dataSet: DataSet, tag: number) =>
-  itemsOf(dataSet, tag).map((one) => textOf(one, TAG.REFERENCED_SOP_INSTANCE_UID));
-const referenced = (dataSet: DataSet) => instancesIn(dataSet, TAG.REFERENCED_SOP_SEQUENCE);
-const failed = (dataSet: DataSet) => instancesIn(dataSet, TAG.FAILED_SOP_SEQUENCE);
-const uidOf = (dataSet: DataSet) => textOf(dataSet, TAG.TRANSACTION_UID)!;
 
 function partsOf(requested: Requested | Refused) {
   if ('refuse' in requested) throw new Error(requested.why);
@@ -398,5 +332,34 @@ test('however instances are spread and reported, the client hears of each exactl
         expect(new Set(failed(merged))).toEqual(new Set(expected.bad));
       }
     }),
+  );
+});
+
+test('damaged data sets, a byte changed or the end missing, are judged without fail', () => {
+  const places = new Map([
+    ['1.1', 'archive/b'],
+    ['1.2', 'archive/c'],
+  ]);
+  const damage = fc.record({
+    syntax: fc.constantFrom(...SYNTAXES),
+    isRequest: fc.boolean(),
+    place: fc.nat(),
+    change: fc.option(fc.integer({ min: 1, max: 255 }), { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(damage, ({ syntax, isRequest, place, change }) => {
+      const { commitment } = setup({ places });
+      const [part] = partsOf(commitment.request(asked(['1.1', '1.2'], syntax), syntax, from));
+      const uid = uidOf(read(part!.dataSet, syntax));
+      const whole = isRequest
+        ? asked(['1.1', '1.2'], syntax)
+        : reported(uid, { good: ['1.1'], bad: ['1.2'], transferSyntax: syntax })[0];
+      const at = place % whole.length;
+      const bytes = Buffer.from(change === undefined ? whole.subarray(0, at) : whole);
+      if (change !== undefined) bytes[at]! ^= change;
+      if (isRequest) commitment.request(bytes, syntax, from);
+      else commitment.report(bytes, syntax);
+    }),
+    { numRuns: 500 },
   );
 });
