@@ -101,7 +101,7 @@ export async function runStudies(options: StudyOptions): Promise<StudyResult> {
     const everyServer = async () => {
       while ((await usable()).size < servers.length) await pause(50);
     };
-    await Promise.all(
+    const sending = Promise.all(
       STUDY_SENDERS.map(async (start, index) => {
         const work = batchesOf(instances, index, options);
         await Promise.all(
@@ -114,16 +114,18 @@ export async function runStudies(options: StudyOptions): Promise<StudyResult> {
         );
       }),
     );
-    const seconds = (performance.now() - began) / 1000;
-    over.abort();
-    const outages = await killing;
+    const sent = sending.then(() => {
+      over.abort();
+      return performance.now();
+    });
+    const [outages, ended] = await Promise.all([killing, sent]);
     const left = await balancer.left();
     const account = await balancer.end();
     const studyOf = new Map(instances.map((one) => [one.sopInstance, one.studyInstance]));
     const copies = servers.flatMap((server) => copiesIn(server.name, server.folder, studyOf));
     const moves = movesOf(copies);
     return {
-      seconds,
+      seconds: (ended - began) / 1000,
       stored: ledger.stored,
       failures: ledger.failures,
       refused: ledger.refused,
