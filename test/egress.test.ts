@@ -1,8 +1,10 @@
 /** What servers begin: by called AE title to a destination, on listeners that come and go with the configuration. */
 import { afterEach, expect, test } from 'vitest';
 import { statusOf } from './peers/admin-api.ts';
+import { createInstances } from './peers/dicom-files.ts';
 import { type Scp, startScp } from './peers/dicom-scp.ts';
 import { associate, echoOnce } from './peers/dicom-scu.ts';
+import { CT_IMAGE_STORAGE } from './peers/pdus.ts';
 import { freePort } from './peers/processes.ts';
 import { startTestBalancer, type TestBalancer } from './peers/start-balancer.ts';
 import { openConnection } from './peers/test-connection.ts';
@@ -58,6 +60,18 @@ test('the called AE title names the destination, and titles are untouched', asyn
   for (const called of ['TWO', 'one', 'ONE2', 'ARCHIVE'])
     expect(await echoOnce(at, { called, calling: 'PACS_A' })).toBe('rejected 1/1/7');
   expect(server.associations.length).toBe(0);
+});
+
+test('an association that may report on commitments as well: what it stores goes the same way', async () => {
+  const [server, one] = [await scp(), await scp()];
+  const balancer = await start(vip(server, egress({ ONE: one })));
+  const propose = ['1.2.840.10008.1.20.1', CT_IMAGE_STORAGE];
+  const scu = await associate(balancer.address('ARCHIVE', 1), { called: 'ONE', calling: 'PACS_A', propose });
+  const [instance] = createInstances('CT', 1);
+  expect(await scu.store(instance!)).toBe(0);
+  expect(one.messages().map(({ dataSet }) => dataSet)).toEqual([instance!.dataSet]);
+  expect(one.associations.items[0]!.parsed).toMatchObject({ called: 'ONE', calling: 'PACS_A' });
+  await scu.release();
 });
 
 test('a destination that is not there: transient, so that the server tries again', async () => {
