@@ -22,11 +22,10 @@ export interface ChooseOptions {
   readonly ignoreRoom?: boolean | undefined;
   /** The caller has a connection to this server already: it needs no room there. */
   readonly isOpen?: ((server: Server) => boolean) | undefined;
-  /**
-   * A server that was chosen for this client just now, and has nothing yet: it goes before those that a balance would
-   * find as good, not before an order, a hash or the least busy one for urgent work.
-   */
+  /** Of servers that a balance finds as good, the one to take, unless that would leave others out of their turn. */
   readonly prefer?: Server | undefined;
+  /** Work of a kind takes turns among itself. */
+  readonly kind?: string | undefined;
   /** A limit of the caller's own, beside the server's. */
   readonly hasRoom?: ((server: Server) => boolean) | undefined;
   /** The work is urgent, whatever the rule says. */

@@ -126,8 +126,7 @@ class RuledDirector implements Director {
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
     const way = wayOf(balance, key, persistence);
-    const prefer = SPREADS.has(way) ? options.prefer : undefined;
-    const search = this.#search(facts, destination, this.#balance(pool, way), key, { ...options, prefer });
+    const search = this.#search(facts, destination, this.#balance(pool, way, options.kind), key, options);
     const choice = key
       ? new PersistentChoice(destination, pool, search, persistence!, key)
       : new PlainChoice(destination, search, persistence?.cookie);
@@ -219,16 +218,16 @@ class RuledDirector implements Director {
     return this.#options.persistenceOf?.(pool) ?? this.#options.persistence;
   }
 
-  #balance(pool: Pool, name: BalanceName | 'urgent'): Balance {
+  #balance(pool: Pool, name: BalanceName | 'urgent', kind = ''): Balance {
     let ofPool = this.#balances.get(pool);
     if (!ofPool) {
       ofPool = new Map();
       this.#balances.set(pool, ofPool);
     }
-    let balance = ofPool.get(name);
+    let balance = ofPool.get(name + kind);
     if (!balance) {
       balance = createBalance(name);
-      ofPool.set(name, balance);
+      ofPool.set(name + kind, balance);
     }
     return balance;
   }

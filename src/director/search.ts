@@ -16,8 +16,6 @@ export interface SearchOptions extends ChooseOptions {
   readonly reserve: number;
 }
 
-const PREFERRED = 'the one that was chosen for this client just now';
-
 export class Search {
   exhausted: Exhausted | undefined;
   readonly #options: SearchOptions;
@@ -33,16 +31,14 @@ export class Search {
 
   /** The next server by balance. `why`: what led to a search, put before the reason. */
   next(why?: string): Candidate | undefined {
-    const { balance, random, key } = this.#options;
+    const { balance, random, key, prefer } = this.#options;
     const now = this.#options.now();
     const servers = this.#servers(now);
     if (servers.length === 0) {
       this.exhausted = this.#whyNone();
       return undefined;
     }
-    const { prefer } = this.#options;
-    if (prefer && this.#tried.length === 0 && servers.includes(prefer)) return this.#found(prefer, PREFERRED);
-    const server = balance.pick(servers, { now, random, key });
+    const server = balance.pick(servers, { now, random, key, prefer });
     return this.#found(server, this.#reason(server, servers.length, now, why));
   }
 

@@ -4,36 +4,26 @@ import { makePool, takeDown } from '../pools/make-pool.ts';
 import { direct } from './direct.ts';
 
 const FACTS = { client: '10.0.0.1' };
+const THREE = { a: {}, b: {}, c: {} };
 
-test.for(['least-busy', 'round-robin', 'random-two'] as const)(
-  'the server that was chosen just now goes before those that %s would find as good',
-  (balance) => {
-    const pool = makePool({ balance });
-    const prefer = pool.server('b')!;
-    for (let time = 0; time < 4; time++) {
-      const choice = direct({ pool }).choose(FACTS, { prefer });
-      expect(choice.next()).toMatchObject({
-        server: prefer,
-        reason: expect.stringContaining('just now') as string,
-      });
-      expect(choice.next()?.server.name).toBe('a');
-    }
-  },
-);
+test.for(['least-busy', 'round-robin'] as const)('by %s', (balance) => {
+  const pool = makePool({ balance, servers: THREE });
+  const { choose } = direct({ pool });
+  const picked = (names: string) =>
+    [...names].map((name) => choose(FACTS, { prefer: pool.server(name)! }).next()!.server.name).join('');
+  expect(picked('cba'), 'in whatever order the preferred come').toBe('cba');
+  expect(picked('bbbbbb'), 'nobody is left out for more than a round').toBe('bacbac');
+});
 
-test('not before an order or a hash, nor before the least busy one for urgent work', () => {
-  const named = (balance: BalanceName, facts: Record<string, string>) => {
+test('not before an order or a hash, nor before one that is less busy', () => {
+  const chosen = (balance: BalanceName, busy: number) => {
     const pool = makePool({ balance });
-    pool.server('b')!.load.connections = 9;
-    const plain = direct({ pool }).choose(facts).next()!.server.name;
+    const plain = direct({ pool }).choose(FACTS).next()!.server.name;
     const other = pool.server(plain === 'a' ? 'b' : 'a')!;
-    return [direct({ pool }).choose(facts, { prefer: other }).next()!.server.name, plain];
+    other.load.connections = busy;
+    return [direct({ pool }).choose(FACTS, { prefer: other }).next()!.server.name, plain];
   };
-  for (const [found, wanted] of [
-    named('first', FACTS),
-    named('hash', FACTS),
-    named('least-busy', { ...FACTS, urgent: 'true' }),
-  ])
+  for (const [found, wanted] of [chosen('first', 0), chosen('hash', 0), chosen('least-busy', 9)])
     expect(found).toBe(wanted);
 });
 
@@ -47,4 +37,11 @@ test('not when it may have no work, and not where the work is somewhere already'
   expect(choose({ study: '1.2.3' }, { prefer }).next()?.server.name).toBe('a');
   takeDown(prefer);
   expect(choose({ study: '1.2.4' }, { prefer }).next()?.server.name).toBe('a');
+});
+
+test('work of a kind takes turns among itself', () => {
+  const pool = makePool({ balance: 'round-robin', servers: THREE });
+  const { choose } = direct({ pool });
+  const next = (kind?: string) => choose(FACTS, { kind }).next()!.server.name;
+  expect([next(), next('study'), next(), next('study'), next(), next('study')].join('')).toBe('aabbcc');
 });

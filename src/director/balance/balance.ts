@@ -14,6 +14,8 @@ export interface Circumstances {
   readonly random: () => number;
   /** What comes back to its server by `hash`: the persistence key, else the client. */
   readonly key: string;
+  /** Whom to take of those that are as good. */
+  readonly prefer?: Server | undefined;
 }
 
 export interface Balance {

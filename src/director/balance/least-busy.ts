@@ -21,7 +21,7 @@ export function scoreOf(server: Server, now: number): number {
 export function createLeastBusy({ strict = false }: LeastBusyOptions = {}, turns = new Turns()): Balance {
   return {
     why: strict ? 'urgent, the least busy' : 'least busy',
-    pick: (servers, { now }) => {
+    pick: (servers, { now, prefer }) => {
       if (servers.length === 1) return servers[0]!;
       const scores = servers.map((server) => scoreOf(server, now));
       const best = Math.min(...scores);
@@ -30,7 +30,7 @@ export function createLeastBusy({ strict = false }: LeastBusyOptions = {}, turns
       const tied = servers.filter(
         (server, index) => scores[index]! <= limit || (!strict && isIdle && server.load.inHand === 0),
       );
-      return turns.pick(tied, (server) => server.effectiveWeight(now) / server.load.slowness(now));
+      return turns.pick(tied, (server) => server.effectiveWeight(now) / server.load.slowness(now), prefer);
     },
     fork: () => createLeastBusy({ strict }, turns.fork()),
   };

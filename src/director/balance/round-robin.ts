@@ -5,7 +5,7 @@ import { Turns } from './turns.ts';
 export function createRoundRobin(turns = new Turns()): Balance {
   return {
     why: 'its turn',
-    pick: (servers, { now }) => turns.pick(servers, (server) => server.effectiveWeight(now)),
+    pick: (servers, { now, prefer }) => turns.pick(servers, (server) => server.effectiveWeight(now), prefer),
     fork: () => createRoundRobin(turns.fork()),
   };
 }

@@ -16,8 +16,11 @@ export class Turns {
     return this.#credit.size;
   }
 
-  /** Picks one of `servers` (at least one); `weightOf` gives numbers above 0. */
-  pick(servers: readonly Server[], weightOf: (server: Server) => number): Server {
+  /**
+   * Picks one of `servers` (at least one); `weightOf` gives numbers above 0. `prefer` is picked out of its turn, unless
+   * somebody has waited for a whole round.
+   */
+  pick(servers: readonly Server[], weightOf: (server: Server) => number, prefer?: Server): Server {
     let picked = servers[0]!;
     let most = -Infinity;
     let gained = 0;
@@ -31,7 +34,8 @@ export class Turns {
         picked = server;
       }
     }
-    this.#credit.set(picked, most - gained);
+    if (prefer && servers.includes(prefer) && most - this.#credit.get(prefer)! < gained) picked = prefer;
+    this.#credit.set(picked, this.#credit.get(picked)! - gained);
     if (this.#credit.size > servers.length) this.#forget();
     return picked;
   }

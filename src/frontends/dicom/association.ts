@@ -15,7 +15,7 @@ import { PduFault } from '../../../protocols/dicom/pdu-fault.ts';
 import { type Reject, writeAbort, writeReject } from '../../../protocols/dicom/small-pdus.ts';
 import { actionOn } from '../../../protocols/dicom/upper-layer.ts';
 import type { Facts } from '../../../protocols/facts.ts';
-import type { Choice, Director } from '../../director/director.ts';
+import type { Choice } from '../../director/director.ts';
 import type { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
@@ -24,47 +24,13 @@ import type { Deadline } from '../../relay/deadlines.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 import type { ConnectionView } from '../front-end.ts';
 import type { Waiting } from '../waiting-room.ts';
-import { Conversation, type ConversationTimeouts } from './conversation.ts';
+import type { AssociationHost, AssociationSettings, StudyOptions } from './association-settings.ts';
+import { Conversation } from './conversation.ts';
 import { AssociationRecord } from './record.ts';
 import { REJECTIONS, rejectionNamed, tripleOf } from './rejections.ts';
 import type { Accept } from './server-attempt.ts';
-import {
-  type SearchListener,
-  type SearchSettings,
-  type ServerRejection,
-  ServerSearch,
-  type SlotKeeper,
-} from './server-search.ts';
-import { StudyConversation, type StudySettings } from './study/conversation.ts';
-
-export interface AssociationTimeouts extends ConversationTimeouts {
-  /** Milliseconds from TCP accept to a whole A-ASSOCIATE-RQ (ARTIM). */
-  readonly request: number;
-  /** Milliseconds a try may take, connect and answer, while there is another candidate. */
-  readonly connect: number;
-  /** Milliseconds for all tries together. */
-  readonly accept: number;
-}
-
-/** What one configuration says about associations. */
-export interface AssociationSettings extends SearchSettings {
-  readonly vip: string;
-  readonly director: Director;
-  readonly timeouts: AssociationTimeouts;
-  readonly ignoreCase: boolean;
-  /** Study routing; undefined: association routing. */
-  readonly study: StudyOptions | undefined;
-}
-
-/** What study routing asks beside. */
-export interface StudyOptions
-  extends Pick<
-    StudySettings,
-    'storage' | 'wait' | 'tags' | 'budget' | 'isUrgentOrder' | 'affinity' | 'serverAt'
-  > {
-  /** Associations that do not propose this SOP class are relayed as a whole; undefined: none is. */
-  readonly onlyFor: string | undefined;
-}
+import { type SearchListener, type ServerRejection, ServerSearch, type SlotKeeper } from './server-search.ts';
+import { StudyConversation } from './study/conversation.ts';
 
 /** Bytes that were read before the conversation began. */
 interface Early {
@@ -74,22 +40,6 @@ interface Early {
 
 /** The longest variable field of a P-DATA-TF that a client is told to send in study routing, in bytes. */
 const MOST_ANNOUNCED = 128 * 1024;
-
-/** What the front-end is to its associations. */
-export interface AssociationHost extends SlotKeeper {
-  /** Those in force now: an association keeps the ones with which it looked for its server. */
-  readonly settings: AssociationSettings;
-  /** Counts the association in when the limits of the VIP and of its calling AE leave room for it. */
-  admit(callingAe: string): boolean;
-  /** May this server get one more association of this VIP? */
-  hasRoom(server: Server): boolean;
-  /** Puts the association in the wait queue: `tryAgain` is called when something got free. False: no queue. */
-  wait(guest: Waiting): boolean;
-  /** It has a server, and leaves the wait queue if it was there. */
-  waitNoMore(guest: Waiting): void;
-  /** The association is over, both connections are gone. Called once. */
-  over(association: Association): void;
-}
 
 const TLS_ON_PLAIN_PORT =
   'a client spoke TLS to this plain port: give it the TLS port, or turn TLS off in the client';
@@ -107,6 +57,8 @@ export class Association implements ChannelHandler, SearchListener {
   #facts: Facts | undefined;
   #choice: Choice | undefined;
   #search: ServerSearch | undefined;
+  /** How it takes slots, as long as it looks for a server or has one. */
+  #slots: SlotKeeper | undefined;
   /** Who could not be had before it had to wait: it waits for the others. */
   readonly #asked: Server[] = [];
   #conversation: Conversation | StudyConversation | undefined;
@@ -277,8 +229,20 @@ export class Association implements ChannelHandler, SearchListener {
     } else {
       this.#phase = 'trying';
       const { bytes } = this.record.request!;
-      const request = this.#study ? withoutAsyncWindow(bytes) : bytes;
-      this.#search = new ServerSearch(choice, this.record, this.#client, request, this.#settings, host, this);
+      const isStudy = this.#study !== undefined;
+      const request = isStudy ? withoutAsyncWindow(bytes) : bytes;
+      // In study routing its operations are the work, wherever they go.
+      const slots = slotsOf(host, !isStudy);
+      this.#slots = slots;
+      this.#search = new ServerSearch(
+        choice,
+        this.record,
+        this.#client,
+        request,
+        this.#settings,
+        slots,
+        this,
+      );
       this.#search.begin();
     }
   }
@@ -331,7 +295,7 @@ export class Association implements ChannelHandler, SearchListener {
     const { timeouts, deadlines, now } = this.#settings;
     const over = () => {
       this.record.bytesToServer = server.bytesWritten;
-      this.#host.free(target);
+      this.#slots!.free(target);
       this.#over();
     };
     const options = { client, server, target, record: this.record, timeouts, deadlines, now, early, over };
@@ -348,7 +312,7 @@ export class Association implements ChannelHandler, SearchListener {
     };
     const conversation = new StudyConversation({
       settings: { ...this.#settings, ...study },
-      host: this.#host,
+      host: { ...queueOf(this.#host), ...this.#slots! },
       client,
       record: this.record,
       request: this.record.request!,
@@ -405,4 +369,19 @@ export class Association implements ChannelHandler, SearchListener {
   #publish(): void {
     this.record.publish(this.#settings.now());
   }
+}
+
+function slotsOf(host: AssociationHost, isWork: boolean): SlotKeeper {
+  return {
+    take: (server) => host.take(server, isWork),
+    free: (server) => host.free(server, isWork),
+  };
+}
+
+function queueOf(host: AssociationHost) {
+  return {
+    hasRoom: (server: Server) => host.hasRoom(server),
+    wait: (guest: Waiting) => host.wait(guest),
+    waitNoMore: (guest: Waiting) => host.waitNoMore(guest),
+  };
 }

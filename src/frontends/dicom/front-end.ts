@@ -13,12 +13,8 @@ import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { type PoolListener, PoolWatch } from '../pool-watch.ts';
 import { type Waiting, WaitingRoom } from '../waiting-room.ts';
 import type { Affinity } from './affinity/affinity.ts';
-import {
-  Association,
-  type AssociationHost,
-  type AssociationSettings,
-  type AssociationTimeouts,
-} from './association.ts';
+import { Association } from './association.ts';
+import type { AssociationHost, AssociationSettings, AssociationTimeouts } from './association-settings.ts';
 import { type LimitOptions, Limits } from './limits.ts';
 import { ReplayBudget, type ReplayLimits } from './study/replay-budget.ts';
 
@@ -172,16 +168,16 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     return (this.#perServer.get(server) ?? 0) < perServer;
   }
 
-  take(server: Server): void {
+  take(server: Server, isWork: boolean): void {
     this.#perServer.set(server, (this.#perServer.get(server) ?? 0) + 1);
-    server.acquire();
+    server.acquire(!isWork);
   }
 
-  free(server: Server): void {
+  free(server: Server, isWork: boolean): void {
     const left = (this.#perServer.get(server) ?? 1) - 1;
     if (left > 0) this.#perServer.set(server, left);
     else this.#perServer.delete(server);
-    server.release();
+    server.release(!isWork);
   }
 
   wait(guest: Waiting): boolean {

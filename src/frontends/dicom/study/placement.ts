@@ -211,7 +211,8 @@ export class Placement implements LegListener {
     this.#options.listener.serverEnded(leg, message);
   }
 
-  moved(): void {
+  moved(leg: Leg): void {
+    this.#restIfIdle(leg);
     this.#options.listener.moved();
   }
 
@@ -223,6 +224,7 @@ export class Placement implements LegListener {
     const { settings, host } = this.#options;
     return settings.director.choose(facts, {
       prefer: this.#fresh,
+      kind: 'study',
       isOpen: (server) => this.legs.at(server) !== undefined && !this.legs.lacks(server),
       hasRoom: (server) => host.hasRoom(server) && !this.legs.lacks(server),
     });
