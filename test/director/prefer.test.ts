@@ -10,7 +10,7 @@ test.for(['least-busy', 'round-robin'] as const)('by %s', (balance) => {
   const pool = makePool({ balance, servers: THREE });
   const { choose } = direct({ pool });
   const picked = (names: string) =>
-    [...names].map((name) => choose(FACTS, { prefer: pool.server(name)! }).next()!.server.name).join('');
+    Array.from(names, (name) => choose(FACTS, { prefer: pool.server(name)! }).next()!.server.name).join('');
   expect(picked('cba'), 'in whatever order the preferred come').toBe('cba');
   expect(picked('bbbbbb'), 'nobody is left out for more than a round').toBe('bacbac');
 });
