@@ -46,6 +46,8 @@ export interface AcceptOptions {
   readonly judge?: (context: ProposedContext) => { result: number; transferSyntax: string };
   readonly maxLength?: number;
   readonly implementationVersionName?: string;
+  /** More user-information items, whole. */
+  readonly userItems?: readonly Buffer[];
 }
 
 /** What a peer reads out of an A-ASSOCIATE-RQ. */

@@ -101,8 +101,9 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
     return this.#state === 'open';
   }
 
+  /** Nothing is open or waits there, nor is the rest of a message on its way that was answered early. */
   get isIdle(): boolean {
-    return this.operations.size === 0 && this.waiting.size === 0;
+    return this.operations.size === 0 && this.waiting.size === 0 && this.outbox?.isEmpty !== false;
   }
 
   get bytesWritten(): number {

@@ -41,7 +41,7 @@ export interface StudyRig extends TestFrontEnd {
   /** All clocks go on by so much at once. */
   advance(ms: number): void;
   /** Those that were asked for memory. */
-  budgets(): readonly ReplayBudget[];
+  readonly budgets: () => readonly ReplayBudget[];
 }
 
 const rigs: StudyRig[] = [];
