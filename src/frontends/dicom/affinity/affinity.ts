@@ -40,12 +40,13 @@ export function createAffinity(options: AffinityOptions): Affinity {
   return new TableAffinity(options);
 }
 
-const IS_DONE: ReadonlySet<StatusClass> = new Set(['success', 'warning']);
-
 /** For the egress of the same VIP: what servers store there is nothing to be found again. */
 export function affinityOfEgress({ commitment }: Affinity): Affinity {
   return { side: 'servers', answered() {}, placeOf: () => undefined, commitment };
 }
+
+/** With these a server has done it. */
+const DONE: ReadonlySet<StatusClass> = new Set(['success', 'warning']);
 
 class TableAffinity implements Affinity {
   readonly side = 'clients';
@@ -64,7 +65,7 @@ class TableAffinity implements Affinity {
   }
 
   answered({ commandField, affectedSopInstance }: Command, response: Command, place: string): void {
-    if (response.status === undefined || !IS_DONE.has(statusClass(response.status))) return;
+    if (response.status === undefined || !DONE.has(statusClass(response.status))) return;
     if (commandField === COMMAND.C_STORE && affectedSopInstance !== undefined) {
       this.#put(this.#instances, instanceKey(affectedSopInstance), place);
     } else if (commandField === COMMAND.N_CREATE) {

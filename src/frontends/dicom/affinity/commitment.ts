@@ -3,7 +3,7 @@
  * Then each server is asked for its own under a Transaction UID of ours, and what they report comes together under the
  * UID of the client.
  */
-import { textOf } from '../../../../protocols/dicom/data-set.ts';
+import { type DataSet, textOf } from '../../../../protocols/dicom/data-set.ts';
 import { TAG } from '../../../../protocols/dicom/tags.ts';
 import type { Table } from '../../../tables/table.ts';
 import {
@@ -94,6 +94,9 @@ export function createCommitment(options: CommitmentOptions): Commitment {
   return new TableCommitment(options);
 }
 
+/** Place → indices of the instances that are there; undefined is the lead. */
+type Groups = ReadonlyMap<string | undefined, ReadonlySet<number>>;
+
 class TableCommitment implements Commitment {
   readonly #options: CommitmentOptions;
   readonly #transactions: Transactions;
@@ -110,29 +113,25 @@ class TableCommitment implements Commitment {
     if (!dataSet || uid === undefined) return whole(from.lead, bytes);
     const groups = this.#groups(referencesIn(dataSet), from);
     if (!groups) return { refuse: PROCESSING_FAILURE, why: 'nobody knows where its instances are' };
-    const withdraw = () => this.#transactions.withdraw(uid);
-    if (groups.size > 1 && !this.#options.hasEgress) {
-      if (this.#options.storage === 'separate')
-        return {
-          refuse: PROCESSING_FAILURE,
-          why: 'its instances are on several servers: configure an egress',
-        };
-      this.#transactions.begin(uid, { ae: from.ae });
-      return { ...whole(from.lead, bytes), withdraw };
-    }
-    if (groups.size < 2) {
-      this.#transactions.begin(uid, { ae: from.ae });
-      const [place = from.lead] = groups.keys();
-      return { ...whole(place, bytes), withdraw };
-    }
+    const { storage, hasEgress } = this.#options;
+    const isOnSeveral = groups.size > 1;
+    if (isOnSeveral && hasEgress) return this.#split(dataSet, uid, transferSyntax, groups, from.ae);
+    if (isOnSeveral && storage === 'separate')
+      return { refuse: PROCESSING_FAILURE, why: 'its instances are on several servers: configure an egress' };
+    this.#transactions.begin(uid, { ae: from.ae });
+    const [place = from.lead] = isOnSeveral ? [] : groups.keys();
+    return { ...whole(place, bytes), withdraw: () => this.#transactions.withdraw(uid) };
+  }
+
+  #split(dataSet: DataSet, uid: string, transferSyntax: string, groups: Groups, ae: string): Requested {
     const parts = [...groups].map(([place, wanted]) => ({ place, wanted, uid: this.#newUid() }));
-    this.#transactions.begin(uid, { ae: from.ae, parts: parts.map((part) => part.uid) });
+    this.#transactions.begin(uid, { ae, parts: parts.map((part) => part.uid) });
     return {
       parts: parts.map((part) => ({
         place: part.place,
         dataSet: writeCommitment(requestFor(dataSet, part.uid, part.wanted), transferSyntax),
       })),
-      withdraw,
+      withdraw: () => this.#transactions.withdraw(uid),
     };
   }
 
@@ -157,11 +156,8 @@ class TableCommitment implements Commitment {
     };
   }
 
-  /** Place → indices of the instances there; undefined is the lead. No map: independent archives do not have one. */
-  #groups(
-    instances: readonly (string | undefined)[],
-    { lead, canReach }: Asking,
-  ): ReadonlyMap<string | undefined, ReadonlySet<number>> | undefined {
+  /** undefined: nobody knows where one of them is, and only one of the archives has it. */
+  #groups(instances: readonly (string | undefined)[], { lead, canReach }: Asking): Groups | undefined {
     const { placeOf, storage } = this.#options;
     const groups = new Map<string | undefined, Set<number>>();
     for (const [index, instance] of instances.entries()) {

@@ -75,11 +75,21 @@ export class Commitments {
   /** What a server reports, as the client is to have it; undefined: the server has its answer. */
   report(leg: Leg, message: Message): ServerReport | undefined {
     const report = this.#reportIn(message, leg.contexts);
+    const isOver = () => {
+      leg.isAwaited = false;
+      if (leg.isOpen) leg.rest();
+    };
     if (report === 'answered') {
       leg.outbox!.push(acknowledgement(message));
+      isOver();
       return undefined;
     }
-    return { message: reported(message, report), heard: heardBy(report) };
+    const told = heardBy(report);
+    const heard = (status: number) => {
+      told(status);
+      isOver();
+    };
+    return { message: reported(message, report), heard };
   }
 
   #reportIn(message: Message, contexts: ReadonlyMap<number, string>): Report | 'answered' {

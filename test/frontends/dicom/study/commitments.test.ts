@@ -22,7 +22,7 @@ import { accepting, type Scp, type ScpAssociation } from '../../../peers/dicom-s
 import type { ScuAssociation } from '../../../peers/dicom-scu.ts';
 import { CT_IMAGE_STORAGE } from '../../../peers/pdus.ts';
 import { scp } from '../setup.ts';
-import { associationsOf, nextStatus, open, startStudy } from './start-study.ts';
+import { associationsOf, endsAt, instanceOf, nextStatus, open, startStudy } from './start-study.ts';
 
 const COMMITMENT = '1.2.840.10008.1.20.1';
 const COMMITMENT_INSTANCE = '1.2.840.10008.1.20.1.1';
@@ -180,6 +180,23 @@ describe('instances on two servers', () => {
     expect(await nextStatus(scu)).toBe('0110 @7');
     await report(first, 1, dataSetOf(transactionIn(first.message.dataSet), ['1.1', '1.3']));
     expect(await answersAt(servers[0]!, 1)).toEqual(['1 0000']);
+    await scu.release();
+  });
+
+  test('an association on which a report may come outlives the others; after the report it does not', async () => {
+    const servers = [await scp(), await scp(), await scp()];
+    const { rig, scu } = await start(servers, BOTH);
+    await ask(scu, dataSetOf(CLIENT, ['1.1', '1.2', '1.3']));
+    await nextStatus(scu);
+    rig.pin('1.2.3', 's3');
+    expect(await scu.store(instanceOf('1.2.3'))).toBe(0);
+    rig.advance(20_000);
+    expect(await endsAt(servers[2]!)).toEqual(['release']);
+    const second = await askedOf(servers[1]!);
+    await report(second, 1, dataSetOf(transactionIn(second.message.dataSet), ['1.2']));
+    expect(await answersAt(servers[1]!, 1)).toEqual(['1 0000']);
+    rig.advance(20_000);
+    expect(await endsAt(servers[1]!)).toEqual(['release']);
     await scu.release();
   });
 
