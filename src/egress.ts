@@ -1,7 +1,7 @@
 /**
  * The egress of a DICOM VIP: a second front-end on listeners of its own, for what servers begin themselves - C-MOVE
  * sub-operations, N-EVENT-REPORT. It goes by the called AE title to one of the configured destinations, titles and bytes
- * untouched; a title that has no destination is rejected 1/1/7.
+ * untouched, but for reports on commitments that were split; a title that has no destination is rejected 1/1/7.
  */
 import type { DicomVip, ListenAddress, VipConfiguration } from './config/schema.ts';
 import { createDirector, type Director } from './director/director.ts';
