@@ -2,7 +2,7 @@
  * What goes to the client: the responses of all servers, each whole before the next begins, and what servers ask of the
  * client themselves (C-GET sub-operations, N-EVENT-REPORT), one at a time, so that message ids of two servers never meet.
  */
-import { isResponse } from '../../../../protocols/dicom/command-set.ts';
+import { isResponse, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
 import type { Channel } from '../../../relay/channel.ts';
 import type { Leg } from './leg.ts';
 import type { Message } from './message.ts';
@@ -40,10 +40,13 @@ export class ClientSide {
     return !this.#outbox.isEmpty;
   }
 
-  /** The client does not take what is there for it. */
-  get isFull(): boolean {
-    const { bytesUnsent } = this.#outbox;
-    return bytesUnsent > MOST_WAITING || this.#waiting.some(({ message }) => message.length > MOST_WAITING);
+  /**
+   * Is enough of this leg's here, so that no more is read of it for the moment? What waits behind a message does not keep
+   * the rest of that message from coming.
+   */
+  isFullOf(leg: Leg): boolean {
+    if (this.#outbox.bytesUnsentTo(leg.incoming?.message) > MOST_WAITING) return true;
+    return this.#waiting.some((request) => request.leg === leg && request.message.length > MOST_WAITING);
   }
 
   /** A server waits for a response of the client's. */
@@ -71,9 +74,13 @@ export class ClientSide {
   /** The client's response to what a server asked; false: nobody asked that. */
   answered(message: Message): boolean {
     const current = this.#current;
-    if (current?.message.command.messageId !== message.command.messageIdRespondedTo) return false;
-    current!.leg?.outbox?.push(message);
-    current!.heard?.(message.command.status ?? 0);
+    if (!current) return false;
+    const { commandField, messageId } = current.message.command;
+    const { command } = message;
+    if (command.messageIdRespondedTo !== messageId || command.commandField !== (commandField | RESPONSE_BIT))
+      return false;
+    current.leg?.outbox?.push(message);
+    current.heard?.(command.status ?? 0);
     message.over();
     return true;
   }
@@ -87,15 +94,14 @@ export class ClientSide {
 
   /** A leg is gone. True: the client has got only a part of a message of its, so that nothing can follow. */
   forget(leg: Leg): boolean {
-    const isCut = leg.incoming?.isStreamed === true && !leg.incoming.message.isComplete;
-    const isUnasked = (request: ServerRequest) => request.leg === leg && request !== this.#current;
-    const cutHere = isCut && !this.#waiting.some(isUnasked);
-    for (const request of this.#waiting.filter(isUnasked)) {
+    const { message, isStreamed } = leg.incoming ?? {};
+    const isUnasked = this.#waiting.some((request) => request.message === message);
+    for (const request of this.#waiting.filter((one) => one.leg === leg)) {
       request.message.over();
       this.#waiting.splice(this.#waiting.indexOf(request), 1);
     }
     if (this.#current?.leg === leg) this.#current.leg = undefined;
-    return cutHere;
+    return isStreamed === true && message?.isComplete === false && !isUnasked;
   }
 
   drop(): void {

@@ -193,6 +193,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
       this.#counts.dataEnd('toServer');
       this.#placement.pumpAll();
       this.#clientSide.askNext();
+      this.moved();
     }
   }
 
@@ -241,7 +242,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     this.#chunks++;
     if (leg.incoming?.isHeld && message.length > LARGEST_COMMITMENT) leg.incoming.isHeld = false;
     if (leg.isOpen) this.#clientSide.receive(leg, message);
-    if (this.#clientSide.isFull) leg.pause();
+    if (this.#clientSide.isFullOf(leg)) leg.pause();
   }
 
   serverEnded(leg: Leg, message: Message): void {
@@ -278,7 +279,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   moved(): void {
     if (this.#phase === 'over') return;
     this.#chunks++;
-    if (!this.#clientSide.isFull) for (const leg of this.#placement.legs.all) leg.resume();
+    for (const leg of this.#placement.legs.all) if (!this.#clientSide.isFullOf(leg)) leg.resume();
     this.#holdBack();
   }
 

@@ -54,7 +54,17 @@ export class Outbox {
 
   /** Bytes that are there and were not written yet. */
   get bytesUnsent(): number {
-    return this.#queue.reduce((sum, { length }) => sum + length, 0) - this.#cutter.taken;
+    return this.bytesUnsentTo(undefined);
+  }
+
+  /** The same up to the end of `message`; without it, of all. */
+  bytesUnsentTo(message: Message | undefined): number {
+    let bytes = 0;
+    for (const one of this.#queue) {
+      bytes += one.length;
+      if (one === message) break;
+    }
+    return bytes - this.#cutter.taken;
   }
 
   get isEmpty(): boolean {
