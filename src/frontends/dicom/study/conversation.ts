@@ -173,7 +173,10 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
 
   messageBegan(message: Message): void {
     const { commandField } = message.command;
-    if (commandField === COMMAND.C_CANCEL) this.#requests.cancel(message);
+    if (this.#phase !== 'open') {
+      message.over();
+      this.broken(2, 'a message came after its request for release');
+    } else if (commandField === COMMAND.C_CANCEL) this.#requests.cancel(message);
     else if (!isResponse(commandField)) this.#requests.began(message);
     else if (!this.#clientSide.answered(message)) {
       message.over();
@@ -202,7 +205,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
       this.#release();
     } else if (type === PDU.A_ABORT) {
       this.#options.record.ends('abort', `${source}/${reason}`, 'the client aborted');
-      this.#finish(writeAbort(source, reason), true);
+      this.#finish(writeAbort(source, reason), this.#options.client.pending === 0);
     } else {
       this.broken(2, 'a release PDU came out of turn');
     }
@@ -345,10 +348,13 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   /** Whoever keeps a message from getting on is lost: a server to the client's operation, or the client. */
   #endStalled(): void {
     const { client } = this.#options;
-    const stalling = [...this.#placement.legs.all].filter((leg) => leg.isOpen && leg.isMidway);
+    // A client that takes nothing keeps servers from getting on.
+    const isDeaf = client.pending > 0;
+    const legs = isDeaf ? [] : [...this.#placement.legs.all];
+    const stalling = legs.filter((leg) => leg.isOpen && leg.isMidway);
     for (const leg of stalling) this.#placement.cut(leg.server, 'stalled inside a message');
     if (stalling.length > 0) return;
-    if (client.pending > 0 || (this.#reader.insideMessage && !this.#isPaused)) {
+    if (isDeaf || (this.#reader.insideMessage && !this.#isPaused)) {
       this.abort('the client stalled inside a message');
     }
   }

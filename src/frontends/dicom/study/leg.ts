@@ -240,7 +240,7 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
   abort(lastWords: Buffer = ABORT_PROVIDER): void {
     if (this.#state === 'over') return;
     const wasOpening = this.#state === 'opening';
-    const canSpeak = this.outbox?.atBoundary && this.#channel!.pending === 0;
+    const canSpeak = this.#canSpeak;
     this.#gone();
     if (wasOpening) this.#attempt?.giveUp();
     else this.#part(canSpeak ? lastWords : undefined);
@@ -276,6 +276,8 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
   otherPdu(type: number): void {
     if (type === PDU.A_ABORT) {
       this.#lose('aborted');
+    } else if (type === PDU.A_RELEASE_RQ && this.#state === 'open' && !this.#canSpeak) {
+      this.#lose('released inside a PDU');
     } else if (type === PDU.A_RELEASE_RQ) {
       // In a collision both get their response (PS3.8 7.2.2.7); we asked for the association, so ours goes first.
       this.#channel!.write(writeReleaseRp());
@@ -295,6 +297,11 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
     if (this.#state !== 'over') this.#listener.moved(this);
   }
 
+  /** Between two PDUs towards the server, and it has all that was written. */
+  get #canSpeak(): boolean {
+    return this.outbox?.atBoundary === true && this.#channel!.pending === 0;
+  }
+
   #refused(error: GantryError | Reject): void {
     if (this.#state === 'over') return;
     this.#gone();
@@ -306,7 +313,7 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
   #lose(why: string, isPolite = false, lastWords?: Buffer): void {
     if (this.#state === 'over') return;
     const wasIdle = this.isIdle;
-    const canSpeak = isPolite || (this.outbox!.atBoundary && this.#channel!.pending === 0);
+    const canSpeak = this.#canSpeak;
     this.#gone();
     if (isPolite) this.#dismiss();
     else this.#part(canSpeak ? lastWords : undefined);
