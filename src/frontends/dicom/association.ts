@@ -124,6 +124,11 @@ export class Association implements ChannelHandler, SearchListener {
     else this.#search?.leave(server);
   }
 
+  /** Its check says that the server does not answer any more. */
+  foundDown(server: Server): void {
+    if (this.#conversation) this.#conversation.foundDown(server);
+  }
+
   /** The same, and what is open ends at once. */
   cut(server: Server, detail: string): void {
     if (this.#conversation) this.#conversation.cut(server, detail);

@@ -123,6 +123,9 @@ export class Conversation {
     this.#departIfSafe();
   }
 
+  /** Everything of this association is there: it ends when the connection does. */
+  foundDown(_server: Server): void {}
+
   cut(server: Server, detail: string): void {
     if (server === this.#options.target) this.abort(detail);
   }

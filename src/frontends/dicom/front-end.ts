@@ -71,6 +71,8 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
   readonly #limits: Limits;
   readonly #waiting: WaitingRoom<Waiting>;
   readonly #pools: PoolWatch;
+  /** Servers that are known to be down. */
+  readonly #down = new Set<Server>();
   /** The ports are to be open. */
   #isOpen = true;
   #listening: Promise<void> = Promise.resolve();
@@ -119,9 +121,14 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     this.#waiting.serve();
   }
 
-  changed(): void {
+  changed(server: Server): void {
     this.#waiting.serve();
     this.#listenAsWanted();
+    const isDown = server.state === 'down';
+    if (isDown && !this.#down.has(server))
+      for (const association of [...this.#associations]) association.foundDown(server);
+    if (isDown) this.#down.add(server);
+    else this.#down.delete(server);
   }
 
   leave(server: Server): void {

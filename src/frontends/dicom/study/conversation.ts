@@ -52,7 +52,7 @@ export interface StudyConversationOptions {
   readonly facts: Facts;
   /** The server that leads, its connection, and its A-ASSOCIATE-AC. */
   readonly lead: { readonly server: Server; readonly channel: Channel; readonly accept: Buffer };
-  /** Bytes that came before this began. */
+  /** Bytes that came before. */
   readonly early: { readonly toServer: Buffer; readonly toClient: Buffer };
   /** Every connection is gone. */
   readonly over: () => void;
@@ -88,10 +88,8 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     const { host, record, facts } = options;
     const placing = { settings, host, listener: this, client, record, facts, request };
     this.#placement = new Placement(placing, lead.server, lead.channel, lead.accept);
-    this.#reader = new MessageReader(this, {
-      contexts: this.#placement.legs.contexts,
-      budget: settings.budget,
-    });
+    const { contexts } = this.#placement.legs;
+    this.#reader = new MessageReader(this, { contexts, budget: settings.budget });
     const moved = () => this.moved();
     const { maxLength = 0 } = request.userInformation;
     this.#clientSide = new ClientSide(client, maxLength, { moved });
@@ -138,6 +136,11 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   /** The server was halted: the association goes on without it. */
   leave(server: Server): void {
     this.#placement.leave(server);
+  }
+
+  /** A server that does not answer its check holds on to nothing that another one can do. */
+  foundDown(server: Server): void {
+    this.#placement.foundDown(server);
   }
 
   cut(server: Server, why: string): void {

@@ -124,6 +124,14 @@ export class Placement implements LegListener {
     this.#restIfIdle(leg);
   }
 
+  /** It hangs, perhaps: what can be asked of another server is not waited for. A retrieval may be slow, and is. */
+  foundDown(server: Server): void {
+    const leg = this.legs.at(server);
+    if (!leg?.isOpen) return;
+    const isHeld = [...leg.operations.values()].some((operation) => !operation.isRepeatable);
+    if (!isHeld) this.cut(server, 'does not answer its check');
+  }
+
   /** What is open there goes on elsewhere, as if the server were lost. */
   cut(server: Server, why: string): void {
     const leg = this.legs.at(server);
