@@ -56,7 +56,9 @@ export class Placement implements LegListener {
         this.#toLead(operation);
         break;
       case 'server':
-        this.toServer(operation, destination.server);
+        if (this.#canHave(destination.server)) this.toServer(operation, destination.server);
+        else if (!this.#isSeparate) this.#toLead(operation);
+        else this.#fail(operation, unavailableStatus(operation.command), 'its server has no free slot');
         break;
       case 'choice':
         operation.choice = destination.choice;
@@ -222,6 +224,11 @@ export class Placement implements LegListener {
   moved(leg: Leg): void {
     this.#restIfIdle(leg);
     this.#options.listener.moved();
+  }
+
+  /** Is there an association with this server, or room for one? */
+  #canHave(server: Server): boolean {
+    return this.legs.at(server) !== undefined || (server.hasRoom && this.#options.host.hasRoom(server));
   }
 
   get #isSeparate(): boolean {
