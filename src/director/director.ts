@@ -106,7 +106,8 @@ class RuledDirector implements Director {
   readonly #options: DirectorOptions;
   readonly #match: (facts: Facts) => number;
   readonly #names: readonly string[];
-  readonly #balances = new Map<Pool, Map<string, Balance>>();
+  /** By kind of work, pool, name. */
+  readonly #balances = new Map<string, Map<Pool, Map<string, Balance>>>();
 
   constructor(options: DirectorOptions) {
     const { rules, ignoreCase } = options;
@@ -219,16 +220,17 @@ class RuledDirector implements Director {
   }
 
   #balance(pool: Pool, name: BalanceName | 'urgent', kind = ''): Balance {
-    let ofPool = this.#balances.get(pool);
-    if (!ofPool) {
-      ofPool = new Map();
-      this.#balances.set(pool, ofPool);
-    }
-    let balance = ofPool.get(name + kind);
-    if (!balance) {
-      balance = createBalance(name);
-      ofPool.set(name + kind, balance);
-    }
-    return balance;
+    const ofKind = entryOf(this.#balances, kind, () => new Map());
+    const ofPool = entryOf(ofKind, pool, () => new Map());
+    return entryOf(ofPool, name, () => createBalance(name));
   }
+}
+
+function entryOf<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
 }
