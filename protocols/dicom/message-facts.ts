@@ -1,10 +1,10 @@
 /** The facts of a DIMSE message, for study routing: what it says itself, and behind it its association's. */
 import { type Facts, type FactValue, firstValue } from '../facts.ts';
-import { type Command, operationName, PRIORITY } from './command-set.ts';
+import { COMMAND, type Command, operationName, PRIORITY } from './command-set.ts';
 import { modalityOfSopClass } from './modality.ts';
 import { parseTag, TAG } from './tags.ts';
 
-/** What a C-STORE's facts with names are taken from, ascending. */
+/** What facts with names are taken from, ascending. */
 export const WANTED_TAGS: readonly number[] = [
   TAG.ACCESSION_NUMBER,
   TAG.MODALITY,
@@ -18,6 +18,9 @@ export type CommandFacts = Partial<Command> & Pick<Command, 'commandField'>;
 /** Whether an order for that accession number or that study is urgent. */
 export type IsUrgentOrder = (accession: string | undefined, study: string | undefined) => boolean;
 
+/** PS3.4 C.2.2.2.4. */
+const WILD_CARD = /[*?]/;
+
 const PRIORITIES: ReadonlyMap<number | undefined, string> = new Map([
   [PRIORITY.HIGH, 'high'],
   [PRIORITY.MEDIUM, 'medium'],
@@ -26,8 +29,9 @@ const PRIORITIES: ReadonlyMap<number | undefined, string> = new Map([
 
 /**
  * `command` (`C-STORE`), `priority`, `sopClass` and `sopInstance` (the command's, whichever it names), `modality` (of the
- * data set, else of the SOP class, else the association's), `study`, `accession`, `patient`, `urgent` (`true` or none) and
- * any tag as `(gggg,eeee)`; all other names are asked of `association`. `value`: the data set's elements, by tag.
+ * data set, else of the SOP class, else the association's), `study` (of a query only when it is for one), `accession`,
+ * `patient`, `urgent` (`true` or none) and any tag as `(gggg,eeee)`; all other names are asked of `association`. `value`:
+ * the data set's elements, by tag.
  */
 export function messageFacts(
   association: Facts,
@@ -70,7 +74,7 @@ class MessageFacts implements Facts {
       case 'modality':
         return this.#modality();
       case 'study':
-        return this.#value(TAG.STUDY_INSTANCE_UID);
+        return this.#study();
       case 'accession':
         return this.#value(TAG.ACCESSION_NUMBER);
       case 'patient':
@@ -94,6 +98,13 @@ class MessageFacts implements Facts {
       modalityOfSopClass(this.#sopClass() ?? '') ??
       this.#association.get('modality')
     );
+  }
+
+  /** A query may ask for a list of studies, or for any by a wild card: then it is about no study in particular. */
+  #study(): FactValue {
+    const study = this.#value(TAG.STUDY_INSTANCE_UID);
+    if (this.#command.commandField === COMMAND.C_STORE || study === undefined) return study;
+    return typeof study === 'string' && !WILD_CARD.test(study) ? study : undefined;
   }
 
   #isUrgent(): boolean {

@@ -26,6 +26,8 @@ export interface ChooseOptions {
   readonly prefer?: Server | undefined;
   /** Work of a kind takes turns among itself. */
   readonly kind?: string | undefined;
+  /** Could this server do it at all? One that has the entry of the work is asked all the same. */
+  readonly isFit?: ((server: Server) => boolean) | undefined;
   /** A limit of the caller's own, beside the server's. */
   readonly hasRoom?: ((server: Server) => boolean) | undefined;
   /** The work is urgent, whatever the rule says. */

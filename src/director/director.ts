@@ -62,13 +62,19 @@ export interface Explanation {
   readonly reject: string | undefined;
 }
 
+export interface Whereabouts {
+  readonly pool: Pool;
+  readonly server: Server | undefined;
+}
+
 export interface Director {
   choose(facts: Facts, options?: ChooseOptions): Choice;
   /**
    * Where work with these facts is by persistence. Nothing is reserved or renewed. undefined: nowhere yet. `server` is
-   * undefined when the one that the entry names may not have work now.
+   * undefined when the one that the entry names may not have work now. `inAnyPool`: not only in the pool that these
+   * facts lead to, as the work may have had facts that led it to another.
    */
-  whereabouts(facts: Facts): { readonly pool: Pool; readonly server: Server | undefined } | undefined;
+  whereabouts(facts: Facts, options?: { readonly inAnyPool?: boolean }): Whereabouts | undefined;
   /** What `choose` and `next` would say, without doing anything. */
   explain(facts: Facts, options?: ChooseOptions): Explanation;
 }
@@ -106,12 +112,14 @@ class RuledDirector implements Director {
   readonly #options: DirectorOptions;
   readonly #match: (facts: Facts) => number;
   readonly #names: readonly string[];
+  readonly #pools: ReadonlySet<Pool>;
   /** By kind of work, pool, name. */
   readonly #balances = new Map<string, Map<Pool, Map<string, Balance>>>();
 
   constructor(options: DirectorOptions) {
-    const { rules, ignoreCase } = options;
+    const { rules, pool, ignoreCase } = options;
     this.#options = options;
+    this.#pools = new Set([pool, ...rules.map((rule) => rule.pool)].filter((one) => one !== undefined));
     this.#match = compileRules(
       rules.map(({ when }) => when),
       { ignoreCase: ignoreCase ?? [] },
@@ -135,8 +143,16 @@ class RuledDirector implements Director {
     return named ? new CookieChoice(choice, pool, search, named) : choice;
   }
 
-  whereabouts(facts: Facts): { readonly pool: Pool; readonly server: Server | undefined } | undefined {
-    const { pool } = this.#route(facts, {}).destination;
+  whereabouts(facts: Facts, { inAnyPool = false } = {}): Whereabouts | undefined {
+    if (!inAnyPool) return this.#whereaboutsIn(this.#route(facts, {}).destination.pool, facts);
+    for (const pool of this.#pools) {
+      const found = this.#whereaboutsIn(pool, facts);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  #whereaboutsIn(pool: Pool | undefined, facts: Facts): Whereabouts | undefined {
     const persistence = pool && this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
     if (!pool || !key) return undefined;

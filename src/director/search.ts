@@ -61,7 +61,7 @@ export class Search {
    */
   #servers(now: number): readonly Server[] {
     if (this.#tried.length === 0 && this.#areAllUsual(now)) return this.#options.pool.takers;
-    const left = this.#options.pool.takers.filter((server) => !this.#tried.includes(server));
+    const left = this.#left;
     if (left.length === 0) return left;
     const answering = left.filter((server) => !server.isAskedLast(now));
     const regular = answering.filter(({ backup }) => !backup);
@@ -74,9 +74,19 @@ export class Search {
   /** Mostly nobody is a backup, silent or full: then nobody needs to be sorted out, for each piece of work anew. */
   #areAllUsual(now: number): boolean {
     for (const server of this.#options.pool.takers) {
-      if (server.backup || server.isAskedLast(now) || !this.#hasRoom(server)) return false;
+      if (server.backup || server.isAskedLast(now) || !this.#isFit(server) || !this.#hasRoom(server))
+        return false;
     }
     return true;
+  }
+
+  /** Who could do it and was not asked yet. */
+  get #left(): readonly Server[] {
+    return this.#options.pool.takers.filter((server) => !this.#tried.includes(server) && this.#isFit(server));
+  }
+
+  #isFit(server: Server): boolean {
+    return this.#options.isFit?.(server) !== false;
   }
 
   #hasRoom(server: Server): boolean {
@@ -120,8 +130,7 @@ export class Search {
   }
 
   #whyNone(): Exhausted {
-    const isLeft = this.#options.pool.takers.some((server) => !this.#tried.includes(server));
-    if (isLeft) return 'full';
+    if (this.#left.length > 0) return 'full';
     return this.#tried.length > 0 ? 'all-tried' : 'none-up';
   }
 

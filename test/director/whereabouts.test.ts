@@ -89,7 +89,11 @@ describe('a reservation', () => {
 });
 
 describe('whereabouts', () => {
-  const whereabouts = (setting: ReturnType<typeof setUp>, facts: Record<string, string> = CT1) =>
+  const whereabouts = (
+    setting: ReturnType<typeof setUp>,
+    facts: Record<string, string> = CT1,
+    inAnyPool = false,
+  ) =>
     createDirector({
       vip: 'V',
       rules: [
@@ -100,7 +104,7 @@ describe('whereabouts', () => {
       persistence: new Persistence({ by: ['calling'], table: setting.table }),
       now: clock.now,
       random: () => 0.5,
-    }).whereabouts(factsFrom(facts));
+    }).whereabouts(factsFrom(facts), { inAnyPool });
 
   test('where work is, reserved or taken; nothing is reserved or renewed by asking', () => {
     const setting = setUp();
@@ -128,6 +132,17 @@ describe('whereabouts', () => {
     expect(whereabouts(setting)?.server).toBe(server);
     server.halt();
     expect(whereabouts(setting)).toEqual({ pool: setting.pool, server: undefined });
+  });
+
+  test('in any pool, whichever the facts lead to', () => {
+    const setting = setUp();
+    const choice = setting.choose(CT1);
+    const { server } = choice.next()!;
+    choice.settle();
+    const facts = { ...CT1, called: 'OTHER' };
+    expect(whereabouts(setting, facts)).toBeUndefined();
+    expect(whereabouts(setting, facts, true)).toEqual({ pool: setting.pool, server });
+    expect(whereabouts(setting, { calling: 'NOBODY' }, true)).toBeUndefined();
   });
 
   test('nowhere: another pool, no pool, no value, no persistence', () => {

@@ -71,6 +71,16 @@ describe('facts of a message', () => {
     expect(factsOf(store).get('study')).toBeUndefined();
   });
 
+  test('of a query the study is one that it names, and none of a list or a wild card', () => {
+    const query: CommandFacts = { commandField: COMMAND.C_FIND };
+    const study = (command: CommandFacts, value: FactValue) =>
+      factsOf(command, { [TAG.STUDY_INSTANCE_UID]: value }).get('study');
+    expect(study(query, '2.25.5')).toBe('2.25.5');
+    for (const value of [['2.25.5', '2.25.6'], '*', '2.25.*', '2.25.?', undefined])
+      expect(study(query, value)).toBeUndefined();
+    expect(study(store, ['2.25.5', '2.25.6'])).toEqual(['2.25.5', '2.25.6']);
+  });
+
   test('the SOP class and instance are those that the command names, affected or requested', () => {
     const facts = factsOf({
       commandField: COMMAND.N_SET,

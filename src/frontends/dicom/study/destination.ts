@@ -1,7 +1,7 @@
 /** Where an operation belongs, by what is known of it: decided here, and carried out in placement.ts. */
 import { COMMAND, type Command } from '../../../../protocols/dicom/command-set.ts';
 import type { Facts } from '../../../../protocols/facts.ts';
-import type { Choice, Director } from '../../../director/director.ts';
+import type { Choice, Director, Whereabouts } from '../../../director/director.ts';
 import type { Server } from '../../../pools/server.ts';
 import { STATUS, unavailableStatus } from './operation.ts';
 
@@ -65,26 +65,36 @@ function ofObject(command: Command, { placeOf, serverAt, storage }: Circumstance
   return { to: 'nobody', status: STATUS.PROCESSING_FAILURE, why: 'the server that has the object is away' };
 }
 
-/** Where its study is, else where a rule sends it, else the lead. */
-function ofQuery(
-  command: Command,
-  facts: Facts,
-  { director, storage, leadPool, choose }: Circumstances,
-): Destination {
+/**
+ * Where its study is, else where a rule sends it, else where its images were sent by rules that do not say so of queries
+ * (such as by modality), else the lead.
+ */
+function ofQuery(command: Command, facts: Facts, circumstances: Circumstances): Destination {
+  const { director, storage, leadPool, choose } = circumstances;
   const hasStudy = facts.get('study') !== undefined;
-  const place = hasStudy ? director.whereabouts(facts) : undefined;
-  if (place?.server) return { to: 'server', server: place.server };
-  if (place && storage === 'separate')
-    return { to: 'nobody', status: unavailableStatus(command), why: 'the server that has the study is away' };
+  const known = hasStudy && ofPlace(director.whereabouts(facts), command, storage);
+  if (known) return known;
   const choice = choose(facts);
   if (choice.reject === undefined && choice.pool?.name !== leadPool) return { to: 'choice', choice };
-  if (storage === 'separate' && !hasStudy && asksAll(command))
+  if (hasStudy) return ofPlace(director.whereabouts(facts, { inAnyPool: true }), command, storage) ?? LEAD;
+  if (storage === 'separate' && asksAll(command))
     return {
       to: 'nobody',
       status: STATUS.UNABLE_TO_PROCESS,
       why: 'no rule says which pool sees all studies',
     };
   return LEAD;
+}
+
+/** undefined: it may be answered elsewhere. */
+function ofPlace(
+  place: Whereabouts | undefined,
+  command: Command,
+  storage: Circumstances['storage'],
+): Destination | undefined {
+  if (place?.server) return { to: 'server', server: place.server };
+  if (!place || storage === 'shared') return undefined;
+  return { to: 'nobody', status: unavailableStatus(command), why: 'the server that has the study is away' };
 }
 
 /** Of independent archives, each one would answer for a part of the studies as if that were all. */

@@ -240,8 +240,9 @@ export class Placement implements LegListener {
     return settings.director.choose(facts, {
       prefer: this.#fresh,
       kind: 'study',
-      isOpen: (server) => this.legs.at(server) !== undefined && !this.legs.lacks(server),
-      hasRoom: (server) => host.hasRoom(server) && !this.legs.lacks(server),
+      isOpen: (server) => this.legs.at(server) !== undefined,
+      isFit: (server) => !this.legs.lacks(server),
+      hasRoom: (server) => host.hasRoom(server),
     });
   }
 

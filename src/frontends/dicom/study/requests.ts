@@ -6,7 +6,6 @@ import { COMMAND, type Command, RESPONSE_BIT } from '../../../../protocols/dicom
 import { createDataSetPeek } from '../../../../protocols/dicom/data-set-peek.ts';
 import { messageFacts, WANTED_TAGS } from '../../../../protocols/dicom/message-facts.ts';
 import type { Operations } from '../../../../protocols/dicom/operations.ts';
-import { TAG } from '../../../../protocols/dicom/tags.ts';
 import type { Facts } from '../../../../protocols/facts.ts';
 import type { Server } from '../../../pools/server.ts';
 import type { Affinity } from '../affinity/affinity.ts';
@@ -43,8 +42,7 @@ const LEAST_PEEK = 1024 * 1024;
 
 export class Requests implements CommitmentsHost {
   readonly #options: RequestsOptions;
-  readonly #storeTags: readonly number[];
-  readonly #queryTags: readonly number[];
+  readonly #peekTags: readonly number[];
   readonly commitments: Commitments | undefined;
   readonly #open = new Map<number, Operation>();
   /** The one whose message is under way. */
@@ -53,8 +51,7 @@ export class Requests implements CommitmentsHost {
 
   constructor(options: RequestsOptions) {
     this.#options = options;
-    this.#storeTags = merged(WANTED_TAGS, options.tags);
-    this.#queryTags = merged([TAG.STUDY_INSTANCE_UID], options.tags);
+    this.#peekTags = merged(WANTED_TAGS, options.tags);
     const { affinity } = options;
     this.commitments = affinity && new Commitments({ ...options, affinity, host: this });
   }
@@ -185,11 +182,10 @@ export class Requests implements CommitmentsHost {
   #tagsFor({ commandField }: Command): readonly number[] | undefined {
     switch (commandField) {
       case COMMAND.C_STORE:
-        return this.#storeTags;
       case COMMAND.C_FIND:
       case COMMAND.C_MOVE:
       case COMMAND.C_GET:
-        return this.#queryTags;
+        return this.#peekTags;
       default:
         return undefined;
     }

@@ -170,11 +170,22 @@ describe('a further server that lacks a context', () => {
     const { rig, servers } = await twoServers(accepting(), accepting({ judge: supporting(VERIFICATION) }));
     const scu = await open(rig);
     expect(await scu.store(instanceOf(STUDY_ELSEWHERE))).toBe(UNSUPPORTED);
+    expect(await scu.store(instanceOf(STUDY_ELSEWHERE, 3))).toBe(UNSUPPORTED);
     expect(await scu.store(instanceOf('1.2.9', 2))).toBe(0);
     expect([servers[0], servers[1]].map((server) => received(server).length)).toEqual([1, 0]);
     expect(rig.placeOf(STUDY_ELSEWHERE)).toBe('s2');
     await scu.release();
   });
+});
+
+test('a further server that lacks another context: of a pinned study, what it accepts is stored, again and again', async () => {
+  const lacking = accepting({ judge: supporting(VERIFICATION, CT_IMAGE_STORAGE) });
+  const { rig, servers } = await twoServers(accepting(), lacking);
+  const scu = await open(rig);
+  for (let number = 1; number <= 3; number++)
+    expect(await scu.store(instanceOf(STUDY_ELSEWHERE, number))).toBe(0);
+  expect(received(servers[1])).toHaveLength(3);
+  await scu.release();
 });
 
 describe('an idle server', () => {

@@ -108,6 +108,14 @@ describe('queries without a study', () => {
     await scu.release();
   });
 
+  test.each(['1.2.2\\1.2.3', '1.2.*'])('0xC000 for several studies too: %s', async (studies) => {
+    const { rig, servers } = await archives();
+    const scu = await open(rig);
+    expect(await scu.operate(find, queryFor(studies))).toBe(UNABLE);
+    expect(servers.flatMap((server) => server.messages())).toEqual([]);
+    await scu.release();
+  });
+
   test('a rule’s pool with one', async () => {
     const registry = await scp();
     const all = poolOf('ALL', [registry.address]);

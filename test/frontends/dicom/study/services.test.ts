@@ -1,5 +1,6 @@
 /** What is not C-STORE: queries, C-CANCEL, and what servers ask of the client themselves. */
 import { describe, expect, test } from 'vitest';
+import type { Pool } from '../../../../src/pools/pool.ts';
 import { COMMAND, type Command, responseTo } from '../../../peers/commands.ts';
 import type { DimseMessage } from '../../../peers/dicom-peer.ts';
 import { accepting, type Scp, type ScpAssociation } from '../../../peers/dicom-scp.ts';
@@ -7,7 +8,9 @@ import type { ScuAssociation } from '../../../peers/dicom-scu.ts';
 import { CT_IMAGE_STORAGE, VERIFICATION } from '../../../peers/pdus.ts';
 import { createGate } from '../../../peers/waiting.ts';
 import { scp } from '../setup.ts';
+import { poolOf } from '../start-front-end.ts';
 import {
+  element,
   endOf,
   instanceOf,
   nextStatus,
@@ -58,6 +61,26 @@ describe('queries', () => {
       expect(await scu.operate({ field, sopClass, hasDataSet: true }, queryFor(study))).toBe(0);
     expect(servers.map(fields)).toEqual([[field, field, field], [field]]);
     expect(servers[1]!.messages()[0]!.dataSet.equals(queryFor('1.2.2'))).toBe(true);
+    await scu.release();
+  });
+
+  test('for a study that a rule of its images sent elsewhere go where it is; a rule of their own goes first', async () => {
+    const servers = [await scp(), await scp(), await scp()] as const;
+    const pools = servers.slice(1).map(({ address }, index) => poolOf(['CT', 'INDEX'][index]!, [address]));
+    const rule = (name: string, pattern: string, pool: Pool | undefined) => ({
+      when: { facts: [{ name, patterns: [pattern] }] },
+      pool,
+    });
+    const rules = () => [rule('command', 'C-STORE', pools[0]), rule('accession', 'A-1', pools[1])];
+    const rig = await startStudy(servers.slice(0, 1), { rules });
+    const scu = await open(rig);
+    expect(await scu.store(instanceOf('1.2.5'))).toBe(0);
+    const query = { field: COMMAND.C_FIND_RQ, sopClass: STUDY_FIND, hasDataSet: true };
+    expect(await scu.operate(query, queryFor('1.2.5'))).toBe(0);
+    const accession = element(0x00080050, 'SH', Buffer.from('A-1 '));
+    expect(await scu.operate(query, Buffer.concat([accession, queryFor('1.2.5')]))).toBe(0);
+    const { C_STORE_RQ, C_FIND_RQ } = COMMAND;
+    expect(servers.map(fields)).toEqual([[], [C_STORE_RQ, C_FIND_RQ], [C_FIND_RQ]]);
     await scu.release();
   });
 
