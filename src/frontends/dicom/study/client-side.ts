@@ -2,7 +2,8 @@
  * What goes to the client: the responses of all servers, each whole before the next begins, and what servers ask of the
  * client themselves (C-GET sub-operations, N-EVENT-REPORT), one at a time, so that message ids of two servers never meet.
  */
-import { isResponse, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
+import { COMMAND, type Command, isResponse, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
+import { isPending } from '../../../../protocols/dicom/status.ts';
 import type { Channel } from '../../../relay/channel.ts';
 import type { Leg } from './leg.ts';
 import type { Message } from './message.ts';
@@ -66,7 +67,7 @@ export class ClientSide {
     if (incoming.isStreamed) this.#outbox.pump();
     else if (message.isComplete || message.length > STREAMED_FROM) {
       incoming.isStreamed = true;
-      if (isResponse(message.command.commandField)) this.send(message);
+      if (!isAnswered(message.command)) this.send(message);
       else this.#ask({ leg, message, heard });
     }
   }
@@ -85,8 +86,9 @@ export class ClientSide {
     return true;
   }
 
-  /** The response is whole: the next request may go. */
-  askNext(): void {
+  /** A response is whole: if it is the last one to its request, the next request may go. */
+  askNext({ status = 0 }: Command): void {
+    if (isPending(status)) return;
     this.#current = undefined;
     const next = this.#waiting.shift();
     if (next) this.#ask(next);
@@ -116,4 +118,9 @@ export class ClientSide {
       this.send(request.message);
     }
   }
+}
+
+/** Is it a request that has a response? */
+function isAnswered({ commandField }: Command): boolean {
+  return !isResponse(commandField) && commandField !== COMMAND.C_CANCEL;
 }

@@ -164,7 +164,8 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   }
 
   ended(): void {
-    this.closed(undefined);
+    // Who has asked for release may say so that nothing else comes, and waits for the answer.
+    if (this.#phase !== 'releasing') this.closed(undefined);
   }
 
   closed(error: GantryError | undefined): void {
@@ -198,7 +199,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
       this.#counts.command(message.command, 'toServer');
       this.#counts.dataEnd('toServer');
       this.#placement.pumpAll();
-      this.#clientSide.askNext();
+      this.#clientSide.askNext(message.command);
       this.moved();
     }
   }

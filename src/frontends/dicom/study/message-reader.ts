@@ -2,7 +2,7 @@
  * Reads the DIMSE messages of one direction of an association while their bytes arrive. What breaks PS3.7 or PS3.8 is a
  * fault: a message that others have to understand is not guessed at.
  */
-import type { Command } from '../../../../protocols/dicom/command-set.ts';
+import { COMMAND, type Command, isResponse } from '../../../../protocols/dicom/command-set.ts';
 import { PDU, pduName } from '../../../../protocols/dicom/pdu.ts';
 import { ABORT_REASON } from '../../../../protocols/dicom/pdu-fault.ts';
 import {
@@ -116,6 +116,11 @@ export class MessageReader implements PduSink {
   command(command: Command): void {
     const message = this.#message;
     if (this.#isOver || !message) return;
+    const lack = lackOf(command);
+    if (lack !== undefined) {
+      this.#fail(ABORT_REASON.INVALID_PARAMETER_VALUE, lack);
+      return;
+    }
     message.command = command;
     if (!command.hasDataSet) {
       message.isComplete = true;
@@ -142,4 +147,13 @@ export class MessageReader implements PduSink {
     this.#isOver = true;
     this.#listener.broken(reason, what);
   }
+}
+
+/** What a command set does not say without which nobody knows what it is about, or what came of it (PS3.7 9.3, 10.3). */
+function lackOf(command: Command): string | undefined {
+  const { commandField, messageId, messageIdRespondedTo, status } = command;
+  if (!isResponse(commandField) && commandField !== COMMAND.C_CANCEL)
+    return messageId === undefined ? 'a request has no message id' : undefined;
+  if (messageIdRespondedTo === undefined) return 'a message does not say which request it is about';
+  return isResponse(commandField) && status === undefined ? 'a response has no status' : undefined;
 }

@@ -337,7 +337,10 @@ export class Placement implements LegListener {
   /** Takes what is open or waits there off a leg that does no more. */
   #clear(leg: Leg): Operation[] {
     const sent = [...leg.operations.values()];
-    for (const operation of sent) leg.end(operation, 'failure', this.#options.settings.now());
+    for (const operation of sent) {
+      leg.end(operation, 'failure', this.#options.settings.now());
+      operation.outbox = undefined;
+    }
     const waiting = [...leg.waiting];
     for (const operation of waiting) leg.drop(operation);
     return [...sent, ...waiting];

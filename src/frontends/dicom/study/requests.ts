@@ -61,11 +61,13 @@ export class Requests implements CommitmentsHost {
     return this.#open.size === 0;
   }
 
-  /** Bytes of the message under way that wait for a server which is known, or being looked for. */
+  /** Bytes that wait for servers which are known, or being looked for. */
   get bytesAhead(): number {
-    const current = this.#current;
-    if (!current?.isPlaced || current.failure !== undefined) return 0;
-    return current.outbox ? current.outbox.bytesUnsent : current.message.length;
+    let bytes = 0;
+    for (const { outbox } of this.#options.placement.legs.all) bytes += outbox?.bytesUnsent ?? 0;
+    for (const { isPlaced, failure, outbox, message } of this.#open.values())
+      if (isPlaced && failure === undefined && !outbox) bytes += message.length;
+    return bytes;
   }
 
   /** A request has begun; its command set is whole. */

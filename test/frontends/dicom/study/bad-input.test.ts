@@ -163,6 +163,12 @@ describe('from a server: that server is lost, another one does it', () => {
       association.send(contextId, responseTo({ ...command, field: COMMAND.C_FIND_RQ }, 0)),
     ));
 
+  test('an answer without a status is no success', () =>
+    servedByAnother(async ({ contextId, command }, association) => {
+      const { status: _, ...rest } = responseTo(command, 0);
+      await association.send(contextId, rest);
+    }));
+
   test('a server that answers another message id', () =>
     servedByAnother(async ({ contextId, command }, association) =>
       association.send(contextId, responseTo({ ...command, messageId: 4711 }, 0)),

@@ -92,6 +92,15 @@ describe('client release', () => {
     expect(await endsAtBoth(servers)).toEqual(['release', 'release']);
   });
 
+  test('and FIN behind it: the servers are released, and the client gets its answer', async () => {
+    const { rig, servers, scu } = await onTwoServers();
+    await scu.write(releaseRequest());
+    scu.connection.end();
+    expect((await scu.next()).kind).toBe('release-response');
+    expect(await endsAtBoth(servers)).toEqual(['release', 'release']);
+    expect((await rig.associations.count(1))[0]).toMatchObject({ end: 'release' });
+  });
+
   test('and a message after it: A-ABORT 2/2', async () => {
     const { servers, scu } = await onTwoServers();
     const echo = writeCommand({ field: COMMAND.C_ECHO_RQ, messageId: 9, hasDataSet: false });

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Outbox } from '../../../../src/frontends/dicom/study/outbox.ts';
+import { writeCommand } from '../../../peers/commands.ts';
 import { abort, PDU_TYPE, pData, pdu, releaseRequest, releaseResponse } from '../../../peers/pdus.ts';
 import {
   arbitraryCuts,
@@ -108,6 +109,18 @@ describe('refused', () => {
     ['a data set in a context not accepted', [command(STORE), data(20, 5)], INVALID],
     ['a fragment of odd length', [command(STORE), data(21)], INVALID],
     ['a command fragment of odd length', [pData(1, 'command', false, STORE.subarray(0, 21))], INVALID],
+    ['a request without message id', [command(writeCommand({ field: 0x30, hasDataSet: false }))], INVALID],
+    [
+      'a response without status',
+      [command(writeCommand({ field: 0x8030, respondsTo: 1, hasDataSet: false }))],
+      INVALID,
+    ],
+    [
+      'a response to no request',
+      [command(writeCommand({ field: 0x8030, status: 0, hasDataSet: false }))],
+      INVALID,
+    ],
+    ['a C-CANCEL of no request', [command(writeCommand({ field: 0x0fff, hasDataSet: false }))], INVALID],
     ['an A-ASSOCIATE-RQ out of turn', [pdu(PDU_TYPE.RQ, Buffer.alloc(68))], UNEXPECTED],
     ['an A-ASSOCIATE-AC out of turn', [pdu(PDU_TYPE.AC, Buffer.alloc(68))], UNEXPECTED],
     ['an A-ASSOCIATE-RJ out of turn', [pdu(PDU_TYPE.RJ, Buffer.alloc(4))], UNEXPECTED],

@@ -307,6 +307,37 @@ test('N-EVENT-REPORT of a server reaches the client, and its response the server
   await scu.release();
 });
 
+test('a server may ask for more than one response: the next request of a server waits for the last one', async () => {
+  const find = { field: COMMAND.C_FIND_RQ, sopClass: STUDY_FIND, messageId: 5, hasDataSet: false };
+  const report = {
+    field: N_EVENT_REPORT,
+    sopClass: VERIFICATION,
+    sopInstance: '1.2',
+    messageId: 6,
+    hasDataSet: false,
+  };
+  const { rig, servers } = await twoServers(async ({ command }, association) => {
+    if (command.field !== COMMAND.C_STORE_RQ) return false;
+    await association.send(1, find);
+    await association.send(1, report);
+    return false;
+  });
+  const scu = await open(rig);
+  const instance = instanceOf('1.2.2');
+  await scu.start(storeCommand(instance), instance.dataSet);
+  expect([await scu.next(), await scu.next()]).toMatchObject([{ command: find }, { command: { status: 0 } }]);
+  for (const status of [PENDING, PENDING, 0]) {
+    expect(scu.connection.buffered).toBe(0);
+    await scu.send(1, responseTo(find, status));
+  }
+  expect(await scu.next()).toMatchObject({ command: report });
+  await scu.send(1, responseTo(report, 0));
+  await servers[1]!.associations.find(({ messages }) => messages.length === 5);
+  const answers = servers[1]!.messages().map(({ command }) => command.status);
+  expect(answers).toEqual([undefined, PENDING, PENDING, 0, 0]);
+  await scu.release();
+});
+
 test('a response to a server that is gone is dropped, however large it is', async () => {
   const { rig, servers } = await twoServers(async ({ command }, association) => {
     if (command.field !== COMMAND.C_STORE_RQ) return false;
