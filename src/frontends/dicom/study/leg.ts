@@ -112,7 +112,8 @@ export class Leg implements AttemptListener, ChannelHandler, MessageListener, Ou
 
   /** The rest of a message, or of a PDU, is still to come from the server, or to be taken by it. */
   get isMidway(): boolean {
-    return this.#reader?.insidePdu === true || (this.outbox?.isHeldBack ?? false);
+    const isInside = this.#reader?.insidePdu === true || this.#reader?.insideMessage === true;
+    return isInside || (this.outbox?.isHeldBack ?? false);
   }
 
   /** Asks the server for an association, for at most `ms` milliseconds. */

@@ -116,9 +116,9 @@ export class MessageReader implements PduSink {
   command(command: Command): void {
     const message = this.#message;
     if (this.#isOver || !message) return;
-    const lack = lackOf(command);
-    if (lack !== undefined) {
-      this.#fail(ABORT_REASON.INVALID_PARAMETER_VALUE, lack);
+    const wrong = senseless(command);
+    if (wrong !== undefined) {
+      this.#fail(ABORT_REASON.INVALID_PARAMETER_VALUE, wrong);
       return;
     }
     message.command = command;
@@ -149,11 +149,12 @@ export class MessageReader implements PduSink {
   }
 }
 
-/** What a command set does not say without which nobody knows what it is about, or what came of it (PS3.7 9.3, 10.3). */
-function lackOf(command: Command): string | undefined {
-  const { commandField, messageId, messageIdRespondedTo, status } = command;
+/** What is wrong with a command set that nobody can tell the meaning of (PS3.7 9.3, 10.3). */
+function senseless(command: Command): string | undefined {
+  const { commandField, messageId, messageIdRespondedTo, status, hasDataSet } = command;
   if (!isResponse(commandField) && commandField !== COMMAND.C_CANCEL)
     return messageId === undefined ? 'a request has no message id' : undefined;
   if (messageIdRespondedTo === undefined) return 'a message does not say which request it is about';
-  return isResponse(commandField) && status === undefined ? 'a response has no status' : undefined;
+  if (!isResponse(commandField)) return hasDataSet ? 'a C-CANCEL has a data set' : undefined;
+  return status === undefined ? 'a response has no status' : undefined;
 }

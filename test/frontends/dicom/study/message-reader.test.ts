@@ -121,6 +121,11 @@ describe('refused', () => {
       INVALID,
     ],
     ['a C-CANCEL of no request', [command(writeCommand({ field: 0x0fff, hasDataSet: false }))], INVALID],
+    [
+      'a C-CANCEL with a data set',
+      [command(writeCommand({ field: 0x0fff, respondsTo: 1, hasDataSet: true }))],
+      INVALID,
+    ],
     ['an A-ASSOCIATE-RQ out of turn', [pdu(PDU_TYPE.RQ, Buffer.alloc(68))], UNEXPECTED],
     ['an A-ASSOCIATE-AC out of turn', [pdu(PDU_TYPE.AC, Buffer.alloc(68))], UNEXPECTED],
     ['an A-ASSOCIATE-RJ out of turn', [pdu(PDU_TYPE.RJ, Buffer.alloc(4))], UNEXPECTED],
