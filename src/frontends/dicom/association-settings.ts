@@ -38,7 +38,7 @@ export interface StudyOptions
 
 /** What the front-end is to its associations. */
 export interface AssociationHost {
-  /** Those in force now: an association keeps the ones with which it looked for its server. */
+  /** Those in force now: an association keeps the ones with which it looked for its server, but for where studies go. */
   readonly settings: AssociationSettings;
   /** Counts the association in when the limits of the VIP and of its calling AE leave room for it. */
   admit(callingAe: string): boolean;

@@ -31,6 +31,7 @@ import { REJECTIONS, rejectionNamed, tripleOf } from './rejections.ts';
 import type { Accept } from './server-attempt.ts';
 import { type SearchListener, type ServerRejection, ServerSearch, type SlotKeeper } from './server-search.ts';
 import { StudyConversation } from './study/conversation.ts';
+import { settingsInForce } from './study/settings-in-force.ts';
 
 /** Bytes that were read before the conversation began. */
 interface Early {
@@ -316,7 +317,7 @@ export class Association implements ChannelHandler, SearchListener {
       this.#over();
     };
     const conversation = new StudyConversation({
-      settings: { ...this.#settings, ...study },
+      settings: settingsInForce(this.#host, this.#settings, study),
       host: { ...queueOf(this.#host), ...this.#slots! },
       client,
       record: this.record,
