@@ -154,9 +154,7 @@ function dyingInAnswer(bytes: number): ScpScript {
       const data = pData(contextId, 'data', false, Buffer.alloc(16_000, 7));
       const all = Buffer.concat(Array.from({ length: 32 }, () => data));
       await association.write(all.subarray(0, bytes));
-      // What it sent has to be read before the reset that follows.
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      association.connection.reset();
+      association.connection.end();
       return true;
     },
   });

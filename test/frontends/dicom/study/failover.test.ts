@@ -303,14 +303,14 @@ describe('the lead is lost', () => {
 
   const find = (scu: ScuAssociation) =>
     scu.operate({ field: COMMAND.C_FIND_RQ, sopClass: STUDY_FIND, hasDataSet: true }, queryFor('1.2.3'));
+  const gate = createGate();
   const pending: Parameters<typeof lostWith>[1] = async ({ contextId, command }, association) => {
     await association.send(
       contextId,
       { ...responseTo(command, 0xff00), hasDataSet: true },
       queryFor('1.2.3'),
     );
-    // It has to arrive before the connection is gone.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await gate.opened;
   };
 
   test('with a C-ECHO open: another one answers it', async () => {
@@ -324,7 +324,16 @@ describe('the lead is lost', () => {
   });
 
   test('with a C-FIND open that was answered in part: it fails, as another one would answer from its start', async () => {
-    const { status, asked } = await lostWith(find, pending);
+    const { status, asked } = await lostWith(async (scu) => {
+      await scu.start(
+        { field: COMMAND.C_FIND_RQ, sopClass: STUDY_FIND, hasDataSet: true },
+        queryFor('1.2.3'),
+      );
+      expect(await nextStatus(scu)).toBe('ff00 @1');
+      gate.open();
+      const arrival = await scu.next();
+      return (arrival.kind === 'message' && arrival.command.status) || 0;
+    }, pending);
     expect([status, asked]).toEqual([REFUSED, [COMMAND.C_ECHO_RQ]]);
   });
 

@@ -213,12 +213,12 @@ describe('an idle server', () => {
     const { rig, servers } = await twoServers();
     const scu = await open(rig);
     expect(await scu.store(instanceOf(STUDY_ELSEWHERE))).toBe(0);
-    rig.advance(9_000);
+    await rig.advance(9_000);
     expect(await scu.store(instanceOf(STUDY_ELSEWHERE, 2))).toBe(0);
-    rig.advance(9_000);
+    await rig.advance(9_000);
     expect(await scu.store(instanceOf(STUDY_ELSEWHERE, 3))).toBe(0);
     expect(servers[1].associations.length).toBe(1);
-    rig.advance(10_000);
+    await rig.advance(10_000);
     expect(await endsAt(servers[1])).toEqual(['release']);
     await until(() => rig.servers[1]!.active === 0);
     expect(await scu.store(instanceOf(STUDY_ELSEWHERE, 4))).toBe(0);
@@ -247,9 +247,7 @@ describe('an idle server', () => {
     const half = instance.dataSet.subarray(0, 20_000);
     await scu.write(fragment(half, false));
     expect(await nextStatus(scu)).toBe('a700 @1');
-    rig.advance(10_000);
-    // The echo shows that time has passed, and that nothing came between the two halves.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await rig.advance(10_000);
     await scu.write(fragment(instance.dataSet.subarray(20_000), true));
     expect(await scu.echo()).toBe(0);
     expect(servers[1].associations.items[0]!.end).toBe('open');

@@ -40,7 +40,7 @@ test('a further association takes a slot of its server while it is open', async 
   const scu = await open(rig);
   expect(await scu.store(instanceOf(PINNED))).toBe(0);
   expect(rig.servers.map(({ active }) => active)).toEqual([1, 1]);
-  rig.advance(10_000);
+  await rig.advance(10_000);
   while (rig.servers[1]!.active > 0) await new Promise(setImmediate);
   expect(rig.servers[0]!.active).toBe(1);
   await scu.release();

@@ -38,8 +38,8 @@ export interface StudyRig extends TestFrontEnd {
   pin(study: string, server: string): void;
   /** Where it is. */
   placeOf(study: string): string | undefined;
-  /** All clocks go on by so much at once. */
-  advance(ms: number): void;
+  /** All clocks go on by so much at once; resolves when what was due by then has happened. */
+  advance(ms: number): Promise<void>;
   /** Those that were asked for memory. */
   readonly budgets: () => readonly ReplayBudget[];
 }
@@ -49,6 +49,7 @@ const rigs: StudyRig[] = [];
 afterEach(async () => {
   for (const rig of rigs.splice(0)) {
     await rig.frontEnd.close();
+    rig.options.deadlines.close();
     expectNothingLeft(rig);
   }
   vi.restoreAllMocks();
@@ -86,12 +87,13 @@ export async function startStudy(servers: readonly Scp[], sketch: StudySketch = 
   const rules = sketch.rules?.(pool) ?? [];
   const director = createDirector({ vip: 'V', rules, pool, persistence, now, random: Math.random });
   const budgets = watchBudgets();
+  const deadlines = createDeadlines({ tickMs: 10, now });
   const dicom = await startDicom([], {
     more: {
       director,
       pool,
       pools: [pool],
-      deadlines: createDeadlines({ tickMs: 10, now }),
+      deadlines,
       now,
       timeouts: { ...TIMEOUTS, connect: 1000, accept: 2000, release: 500, ...sketch.timeouts },
       study: {
@@ -111,6 +113,7 @@ export async function startStudy(servers: readonly Scp[], sketch: StudySketch = 
     placeOf: (study) => table.serverOf(`P/study=${study}`),
     advance: (ms) => {
       skew += ms;
+      return new Promise((resolve) => deadlines.after(0, resolve));
     },
     budgets,
   };
