@@ -317,7 +317,7 @@ export class Association implements ChannelHandler, SearchListener {
       this.#over();
     };
     const conversation = new StudyConversation({
-      settings: settingsInForce(this.#host, this.#settings, study),
+      settings: settingsInForce(this.#host, this.#settings, study, this.#facts!),
       host: { ...queueOf(this.#host), ...this.#slots! },
       client,
       record: this.record,
