@@ -28,7 +28,7 @@ test.each(['another kind of storage', 'a rule that turns it away'])(
     const { now } = rig.options;
     const pool = poolOf('Q', [after.address]);
     const isTurnedAway = what === 'a rule that turns it away';
-    const rules = isTurnedAway ? [{ when: {}, reject: 'no-reason-given' }] : [];
+    const rules = isTurnedAway ? [{ when: { facts: [] }, reject: 'no-reason-given' }] : [];
     const director = createDirector({ vip: 'V', rules, pool, now, random: Math.random });
     const study = isTurnedAway ? rig.options.study! : { ...rig.options.study!, storage: 'separate' as const };
     rig.frontEnd.reconfigure({ ...rig.options, director, pools: [pool], pool, study });
