@@ -69,6 +69,12 @@ export const ERRORS = {
     advice:
       'The address cannot be listened on: is another program using the port, or is a privilege missing?',
   },
+  GTY_QUEUE: {
+    source: 'internal',
+    retryable: false,
+    advice:
+      'The file of the durable queue cannot be used: the message says what is in the way. Messages in it stay there.',
+  },
   GTY_PROTOCOL: {
     source: 'client',
     retryable: false,

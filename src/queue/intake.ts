@@ -1,0 +1,102 @@
+/** What comes into the queue, and how much of it may: the limits, and the reserve of the disk. */
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Bodies } from './bodies.ts';
+import { MOST_PIECES, PIECE_BYTES } from './file.ts';
+import type { QueueSettings, Refusal } from './message.ts';
+import type { Operation, OperationOf, Result } from './operations.ts';
+import type { Rows } from './rows.ts';
+
+/** New messages, and parts of them. */
+export function isNew({ do: what }: Operation): boolean {
+  return what === 'store' || what === 'piece';
+}
+
+export class Intake {
+  settings: QueueSettings;
+  /** What the file has, with what the transaction has added. */
+  messages = 0;
+  bytes = 0;
+  readonly bodies: Bodies;
+  readonly #rows: Rows;
+  readonly #folder: string;
+  /** Those from before the transaction. */
+  #before = { messages: 0, bytes: 0 };
+  /** Why nothing is taken in now. */
+  #closed: Refusal | undefined;
+
+  constructor(file: string, rows: Rows, settings: QueueSettings) {
+    this.settings = settings;
+    this.bodies = new Bodies(rows);
+    this.#rows = rows;
+    this.#folder = dirname(file);
+  }
+
+  /** A transaction with these operations began. */
+  begin(operations: readonly Operation[]): void {
+    this.#before = { messages: this.messages, bytes: this.bytes };
+    this.#closed = operations.some(isNew) && !this.#hasReserve ? 'no space' : undefined;
+    this.bodies.begin();
+  }
+
+  committed(): void {
+    this.bodies.committed();
+  }
+
+  rolledBack(): void {
+    ({ messages: this.messages, bytes: this.bytes } = this.#before);
+    this.bodies.rolledBack();
+  }
+
+  /** The id of the message, or why it is not taken in. */
+  store({ keys, about, fingerprint, content }: OperationOf<'store'>, now: number): number | Refused {
+    const isReceived = typeof content === 'number';
+    const size = isReceived ? this.bodies.sizeOf(content) : content.length;
+    if (size === undefined) return { refusal: 'unavailable' };
+    // Its pieces were counted when they came.
+    const refusal = this.#refusal(1, isReceived ? 0 : size);
+    if (refusal) {
+      if (isReceived) this.bodies.discard(content);
+      return { refusal };
+    }
+    const id = this.#rows.freshId();
+    const body = isReceived ? this.bodies.finish(content) : id;
+    if (!isReceived) this.#rows.addBody(body, content);
+    this.#rows.insert(id, body, size, now, keys, about);
+    if (fingerprint) this.#rows.remember(now, fingerprint);
+    this.messages++;
+    this.bytes += size;
+    return id;
+  }
+
+  piece({ incoming, bytes }: OperationOf<'piece'>): Result {
+    const refusal = this.#refusal(0, bytes.length) ?? this.bodies.add(incoming, bytes);
+    return refusal && { refusal };
+  }
+
+  /** A message has gone. */
+  gone(size: number): void {
+    this.messages--;
+    this.bytes -= size;
+  }
+
+  #refusal(messages: number, bytes: number): Refusal | undefined {
+    if (this.#closed) return this.#closed;
+    const { mostMessages, mostBytes } = this.settings;
+    const isTooMuch =
+      this.messages + messages > mostMessages ||
+      this.bytes + this.bodies.bytes + bytes > mostBytes ||
+      bytes > MOST_PIECES * PIECE_BYTES;
+    return isTooMuch ? 'full' : undefined;
+  }
+
+  /** Other programs write to the disk too. */
+  get #hasReserve(): boolean {
+    const { bavail, bsize } = statfsSync(this.#folder);
+    return bavail * bsize >= this.settings.reserve;
+  }
+}
+
+interface Refused {
+  readonly refusal: Refusal;
+}

@@ -1,0 +1,397 @@
+/**
+ * The queue itself, without its thread: operations in, what became of them and the messages whose turn came out. All
+ * operations of one call are one transaction, flushed to the disk before the call returns. Memory - whose turn it is -
+ * follows only what was committed:
+ *
+ *     begin ─► what is owed, who goes next, the operations ─► commit ─► memory changes, results count
+ *                                 │
+ *                                 └─ no room, a broken disk ─► rolled back: new messages are refused, the rest is tried
+ *                                    again without them; what was delivered is owed to the file until it is in it
+ *
+ * A message is marked as taken before it is handed out, so that after a crash it is known what may go out twice. Whoever
+ * comes behind a message goes when its removal is on the disk.
+ */
+import { statSync } from 'node:fs';
+import { type OpenedFile, PIECE_BYTES, STATE, sqliteCode } from './file.ts';
+import { Intake, isNew } from './intake.ts';
+import type { About, Depth, Failure, OrderKeys, QueueSettings, Refusal } from './message.ts';
+import type { Handed, Opening, Operation, OperationOf, Outcome, Result } from './operations.ts';
+import { Order, Place } from './order.ts';
+import { Pauses, pauseAfter } from './pauses.ts';
+import { type MessageRow, Rows } from './rows.ts';
+
+/** Messages, and bytes of them, that are handed out by one transaction. */
+const MOST_HANDED = 256;
+const MOST_HANDED_BYTES = 8 * 1024 * 1024;
+/** Pages that are given back to the file system at once, and that are kept for what comes: 1 MiB, 16 MiB. */
+const PAGES_AT_ONCE = 256;
+const SPARE_PAGES = 4096;
+/** SQLite's code for a disk without room (sqlite.org/rescode.html). */
+const FULL = 13;
+
+interface Taken {
+  readonly place: Place;
+  readonly body: number;
+  readonly size: number;
+}
+
+/** Operations that have happened, whatever becomes of the file. */
+const OWED: ReadonlySet<Operation['do']> = new Set(['delivered', 'failed', 'hold']);
+/** Operations that the file does not hear of. */
+const IN_MEMORY: ReadonlySet<Operation['do']> = new Set(['window', 'hurry', 'settings']);
+
+/** What is to happen in memory when a transaction is on the disk. */
+type Effect = () => void;
+
+export class MessageStore {
+  readonly opening: Opening;
+  readonly #file: string;
+  readonly #rows: Rows;
+  readonly #intake: Intake;
+  readonly #order = new Order();
+  readonly #pauses: Pauses;
+  #window = 0;
+  /** Messages that were handed out, by id. */
+  readonly #taken = new Map<number, Taken>();
+  /** Those that keep their place in quarantine. */
+  readonly #resting = new Map<number, Place>();
+  #held = 0;
+  /** What the file could not be told yet. */
+  #owed: Operation[] = [];
+  #effects: Effect[] = [];
+  #now = 0;
+
+  /** `now`: milliseconds since 1970, here and below. */
+  constructor(file: string, { database, movedAside }: OpenedFile, settings: QueueSettings, now: number) {
+    this.#file = file;
+    this.#rows = new Rows(database);
+    this.#intake = new Intake(file, this.#rows, settings);
+    this.#pauses = new Pauses(this.#order);
+    const maybeTwice = this.#load(now);
+    const remembered = this.#rows.remembered();
+    const [messages, held] = [this.#intake.messages, this.#held];
+    this.opening = { movedAside, maybeTwice, messages, held, remembered };
+  }
+
+  /** Carries out the operations and hands out what may go. Never throws: what went wrong is in the outcome. */
+  commit(operations: readonly Operation[], now: number): Outcome {
+    this.#now = now;
+    this.#pauses.wake(now);
+    try {
+      return this.#transact(operations, true);
+    } catch (error) {
+      return this.#withoutNew(operations, error);
+    }
+  }
+
+  /** Somebody could be handed out now. */
+  get hasReady(): boolean {
+    return this.#order.hasReady && this.#taken.size < this.#window;
+  }
+
+  /** Something is owed to the file. */
+  get isInDebt(): boolean {
+    return this.#owed.length > 0;
+  }
+
+  /** When the next pause ends; Infinity: nobody pauses. */
+  get nextDue(): number {
+    return this.#pauses.next;
+  }
+
+  /** For idle moments: old fingerprints go, and the file becomes shorter. True: there is more of that to do. */
+  tidy(now: number): boolean {
+    const { ms, entries } = this.#intake.settings.remember;
+    try {
+      this.#rows.forget(now - ms, entries);
+      return this.#rows.shrink(PAGES_AT_ONCE, SPARE_PAGES);
+    } catch {
+      // The next commit tells what is the matter.
+      return false;
+    }
+  }
+
+  close(): void {
+    this.#rows.close();
+  }
+
+  #load(now: number): number {
+    const taken: number[] = [];
+    for (const { id, size, keys, state, due } of this.#rows.index()) {
+      this.#intake.messages++;
+      this.#intake.bytes += size;
+      if (state === STATE.TAKEN) taken.push(id);
+      if (state >= STATE.HELD_IN_PLACE) this.#held++;
+      if (state === STATE.HELD_ASIDE) continue;
+      const place = new Place(id);
+      // Before it enters, so that it is not listed.
+      if (state === STATE.HELD_IN_PLACE) {
+        this.#order.rest(place);
+        this.#resting.set(id, place);
+      } else if (due > now) {
+        // A clock that was set back does not make pauses longer.
+        this.#pauses.add(place, Math.min(due, now + this.#intake.settings.pause.longest), undefined);
+      }
+      this.#order.enter(place, JSON.parse(keys) as OrderKeys);
+    }
+    this.#rows.begin();
+    this.#rows.removeUnfinished();
+    for (const id of taken) this.#rows.mark(id);
+    this.#rows.commit();
+    return taken.length;
+  }
+
+  // Transactions.
+
+  #transact(operations: readonly Operation[], handsOut: boolean): Outcome {
+    const picked: Place[] = [];
+    const owed = this.#owed;
+    this.#effects = [];
+    try {
+      this.#rows.begin();
+      this.#intake.begin(operations);
+      for (const operation of owed) this.#apply(operation);
+      // Before the operations: what they bring goes next time, when it is on the disk.
+      const handed = handsOut ? this.#handOut(picked) : [];
+      const results = operations.map((operation) => this.#apply(operation));
+      this.#rows.commit();
+      this.#owed = [];
+      this.#intake.committed();
+      for (const effect of this.#effects) effect();
+      return { results, handed, trouble: undefined };
+    } catch (error) {
+      this.#rows.rollback();
+      this.#intake.rolledBack();
+      for (const place of picked) this.#order.wake(place);
+      throw error;
+    }
+  }
+
+  /** The transaction failed: nothing new is taken in; what is done with may still find room. */
+  #withoutNew(operations: readonly Operation[], error: unknown): Outcome {
+    const refusal: Refusal = sqliteCode(error) === FULL ? 'no space' : 'unavailable';
+    const trouble = (error as Error).message;
+    const rest = operations.filter((operation) => !isNew(operation));
+    let results: readonly Result[];
+    try {
+      this.#makeRoom();
+      ({ results } = this.#transact(rest, false));
+    } catch {
+      this.#owed = [...this.#owed, ...rest.filter(({ do: what }) => OWED.has(what))];
+      results = rest.map((operation) => this.#withoutFile(operation, refusal));
+    }
+    let next = 0;
+    const all = operations.map((operation) => (isNew(operation) ? { refusal } : results[next++]));
+    return { results: all, handed: [], trouble };
+  }
+
+  /** The log that was moved into the database can be written again from its beginning. */
+  #makeRoom(): void {
+    try {
+      this.#rows.checkpoint();
+    } catch {
+      // Then not.
+    }
+  }
+
+  /** What can be done while the file cannot be written. */
+  #withoutFile(operation: Operation, refusal: Refusal): Result {
+    if (OWED.has(operation.do) || operation.do === 'discard') return undefined;
+    if (!IN_MEMORY.has(operation.do)) return { refusal };
+    this.#effects = [];
+    this.#apply(operation);
+    for (const effect of this.#effects) effect();
+    return undefined;
+  }
+
+  // Handing out.
+
+  /** Takes those whose turn it is. `picked`: filled with all that were looked at. */
+  #handOut(picked: Place[]): Handed[] {
+    const handed: Handed[] = [];
+    let bytes = 0;
+    while (this.#taken.size + handed.length < this.#window) {
+      if (picked.length === MOST_HANDED || bytes >= MOST_HANDED_BYTES) break;
+      const place = this.#order.take();
+      if (!place) break;
+      picked.push(place);
+      const row = this.#rows.message(place.id)!;
+      const content = row.size <= PIECE_BYTES ? this.#rows.piece(row.body, 0) : undefined;
+      if (row.arrived + this.#intake.settings.maxAge < this.#now) {
+        this.#quarantine(place, row, 'it was not delivered within its maximum age');
+      } else if (row.size <= PIECE_BYTES && content?.length !== row.size) {
+        this.#quarantine(place, row, 'its body is damaged on the disk');
+      } else {
+        handed.push(this.#hand(place, row, content));
+        bytes += content?.length ?? 0;
+      }
+    }
+    return handed;
+  }
+
+  #hand(place: Place, row: MessageRow, content: Uint8Array | undefined): Handed {
+    const { id, body, size, arrived, attempts, maybe } = row;
+    this.#rows.take(id);
+    this.#effects.push(() => this.#taken.set(id, { place, body, size }));
+    const about = JSON.parse(row.about) as About;
+    return { id, about, content, size, arrived, attempts: attempts + 1, maybeTwice: maybe === 1 };
+  }
+
+  // Operations.
+
+  #apply(operation: Operation): Result {
+    switch (operation.do) {
+      case 'store':
+        return this.#store(operation);
+      case 'piece':
+        return this.#intake.piece(operation);
+      case 'discard':
+        this.#intake.bodies.discard(operation.incoming);
+        return undefined;
+      case 'delivered':
+        return this.#delivered(operation.id);
+      case 'failed':
+        return this.#failed(operation.id, operation.failure, operation.reason);
+      case 'hold':
+        return this.#hold(operation.id, operation.reason);
+      case 'release':
+      case 'replay':
+        return this.#release(operation.id, operation.do === 'replay');
+      case 'drop':
+        return this.#drop(operation.id);
+      case 'list':
+        return this.#rows.held(operation.after, operation.limit);
+      case 'read':
+        return this.#intake.bodies.read(operation.id, operation.number);
+      case 'show':
+        return this.#intake.bodies.whole(operation.id);
+      case 'depth':
+        return this.#depth();
+      case 'window':
+        this.#effects.push(() => {
+          this.#window = operation.size;
+        });
+        return undefined;
+      case 'hurry':
+        this.#effects.push(() => this.#pauses.hurry());
+        return undefined;
+      case 'settings':
+        this.#effects.push(() => {
+          this.#intake.settings = operation.settings;
+        });
+        return undefined;
+      case 'settle':
+        return undefined;
+    }
+  }
+
+  #store(operation: OperationOf<'store'>): Result {
+    const id = this.#intake.store(operation, this.#now);
+    if (typeof id === 'number') this.#effects.push(() => this.#order.enter(new Place(id), operation.keys));
+    return id;
+  }
+
+  #delivered(id: number): undefined {
+    const { place, body, size } = this.#taken.get(id)!;
+    this.#rows.remove(id, body);
+    this.#effects.push(() => {
+      this.#taken.delete(id);
+      this.#intake.gone(size);
+      this.#order.leave(place);
+    });
+  }
+
+  #failed(id: number, failure: Failure, reason: string): undefined {
+    const { place } = this.#taken.get(id)!;
+    const row = this.#rows.message(id)!;
+    const refusals = row.refusals + (failure === 'refused' ? 1 : 0);
+    const maybe = failure === 'unanswered' ? 1 : row.maybe;
+    const { maxAttempts, pause } = this.#intake.settings;
+    if (failure === 'refused' && refusals >= maxAttempts) {
+      this.#quarantine(place, { ...row, maybe }, reason);
+      return;
+    }
+    const due = this.#now + pauseAfter(row.attempts, pause);
+    this.#rows.pause(id, due, refusals, maybe);
+    this.#effects.push(() => {
+      this.#taken.delete(id);
+      this.#pauses.add(place, due, failure);
+    });
+  }
+
+  #hold(id: number, reason: string): undefined {
+    this.#quarantine(this.#taken.get(id)!.place, this.#rows.message(id)!, reason);
+  }
+
+  #depth(): Depth {
+    const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    return {
+      messages: this.#intake.messages,
+      bytes: this.#intake.bytes + this.#intake.bodies.bytes,
+      taken: this.#taken.size,
+      held: this.#held,
+      oldest: this.#rows.oldest(),
+      fileBytes: sizeOf(this.#file) + sizeOf(`${this.#file}-wal`),
+    };
+  }
+
+  // Quarantine.
+
+  #quarantine(place: Place, { id, maybe }: MessageRow, reason: string): void {
+    const keepsPlace = this.#intake.settings.onPoison === 'pause';
+    this.#rows.hold(id, keepsPlace, reason, maybe);
+    this.#effects.push(() => {
+      this.#taken.delete(id);
+      this.#held++;
+      if (keepsPlace) {
+        this.#order.rest(place);
+        this.#resting.set(id, place);
+      } else {
+        this.#order.leave(place);
+      }
+    });
+  }
+
+  /** Back at its place, or at the end. Returns its id; undefined: it is not in quarantine. */
+  #release(id: number, toTheEnd: boolean): number | undefined {
+    const row = this.#heldRow(id);
+    if (!row) return undefined;
+    const as = toTheEnd ? this.#rows.freshId() : id;
+    this.#rows.renew(id, as);
+    this.#effects.push(() => {
+      const place = this.#leaveQuarantine(id);
+      if (place && !toTheEnd) {
+        this.#order.wake(place);
+        return;
+      }
+      if (place) this.#order.leave(place);
+      this.#order.enter(new Place(as), JSON.parse(row.keys) as OrderKeys);
+    });
+    return as;
+  }
+
+  #drop(id: number): number | undefined {
+    const row = this.#heldRow(id);
+    if (!row) return undefined;
+    this.#rows.remove(id, row.body);
+    this.#effects.push(() => {
+      const place = this.#leaveQuarantine(id);
+      if (place) this.#order.leave(place);
+      this.#intake.gone(row.size);
+    });
+    return id;
+  }
+
+  #heldRow(id: number): MessageRow | undefined {
+    const row = this.#rows.message(id);
+    return row && row.state >= STATE.HELD_IN_PLACE ? row : undefined;
+  }
+
+  /** Returns the place that it kept. */
+  #leaveQuarantine(id: number): Place | undefined {
+    const place = this.#resting.get(id);
+    this.#resting.delete(id);
+    this.#held--;
+    return place;
+  }
+}

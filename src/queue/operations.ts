@@ -1,0 +1,75 @@
+/** What the queue asks of its thread, and what comes back: many operations are one transaction. */
+import type {
+  About,
+  Depth,
+  Failure,
+  HeldMessage,
+  NewMessage,
+  OrderKeys,
+  QueueSettings,
+  Refusal,
+  TakenMessage,
+} from './message.ts';
+
+/** `incoming` names a body that is being received. */
+export type Operation =
+  | {
+      readonly do: 'store';
+      readonly keys: OrderKeys;
+      readonly about: About;
+      readonly fingerprint: NewMessage['fingerprint'];
+      /** The body, or the name of the one that was received. */
+      readonly content: Uint8Array | number;
+    }
+  | { readonly do: 'piece'; readonly incoming: number; readonly bytes: Uint8Array }
+  | { readonly do: 'discard'; readonly incoming: number }
+  | { readonly do: 'delivered'; readonly id: number }
+  | { readonly do: 'failed'; readonly id: number; readonly failure: Failure; readonly reason: string }
+  | { readonly do: 'hold'; readonly id: number; readonly reason: string }
+  | { readonly do: 'release' | 'replay' | 'drop'; readonly id: number }
+  | { readonly do: 'list'; readonly after: number; readonly limit: number }
+  | { readonly do: 'read'; readonly id: number; readonly number: number }
+  | { readonly do: 'show'; readonly id: number }
+  | { readonly do: 'depth' }
+  | { readonly do: 'window'; readonly size: number }
+  | { readonly do: 'hurry' }
+  | { readonly do: 'settings'; readonly settings: QueueSettings }
+  | { readonly do: 'settle' };
+
+export type OperationOf<Kind extends Operation['do']> = Extract<Operation, { readonly do: Kind }>;
+
+/** What becomes of an operation: the id of a message, its body, a list, … */
+export type Result = { readonly refusal: Refusal } | number | Uint8Array | HeldMessage[] | Depth | undefined;
+
+export function isRefused(result: Result): result is { readonly refusal: Refusal } {
+  return typeof result === 'object' && 'refusal' in result;
+}
+
+/** A fingerprint that the file still has. */
+export interface Remembered {
+  readonly fingerprint: Uint8Array;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** What the thread found in the file. */
+export interface Opening {
+  readonly movedAside: string | undefined;
+  /** Messages that were in somebody's hands when the process ended. */
+  readonly maybeTwice: number;
+  readonly messages: number;
+  readonly held: number;
+  readonly remembered: readonly Remembered[];
+}
+
+/** As `TakenMessage`; its bytes change threads. */
+export type Handed = Omit<TakenMessage, 'content'> & { readonly content: Uint8Array | undefined };
+
+export interface Outcome {
+  /** One for each operation, in their order. */
+  readonly results: readonly Result[];
+  /** Messages whose turn came. */
+  readonly handed: readonly Handed[];
+  /** The file could not be written: why. */
+  readonly trouble: string | undefined;
+}

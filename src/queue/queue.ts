@@ -1,0 +1,300 @@
+/**
+ * The durable queue of one VIP, as its front-end sees it. What is stored in one turn of the event loop, or while the
+ * disk was busy, is one transaction:
+ *
+ *     store ─┐                                    ┌─► stored(id)      it is on the disk: acknowledge it
+ *     store ─┼─ a batch ─► thread: one commit ────┤
+ *     delivered ┘                                 └─► handed(message) its turn came, up to `window` at once
+ *                                                        └─► delivered, failed or hold: the next of its patients
+ *                                                            goes when that is on the disk
+ *
+ * The queue only stores and keeps order: which server gets a message, and what its answer means, is not its business.
+ */
+import { Worker } from 'node:worker_threads';
+import { GantryError } from '../errors.ts';
+import { notice } from '../observe/events.ts';
+import { Batch, type Told } from './batch.ts';
+import { IncomingBody } from './incoming-body.ts';
+import type {
+  Depth,
+  Failure,
+  HeldMessage,
+  NewMessage,
+  QueueSettings,
+  Stored,
+  TakenMessage,
+} from './message.ts';
+import { type Handed, isRefused, type Opening, type Operation, type Outcome } from './operations.ts';
+import type { ThreadData } from './worker.ts';
+
+export interface QueueListener {
+  /** The turn of a message came; it is in your hands. Never called from within a call to the queue. */
+  handed(message: TakenMessage): void;
+  /** The thread is gone, and with it the queue until it is opened again; what was stored is in the file. */
+  lost(reason: string): void;
+}
+
+export interface QueueOptions {
+  readonly file: string;
+  readonly settings: QueueSettings;
+  readonly listener: QueueListener;
+}
+
+type FromThread =
+  | { readonly opening: Opening }
+  | { readonly failure: string }
+  | { readonly outcome: Outcome; readonly isReply: boolean };
+
+/**
+ * Opens the queue, or makes its file. Nothing is handed out before `window` is called. Rejects with GTY_QUEUE when the
+ * file cannot be used; one that is damaged is moved aside, and that is a notice.
+ */
+export async function openQueue(options: QueueOptions): Promise<Queue> {
+  const { file, settings } = options;
+  const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const workerData: ThreadData = { file, settings };
+  const worker = new Worker(new URL(`worker.${suffix}`, import.meta.url), { workerData, name: 'queue' });
+  const opening = await new Promise<Opening>((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('message', (first: FromThread) => {
+      worker.off('error', reject);
+      if ('opening' in first) resolve(first.opening);
+      else if ('failure' in first) reject(new GantryError('GTY_QUEUE', first.failure));
+    });
+  });
+  const { movedAside, messages, maybeTwice, held } = opening;
+  if (movedAside !== undefined) {
+    notice('error', 'the file of the durable queue is damaged: it was moved aside, and the queue is empty', {
+      file,
+      movedAside,
+    });
+  }
+  if (messages > 0) notice('info', 'the durable queue has messages', { file, messages, maybeTwice, held });
+  return new Queue(worker, options, opening);
+}
+
+export class Queue {
+  /** What was found in the file. */
+  readonly opening: Opening;
+  readonly #worker: Worker;
+  readonly #options: QueueOptions;
+  /** What goes to the thread next. */
+  #batch = new Batch();
+  /** What the thread has. */
+  #sent: Batch | undefined;
+  #isScheduled = false;
+  readonly #taken = new Set<number>();
+  #names = 0;
+  /** The thread is gone, or told to go. */
+  #isOver = false;
+  readonly #gone = Promise.withResolvers<void>();
+  #trouble: string | undefined;
+
+  /** Made by `openQueue`. */
+  constructor(worker: Worker, options: QueueOptions, opening: Opening) {
+    this.#worker = worker;
+    this.#options = options;
+    this.opening = opening;
+    let reason = 'it ended';
+    worker.on('message', (message: { readonly outcome: Outcome; readonly isReply: boolean }) =>
+      this.#told(message.outcome, message.isReply),
+    );
+    worker.on('error', (error) => {
+      reason = (error as Error).message;
+    });
+    worker.on('exit', () => this.#ended(reason));
+  }
+
+  /** Keeps a message; `content` is copied at once. */
+  store(message: NewMessage, content: Uint8Array, stored: Stored): void {
+    this.#store(message, this.#batch.copy(content), stored);
+  }
+
+  /** A body that comes in parts: `write` them, then `store` or `discard`. For those too long to be had in memory. */
+  receive(): IncomingBody {
+    const keeper = {
+      submit: (operation: Operation, told?: Told) => this.#submit(operation, told),
+      copy: (bytes: Uint8Array) => this.#batch.copy(bytes),
+      store: (message: NewMessage, name: number, stored: Stored) => this.#store(message, name, stored),
+    };
+    return new IncomingBody(keeper, this.#names++);
+  }
+
+  /** So many messages may be in your hands at once. Less than there are: nothing more comes until they are fewer. */
+  window(size: number): void {
+    this.#submit({ do: 'window', size });
+  }
+
+  /** A server is back: those that wait for one do not wait for the end of their pause. */
+  hurry(): void {
+    this.#submit({ do: 'hurry' });
+  }
+
+  reconfigure(settings: QueueSettings): void {
+    this.#submit({ do: 'settings', settings });
+  }
+
+  /** A server took it: it is removed. */
+  delivered(id: number): void {
+    this.#giveBack(id);
+    this.#submit({ do: 'delivered', id });
+  }
+
+  /**
+   * It was not delivered: it is handed out again after a pause, or put in quarantine. `reason`: a sentence without
+   * patient data, as below.
+   */
+  failed(id: number, failure: Failure, reason: string): void {
+    this.#giveBack(id);
+    this.#submit({ do: 'failed', id, failure, reason });
+  }
+
+  /** It cannot be delivered: into quarantine. */
+  hold(id: number, reason: string): void {
+    this.#giveBack(id);
+    this.#submit({ do: 'hold', id, reason });
+  }
+
+  /** A piece of a body that was handed out without content: 256 KiB, the last one less. Undefined: it is damaged. */
+  async read(id: number, number: number): Promise<Buffer | undefined> {
+    return asBuffer(await this.#ask<Uint8Array | undefined>({ do: 'read', id, number }));
+  }
+
+  // Quarantine, by operators. Each rejects with GTY_QUEUE when the file cannot be read or written.
+
+  /** Messages in quarantine with ids above `after`, in order, without bodies. */
+  list(after: number, limit: number): Promise<readonly HeldMessage[]> {
+    return this.#ask({ do: 'list', after, limit });
+  }
+
+  /** The body of a message. Patient data. Undefined: there is no such message, or its body is damaged. */
+  async show(id: number): Promise<Buffer | undefined> {
+    return asBuffer(await this.#ask<Uint8Array | undefined>({ do: 'show', id }));
+  }
+
+  /** Out of quarantine, at its place: before all messages of its patients that wait. False: it is not in quarantine. */
+  async release(id: number): Promise<boolean> {
+    return (await this.#ask<number | undefined>({ do: 'release', id })) !== undefined;
+  }
+
+  /** Out of quarantine, behind all messages that wait. Returns its new id; undefined: it is not in quarantine. */
+  replay(id: number): Promise<number | undefined> {
+    return this.#ask({ do: 'replay', id });
+  }
+
+  /** Removes a message that is in quarantine. False: it is not. */
+  async drop(id: number): Promise<boolean> {
+    return (await this.#ask<number | undefined>({ do: 'drop', id })) !== undefined;
+  }
+
+  depth(): Promise<Depth> {
+    return this.#ask({ do: 'depth' });
+  }
+
+  /** Resolves when all that was said before is on the disk, or could not be. */
+  settled(): Promise<void> {
+    return this.#ask({ do: 'settle' });
+  }
+
+  /** Writes what it has and gives the file free. Messages in your hands may be delivered twice afterwards. */
+  async close(): Promise<void> {
+    if (!this.#isOver) await this.settled().catch(() => {});
+    if (!this.#isOver) {
+      this.#isOver = true;
+      this.#worker.postMessage('close');
+    }
+    await this.#gone.promise;
+  }
+
+  #store(message: NewMessage, content: Uint8Array | number, stored: Stored): void {
+    const { keys, about, fingerprint } = message;
+    this.#submit({ do: 'store', keys, about, fingerprint, content }, (result) => {
+      if (isRefused(result)) stored(undefined, result.refusal);
+      else {
+        this.#works();
+        stored(result as number, undefined);
+      }
+    });
+  }
+
+  #giveBack(id: number): void {
+    if (!this.#taken.delete(id)) throw new Error(`message ${id} was not handed out`);
+  }
+
+  #ask<Answer>(operation: Operation): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#submit(operation, (result) => {
+        if (!isRefused(result)) resolve(result as Answer);
+        else reject(new GantryError('GTY_QUEUE', `the queue ${this.#options.file} cannot be used now`));
+      });
+    });
+  }
+
+  #submit(operation: Operation, told?: Told): void {
+    this.#batch.add(operation, told);
+    if (this.#sent || this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#send();
+    });
+  }
+
+  /** The thread is free: it gets all that has come up. */
+  #send(): void {
+    const batch = this.#batch;
+    if (batch.operations.length === 0) return;
+    this.#batch = new Batch();
+    if (this.#isOver) {
+      for (const told of batch.told) told?.({ refusal: 'unavailable' });
+      return;
+    }
+    this.#sent = batch;
+    this.#worker.postMessage(batch.operations, batch.slabs);
+  }
+
+  #told({ results, handed, trouble }: Outcome, isReply: boolean): void {
+    const told = isReply ? this.#sent!.told : [];
+    if (isReply) {
+      this.#sent = undefined;
+      // At once, so that the disk works while we do.
+      this.#send();
+    }
+    if (trouble !== undefined) this.#fails(trouble);
+    for (const [index, result] of results.entries()) told[index]?.(result);
+    for (const message of handed) this.#hand(message);
+  }
+
+  #hand(message: Handed): void {
+    this.#taken.add(message.id);
+    this.#options.listener.handed({ ...message, content: asBuffer(message.content) });
+  }
+
+  /** Said once, not each time. */
+  #fails(trouble: string): void {
+    if (this.#trouble === trouble) return;
+    this.#trouble = trouble;
+    const { file } = this.#options;
+    notice('error', 'the durable queue cannot be written: it takes nothing in', { file, reason: trouble });
+  }
+
+  #works(): void {
+    if (this.#trouble === undefined) return;
+    this.#trouble = undefined;
+    notice('info', 'the durable queue can be written again', { file: this.#options.file });
+  }
+
+  #ended(reason: string): void {
+    const wasTold = this.#isOver;
+    this.#isOver = true;
+    this.#gone.resolve();
+    for (const told of this.#sent?.told ?? []) told?.({ refusal: 'unavailable' });
+    this.#sent = undefined;
+    this.#send();
+    if (!wasTold) this.#options.listener.lost(reason);
+  }
+}
+
+function asBuffer(bytes: Uint8Array | undefined): Buffer | undefined {
+  return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
