@@ -5,7 +5,7 @@ import type { Waiting } from '../waiting-room.ts';
 import type { Association } from './association.ts';
 import type { ConversationTimeouts } from './conversation.ts';
 import type { SearchSettings } from './server-search.ts';
-import type { StudySettings } from './study/conversation.ts';
+import type { StudySettings } from './study/conversation-options.ts';
 
 export interface AssociationTimeouts extends ConversationTimeouts {
   /** Milliseconds from TCP accept to a whole A-ASSOCIATE-RQ (ARTIM). */
@@ -50,6 +50,8 @@ export interface AssociationHost {
   free(server: Server, isWork: boolean): void;
   /** May this server get one more association of this VIP? */
   hasRoom(server: Server): boolean;
+  /** Does somebody wait who could have a slot of this server, were one free? */
+  isWanted(server: Server): boolean;
   /** Puts the association in the wait queue: `tryAgain` is called when something got free. False: no queue. */
   wait(guest: Waiting): boolean;
   /** It has a server, and leaves the wait queue if it was there. */

@@ -136,6 +136,11 @@ export class Association implements ChannelHandler, SearchListener {
     else this.#search?.leave(server);
   }
 
+  /** Somebody waits for a slot of a server. */
+  makeRoom(): void {
+    if (this.#conversation instanceof StudyConversation) this.#conversation.makeRoom();
+  }
+
   /** Ends it from the balancer's side (shutdown). */
   abort(detail: string): void {
     if (this.#conversation) this.#conversation.abort(detail);
@@ -387,6 +392,7 @@ function slotsOf(host: AssociationHost, isWork: boolean): SlotKeeper {
 function queueOf(host: AssociationHost) {
   return {
     hasRoom: (server: Server) => host.hasRoom(server),
+    isWanted: (server: Server) => host.isWanted(server),
     wait: (guest: Waiting) => host.wait(guest),
     waitNoMore: (guest: Waiting) => host.waitNoMore(guest),
   };

@@ -187,8 +187,15 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     server.release(!isWork);
   }
 
+  isWanted(server: Server): boolean {
+    return this.#waiting.size > 0 && !(server.hasRoom && this.hasRoom(server));
+  }
+
   wait(guest: Waiting): boolean {
-    return this.#waiting.enter(guest);
+    const before = this.#waiting.size;
+    const isIn = this.#waiting.enter(guest);
+    if (this.#waiting.size > before) for (const association of this.#associations) association.makeRoom();
+    return isIn;
   }
 
   waitNoMore(guest: Waiting): void {

@@ -4,59 +4,26 @@
  *
  * Nothing is acknowledged that a server did not acknowledge: a status of success is only ever a server's own.
  */
-import type { Associate } from '../../../../protocols/dicom/associate.ts';
 import { COMMAND, type Command, isResponse, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
 import { createOperations, type Operations } from '../../../../protocols/dicom/operations.ts';
 import { PDU } from '../../../../protocols/dicom/pdu.ts';
 import { writeAbort, writeReleaseRp } from '../../../../protocols/dicom/small-pdus.ts';
 import { isPending } from '../../../../protocols/dicom/status.ts';
-import type { Facts } from '../../../../protocols/facts.ts';
 import type { GantryError } from '../../../errors.ts';
 import type { Server } from '../../../pools/server.ts';
-import type { Channel, ChannelHandler } from '../../../relay/channel.ts';
+import type { ChannelHandler } from '../../../relay/channel.ts';
 import type { Deadline } from '../../../relay/deadlines.ts';
 import { dismiss } from '../../../relay/dismiss.ts';
 import { LARGEST_COMMITMENT } from '../affinity/commitment-data.ts';
-import type { AssociationRecord } from '../record.ts';
 import { ClientSide } from './client-side.ts';
+import type { StudyConversationOptions } from './conversation-options.ts';
 import type { Leg } from './leg.ts';
 import type { Message } from './message.ts';
 import { type MessageListener, MessageReader } from './message-reader.ts';
 import type { Operation } from './operation.ts';
 import { Placement } from './placement.ts';
-import type { PlacementHost, PlacementListener, PlacementSettings } from './placement-options.ts';
-import type { ReplayBudget } from './replay-budget.ts';
+import type { PlacementListener } from './placement-options.ts';
 import { Requests } from './requests.ts';
-
-export interface StudySettings extends PlacementSettings {
-  readonly timeouts: PlacementSettings['timeouts'] & {
-    /** Milliseconds without a byte inside a message. */
-    readonly stall: number;
-    /** Milliseconds without a byte while nothing is open. */
-    readonly idle: number;
-  };
-  /** Tags that rules ask for beside the facts that have names, ascending. */
-  readonly tags: readonly number[];
-  readonly budget: ReplayBudget;
-  /** Is there a STAT order for this accession number or study? */
-  readonly isUrgentOrder: ((accession: string | undefined, study: string | undefined) => boolean) | undefined;
-}
-
-export interface StudyConversationOptions {
-  readonly settings: StudySettings;
-  readonly host: PlacementHost;
-  readonly client: Channel;
-  readonly record: AssociationRecord;
-  readonly request: Associate;
-  /** Facts of the association. */
-  readonly facts: Facts;
-  /** The server that leads, its connection, and its A-ASSOCIATE-AC. */
-  readonly lead: { readonly server: Server; readonly channel: Channel; readonly accept: Buffer };
-  /** Bytes that came before. */
-  readonly early: { readonly toServer: Buffer; readonly toClient: Buffer };
-  /** Every connection is gone. */
-  readonly over: () => void;
-}
 
 /** The client is not read while so many bytes of its message wait for a server. */
 const MOST_AHEAD = 1024 * 1024;
@@ -141,6 +108,10 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
   /** A server that does not answer its check holds on to nothing that another one can do. */
   foundDown(server: Server): void {
     this.#placement.foundDown(server);
+  }
+
+  makeRoom(): void {
+    this.#placement.makeRoom();
   }
 
   cut(server: Server, why: string): void {

@@ -29,6 +29,8 @@ export interface PlacementHost {
   /** Takes a slot of the server, and gives it back. */
   take(server: Server): void;
   free(server: Server): void;
+  /** Does somebody wait who could have a slot of this server, were one free? */
+  isWanted(server: Server): boolean;
   /** Puts the operation in the wait queue. False: its time is over. */
   wait(operation: Waiting): boolean;
   waitNoMore(operation: Waiting): void;

@@ -16,9 +16,8 @@ import { Legs } from './legs.ts';
 import type { Message } from './message.ts';
 import { type Operation, STATUS, unavailableStatus } from './operation.ts';
 import type { PlacementOptions } from './placement-options.ts';
+import { Waits } from './waits.ts';
 
-/** Nobody took it, and nobody is known to be better: asked again after so many milliseconds. */
-const PAUSE_MS = 500;
 /** So often an operation may find its study moved by others before it was sent. */
 const MOST_CHANGES = 5;
 
@@ -27,11 +26,13 @@ export class Placement implements LegListener {
   readonly #options: PlacementOptions;
   /** The lead, for the first study that is not anywhere yet: most associations bring one only. */
   #fresh: Server | undefined;
+  readonly #waits: Waits;
   #isOver = false;
 
   /** Takes over the association of the lead. */
   constructor(options: PlacementOptions, lead: Server, channel: Channel, accept: Buffer) {
     this.#options = options;
+    this.#waits = new Waits(options.host, options.settings);
     this.legs = new Legs(options, this, lead, channel, accept);
     this.#fresh = lead;
   }
@@ -97,7 +98,7 @@ export class Placement implements LegListener {
     const { leg, choice } = operation;
     leg?.drop(operation);
     choice?.abandon();
-    this.#options.host.waitNoMore(operation);
+    this.#waits.leave(operation);
     this.#over(operation);
   }
 
@@ -132,6 +133,11 @@ export class Placement implements LegListener {
     if (!leg?.isOpen) return;
     const isHeld = [...leg.operations.values()].some((operation) => !operation.isRepeatable);
     if (!isHeld) this.cut(server, 'does not answer its check');
+  }
+
+  /** Somebody waits for a slot: what is open with nothing to do ends where there is none. */
+  makeRoom(): void {
+    for (const leg of [...this.legs.all]) this.#restIfIdle(leg);
   }
 
   /** What is open there goes on elsewhere, as if the server were lost. */
@@ -271,18 +277,8 @@ export class Placement implements LegListener {
     const { exhausted } = choice;
     choice.abandon();
     const why = exhausted === 'away' ? 'the server that has the study is away' : 'no server could be had';
-    if (!this.#waits(operation, exhausted)) this.#fail(operation, unavailableStatus(operation.command), why);
-  }
-
-  /** Is it worth while to wait for a server? */
-  #waits(operation: Operation, exhausted: Choice['exhausted']): boolean {
-    const { host, settings } = this.#options;
-    if (exhausted === 'full') return host.wait(operation);
-    if (exhausted !== 'all-tried') return false;
-    operation.pauses++;
-    if (operation.pauses * PAUSE_MS > settings.wait) return false;
-    settings.deadlines.after(PAUSE_MS, () => this.tryAgain(operation));
-    return true;
+    if (!this.#waits.enter(operation, exhausted))
+      this.#fail(operation, unavailableStatus(operation.command), why);
   }
 
   #assign(operation: Operation, server: Server): void {
@@ -313,7 +309,7 @@ export class Placement implements LegListener {
     if (operation.isStore) this.#fresh = undefined;
     if (operation.isStore || operation.isForLead) choice?.settle();
     else choice?.abandon();
-    this.#options.host.waitNoMore(operation);
+    this.#waits.leave(operation);
     if (operation.isForLead) this.legs.lead ??= leg;
     if (operation.sent++ > 0) this.#options.record.replays++;
     leg.begin(operation);
@@ -373,7 +369,10 @@ export class Placement implements LegListener {
 
   #restIfIdle(leg: Leg): void {
     if (!leg.isOpen || !leg.isIdle) return;
-    if (leg.isLeaving) this.#part(leg);
+    // The lead too: who holds one slot idle while waiting for another could wait for somebody who does the same.
+    const isSpare = leg !== this.legs.lead || this.#waits.areForSlots;
+    const isWanted = isSpare && !leg.isAwaited && this.#options.host.isWanted(leg.server);
+    if (leg.isLeaving || isWanted) this.#part(leg);
     else if (leg !== this.legs.lead) leg.rest();
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Facts } from '../../../../protocols/facts.ts';
 import type { AssociationHost, AssociationSettings, StudyOptions } from '../association-settings.ts';
-import type { StudySettings } from './conversation.ts';
+import type { StudySettings } from './conversation-options.ts';
 
 /** `began`: those with which the association of these facts found its lead, and `study` of them. */
 export function settingsInForce(

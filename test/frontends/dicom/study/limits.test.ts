@@ -35,6 +35,15 @@ async function holderOf(rig: StudyRig): Promise<ScuAssociation> {
   return holder;
 }
 
+/** A client that leads on `s2` and so has its slot. */
+async function leaderOf(rig: StudyRig): Promise<ScuAssociation> {
+  rig.servers[0]!.halt();
+  const leader = await open(rig);
+  rig.servers[0]!.online();
+  expect(await leader.store(instanceOf(PINNED, 100))).toBe(0);
+  return leader;
+}
+
 test('a further association takes a slot of its server while it is open', async () => {
   const { rig } = await twoServers({});
   const scu = await open(rig);
@@ -78,7 +87,7 @@ test('perServer: the same', async () => {
 
 test('wait: the instance is stored as soon as a slot is free', async () => {
   const { rig, servers } = await twoServers({ ...ONE, more: { wait: 20_000 } });
-  const holder = await holderOf(rig);
+  const holder = await leaderOf(rig);
   const scu = await open(rig);
   let isOver = false;
   const stored = scu.store(instanceOf(PINNED, 2, 3_000_000)).finally(() => {
@@ -94,7 +103,7 @@ test('wait: the instance is stored as soon as a slot is free', async () => {
 
 test('wait: 0xA700 when nothing gets free in time', async () => {
   const { rig } = await twoServers({ ...ONE, more: { wait: 200 } });
-  const holder = await holderOf(rig);
+  const holder = await leaderOf(rig);
   const scu = await open(rig);
   expect(await scu.store(instanceOf(PINNED, 2, 3_000_000))).toBe(REFUSED);
   expect(await scu.store(instanceOf('1.2.9', 3))).toBe(0);
@@ -125,4 +134,30 @@ test('a query for a study whose server is full: no more than its limit, the lead
   expect(servers[0].messages().map(({ command }) => command.field)).toEqual([COMMAND.C_FIND_RQ]);
   await scu.release();
   await holder.release();
+});
+
+test('wait: a further association without work gives its slot to who waits', async () => {
+  const { rig, servers } = await twoServers({ ...ONE, more: { wait: 20_000 } });
+  const holder = await holderOf(rig);
+  const scu = await open(rig);
+  expect(await scu.store(instanceOf(PINNED, 2))).toBe(0);
+  expect(await holder.store(instanceOf(PINNED, 3))).toBe(0);
+  expect(await scu.store(instanceOf(PINNED, 4))).toBe(0);
+  expect(received(servers[1])).toHaveLength(4);
+  await scu.release();
+  await holder.release();
+});
+
+test('wait: two clients that each lead where the study of the other is do not wait for each other', async () => {
+  const sketch = { servers: [{ maxConnections: 1 }, { maxConnections: 1 }], more: { wait: 20_000 } };
+  const { rig, servers } = await twoServers(sketch);
+  rig.pin('1.2.1', 's1');
+  const clients = [await open(rig), await open(rig)] as const;
+  const both = clients.map((scu, index) => scu.store(instanceOf(index === 0 ? PINNED : '1.2.1', index + 1)));
+  expect(await Promise.all(both)).toEqual([0, 0]);
+  expect(servers.map((server) => received(server).length)).toEqual([1, 1]);
+  for (const scu of clients) {
+    expect(await scu.echo()).toBe(0);
+    await scu.release();
+  }
 });
