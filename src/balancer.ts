@@ -20,7 +20,7 @@ import { createReports } from './report.ts';
 import { createServerControl } from './server-control.ts';
 import { openSnapshot, type Snapshot } from './tables/snapshot.ts';
 
-/** What a balancer that is killed may forget. */
+/** What a machine that loses its power may forget. */
 const SNAPSHOT_INTERVAL_MS = 5000;
 
 export interface Balancer {
@@ -138,6 +138,7 @@ class RunningBalancer implements Balancer {
     this.#assembly = assembly;
     if (isStart) await this.#openSnapshot(next);
     assembly.commit();
+    this.#snapshot?.follow();
     for (const one of prepared) this.#serve(one);
     this.#retire(next);
     binding.commit();

@@ -3,9 +3,10 @@
  *
  * Lines of JSON in UTF-8: what it is, then each table's name before its entries, and at the end a checksum of all bytes
  * before that line. An entry is its key, its server and when it runs out, in milliseconds since 1970, or null: never; of
- * two with one key the later one counts.
+ * two with one key the later one counts. What happened since is in the journal with the number of the first line, and in
+ * those after it.
  *
- *     {"format":"gantry persistence","version":1}
+ *     {"format":"gantry persistence","version":1,"journal":8}
  *     {"table":"vip ARCHIVE"}
  *     ["archive/calling=CT1","pacs-a",1767225600000]
  *     {"crc32":"89abcdef"}
@@ -14,14 +15,16 @@
  * patient or study): the file is the owner's alone (mode 0600), and belongs where patient data may be.
  *
  * A large table is read and written by the handful, so that traffic goes on meanwhile. The file is replaced when the
- * new one is whole and on the disk: a balancer that is killed leaves the one before.
+ * new one is whole and on the disk: a balancer that is killed leaves the one before, and the journal.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { notice } from '../observe/events.ts';
-import type { Entry, Table } from './table.ts';
+import { type Journal, openJournal } from './journal.ts';
+import { chunks, endOf, entryIn, faultOf, readLines } from './lines.ts';
+import type { Table } from './table.ts';
 
 export interface SnapshotOptions {
   readonly file: string;
@@ -36,6 +39,8 @@ export interface SnapshotOptions {
 }
 
 export interface Snapshot {
+  /** To be called when the tables are others than before. */
+  follow(): void;
   /** Writes the file if something has changed since. Never rejects: a file that cannot be written is a notice. */
   save(): Promise<void>;
   /** Saves once more, and no more after that. */
@@ -48,32 +53,32 @@ const VERSION = 1;
 const HANDFUL = 500;
 /** So many times as long as the last save took passes before the next: a large table takes seconds. */
 const PAUSE = 20;
-/** Bytes that are read in one turn. */
-const CHUNK = 64 * 1024;
 /** The last line, `{"crc32":"89abcdef"}`. */
 const LAST_LINE_LENGTH = 21;
-/** Bytes of a line at most: keys are short. */
-const LONGEST_LINE = 64 * 1024;
 
 /**
- * Reads the file into the tables and keeps it up to date from then on. Never rejects: a file that cannot be read, or
- * is not whole, is a notice, and the tables begin empty; what was unreadable is kept beside it, as `FILE.unreadable`.
+ * Reads the file, and the journal beside it, into the tables and keeps both up to date from then on. Never rejects: a
+ * file that cannot be read, or is not whole, is a notice, and the tables begin empty, or with what the journal has; what
+ * was unreadable is kept beside it, as `FILE.unreadable`.
  */
 export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> {
-  await restore(options);
-  return new Keeper(options);
+  const journal = await openJournal(options, await restore(options));
+  return new Keeper(options, journal);
 }
 
 class Keeper implements Snapshot {
   readonly #options: SnapshotOptions;
-  #saved: string;
+  readonly #journal: Journal;
+  #saved: string | undefined;
   #saving: Promise<void> = Promise.resolve();
   #timer: { cancel(): void } | undefined;
   #isBroken = false;
 
-  constructor(options: SnapshotOptions) {
+  constructor(options: SnapshotOptions, journal: Journal) {
     this.#options = options;
-    this.#saved = this.#state();
+    this.#journal = journal;
+    this.#saved = journal.isNews ? undefined : this.#state();
+    this.follow();
     this.#schedule(options.interval);
   }
 
@@ -82,10 +87,15 @@ class Keeper implements Snapshot {
     return this.#saving;
   }
 
-  close(): Promise<void> {
+  follow(): void {
+    this.#journal.follow();
+  }
+
+  async close(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    return this.save();
+    await this.save();
+    await this.#journal.close();
   }
 
   #schedule(ms: number): void {
@@ -104,7 +114,8 @@ class Keeper implements Snapshot {
     if (state === this.#saved) return;
     const { file } = this.#options;
     try {
-      await write(this.#options);
+      await write(this.#options, await this.#journal.rotate());
+      await this.#journal.discard();
       this.#saved = state;
       this.#isBroken = false;
     } catch (error) {
@@ -121,13 +132,14 @@ class Keeper implements Snapshot {
   }
 }
 
-async function write({ file, tables, now }: SnapshotOptions): Promise<void> {
+async function write(options: SnapshotOptions, journal: number): Promise<void> {
+  const { file } = options;
   const unfinished = `${file}.new`;
   await rm(unfinished, { force: true });
   const handle = await open(unfinished, 'wx', 0o600);
   try {
     let checksum = 0;
-    for (const text of texts(tables, now)) {
+    for (const text of texts(options, journal)) {
       const bytes = Buffer.from(text);
       checksum = crc32(bytes, checksum);
       await handle.writeFile(bytes);
@@ -151,13 +163,12 @@ async function write({ file, tables, now }: SnapshotOptions): Promise<void> {
 }
 
 /** The file but for its last line, by the handful of lines. */
-function* texts(tables: SnapshotOptions['tables'], now: () => number): Generator<string> {
-  let lines = [JSON.stringify({ format: FORMAT, version: VERSION })];
+function* texts({ tables, now }: SnapshotOptions, journal: number): Generator<string> {
+  let lines = [JSON.stringify({ format: FORMAT, version: VERSION, journal })];
   for (const [name, table] of [...tables]) {
     lines.push(JSON.stringify({ table: name }));
-    for (const { key, server, remaining } of table.walk()) {
-      // JSON has no Infinity: it becomes null.
-      lines.push(JSON.stringify([key, server, Math.round(now() + remaining)]));
+    for (const entry of table.walk()) {
+      lines.push(JSON.stringify([entry.key, entry.server, endOf(entry, now())]));
       if (lines.length < HANDFUL) continue;
       yield `${lines.join('\n')}\n`;
       lines = [];
@@ -170,25 +181,25 @@ function lastLine(checksum: number): string {
   return `{"crc32":"${checksum.toString(16).padStart(8, '0')}"}\n`;
 }
 
-async function restore(options: SnapshotOptions): Promise<void> {
+/** Returns the number of the journal that comes after the snapshot; 0: none does, or it cannot be known. */
+async function restore(options: SnapshotOptions): Promise<number> {
   const { file, tables } = options;
   let handle: FileHandle | undefined;
   try {
     handle = await open(file, constants.O_RDONLY);
     const end = (await handle.stat()).size - LAST_LINE_LENGTH;
     await verify(handle, end);
-    await read(handle, end, options);
+    return await read(handle, end, options);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return 0;
     for (const [, table] of tables) table.clear();
-    const isOdd = error instanceof SyntaxError || error instanceof TypeError;
-    const reason = isOdd ? 'it is not as Gantry writes it' : message;
     notice('warn', 'the file of the persistence tables could not be read: they begin empty', {
       file,
-      reason,
+      reason: faultOf(error),
     });
     if (code === undefined) await rename(file, `${file}.unreadable`).catch(() => {});
+    return 0;
   } finally {
     await handle?.close();
   }
@@ -208,15 +219,18 @@ async function verify(handle: FileHandle, end: number): Promise<void> {
     throw new Error('it is cut off or damaged, or another program wrote it');
 }
 
-async function read(handle: FileHandle, end: number, { tables, now }: SnapshotOptions): Promise<void> {
+/** Returns the number of the journal that comes after it. */
+async function read(handle: FileHandle, end: number, { tables, now }: SnapshotOptions): Promise<number> {
   const byName = new Map(tables);
+  let journal = 0;
   let table: Table | undefined;
   let isFirst = true;
   const take = (line: unknown) => {
     if (isFirst) {
-      const { format, version } = line as Record<string, unknown>;
+      const { format, version, journal: next } = line as Record<string, unknown>;
       if (format !== FORMAT) throw new Error('another program wrote it');
       if (version !== VERSION) throw new Error(`its version is ${String(version)}, not ${VERSION}`);
+      if (typeof next === 'number') journal = next;
       isFirst = false;
     } else if (Array.isArray(line)) {
       const entry = entryIn(line, now());
@@ -225,32 +239,6 @@ async function read(handle: FileHandle, end: number, { tables, now }: SnapshotOp
       table = byName.get((line as { table: string }).table);
     }
   };
-  let rest = Buffer.alloc(0);
-  for await (const bytes of chunks(handle, end)) {
-    const all = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
-    const lines = all.lastIndexOf('\n') + 1;
-    if (all.length - lines > LONGEST_LINE) throw new SyntaxError('a line is too long');
-    for (const line of all.toString('utf8', 0, Math.max(lines - 1, 0)).split('\n'))
-      if (line !== '') take(JSON.parse(line));
-    rest = Buffer.from(all.subarray(lines));
-  }
-}
-
-function entryIn(line: readonly unknown[], now: number): Entry {
-  const [key, server, end] = line;
-  const until = end === null ? Infinity : end;
-  if (typeof key !== 'string' || typeof server !== 'string' || typeof until !== 'number')
-    throw new SyntaxError('a line is no entry');
-  return { key, server, remaining: until - now };
-}
-
-/** The bytes before `end`; each is good until the next is asked for. */
-async function* chunks(handle: FileHandle, end: number): AsyncGenerator<Buffer> {
-  const chunk = Buffer.allocUnsafe(CHUNK);
-  for (let position = 0; position < end; ) {
-    const { bytesRead } = await handle.read(chunk, 0, Math.min(CHUNK, end - position), position);
-    if (bytesRead === 0) throw new Error('it became shorter while it was read');
-    position += bytesRead;
-    yield chunk.subarray(0, bytesRead);
-  }
+  await readLines(handle, end, take);
+  return journal;
 }

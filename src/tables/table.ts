@@ -22,6 +22,14 @@ export interface Entry {
   readonly remaining: number;
 }
 
+/** Hears what becomes of the entries, at once; not that one was used again where it is. */
+export interface Listener {
+  /** It is new, or has moved to another server. */
+  placed(entry: Entry): void;
+  forgotten(key: string): void;
+  cleared(): void;
+}
+
 /** A server as the place of a key, for as long as somebody places or holds work there. */
 class Place {
   readonly server: string;
@@ -53,6 +61,7 @@ export class Claim {
 }
 
 export class Table {
+  listener: Listener | undefined;
   readonly #store: Store;
   readonly #places = new Map<string, Place>();
   #changes = 0;
@@ -113,12 +122,17 @@ export class Table {
       if (this.#places.get(key) !== place) this.#places.set(key, place);
       place.confirmed++;
       place.before = undefined;
-      if (renew) {
-        this.#store.put(key, place.server);
-        this.#changes++;
-      }
+      if (renew) this.#put(key, place.server);
     }
     this.#leave(claim);
+  }
+
+  #put(key: string, server: string): void {
+    const { listener } = this;
+    const isNews = listener !== undefined && this.#store.get(key) !== server;
+    this.#store.put(key, server);
+    this.#changes++;
+    if (isNews) listener.placed({ key, server, remaining: this.#store.ttl });
   }
 
   /** Was the entry confirmed on another server since `place` was reserved? */
@@ -150,7 +164,10 @@ export class Table {
   delete(key: string): boolean {
     const wasPlaced = this.#places.delete(key);
     const wasThere = this.#store.delete(key) || wasPlaced;
-    if (wasThere) this.#changes++;
+    if (wasThere) {
+      this.#changes++;
+      this.listener?.forgotten(key);
+    }
     return wasThere;
   }
 
@@ -158,6 +175,7 @@ export class Table {
     this.#changes++;
     this.#places.clear();
     this.#store.clear();
+    this.listener?.cleared();
   }
 
   /** Takes an entry over from an earlier run, as the last used one. */
