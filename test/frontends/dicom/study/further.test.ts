@@ -155,8 +155,11 @@ describe('maximum length', () => {
 });
 
 describe('a further server that lacks a context', () => {
-  test('new study: it is no candidate', async () => {
-    const servers = [await scp(), await scp(accepting({ judge: supporting(VERIFICATION) }))];
+  test.each([
+    ['its own context', [VERIFICATION]],
+    ['another one: what the lead accepted was promised for all', [VERIFICATION, CT_IMAGE_STORAGE]],
+  ])('new study, and it lacks %s: it is no candidate', async (_, supported) => {
+    const servers = [await scp(), await scp(accepting({ judge: supporting(...supported) }))];
     const rig = await startStudy(servers, { pool: { balance: 'round-robin' } });
     const scu = await open(rig);
     for (let number = 1; number <= 4; number++)
