@@ -1,12 +1,23 @@
 /** Patterns of rules and checks: can they be read? */
 import { isNetwork } from './scalars.ts';
 
+/** Facts of which all values are known. Rules are not asked about other commands (docs/study-routing.md). */
+const VALUES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['command', ['C-STORE', 'C-FIND', 'C-MOVE', 'C-GET']],
+  ['priority', ['high', 'medium', 'low']],
+  ['urgent', ['true']],
+]);
+
 /** What is wrong with a pattern for the fact `name`; undefined: nothing. */
 export function patternFault(name: string, pattern: string): string | undefined {
   const expression = expressionIn(name, pattern);
   if (expression !== undefined) return expressionFault(expression);
   if (name === 'client' && !pattern.includes('*') && !isNetwork(pattern)) {
     return `"${pattern}" is not a network: 10.1.0.0/16, an address, or a pattern with * would be right`;
+  }
+  const values = VALUES.get(name);
+  if (values && !pattern.includes('*') && !values.includes(pattern)) {
+    return `"${pattern}" is no value of "${name}": there are ${values.join(', ')}`;
   }
   return undefined;
 }

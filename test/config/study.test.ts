@@ -172,3 +172,20 @@ describe('what only follows from another fault is none of its own', () => {
     expect(faults?.map((fault) => fault.path)).toEqual([path]);
   });
 });
+
+it.each([
+  ['priority: HIGH', '"HIGH" is no value of "priority": there are high, medium, low'],
+  ['command: C-ECHO', '"C-ECHO" is no value of "command": there are C-STORE, C-FIND, C-MOVE, C-GET'],
+  ['urgent: yes', '"yes" is no value of "urgent": there are true'],
+  ['command: "C-*", priority: /h.*/, urgent: true', undefined],
+])('a rule that no message could fit: %s', (when, what) => {
+  const rule = `routes: [{ when: { ${when} }, pool: a }], dicom: { route: study, storage: shared }`;
+  const { faults = [] } = readConfiguration(
+    `version: 1
+pools: { a: { servers: [10.0.0.1:104] } }
+vips: { A: { protocol: dicom, listen: 127.0.0.1:0, pool: a, ${rule} } }
+`,
+    { file: 'f.yaml', environment: {} },
+  );
+  expect(faults.map(formatFault)).toEqual(what === undefined ? [] : [expect.stringContaining(what)]);
+});
