@@ -67,14 +67,14 @@ export class Order {
   #head = 0;
 
   enter(place: Place, keys: OrderKeys): void {
+    if (this.#barrier && !this.#barrier.isTaken && place.id < this.#barrier.id) this.#stepBack(this.#barrier);
     const next = this.#gate[0];
     if (
       this.#barrier !== undefined ||
       (next !== undefined && next.id < place.id) ||
       (keys === 'whole' && this.#inside > 0)
     ) {
-      place.isAtGate = true;
-      insert(this.#gate, 0, { place, id: place.id, keys });
+      this.#waitAtGate(place, keys);
     } else {
       this.#stand(place, keys);
     }
@@ -130,6 +130,18 @@ export class Order {
       place.moreLanes = undefined;
     }
     if (this.#gate.length > 0) this.#open();
+  }
+
+  #waitAtGate(place: Place, keys: OrderKeys): void {
+    place.isAtGate = true;
+    insert(this.#gate, 0, { place, id: place.id, keys });
+  }
+
+  /** Somebody came back who was before the barrier that goes next. */
+  #stepBack(barrier: Place): void {
+    this.#barrier = undefined;
+    this.#inside--;
+    this.#waitAtGate(barrier, 'whole');
   }
 
   #stand(place: Place, keys: OrderKeys): void {

@@ -1,0 +1,331 @@
+/**
+ * The store beside a model that is too simple to be wrong: a list, searched from the beginning. Messages come, go, fail,
+ * are held, released, replayed and dropped, and the process is killed between any two transactions.
+ */
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Failure, HeldMessage, OrderKeys, QueueSettings } from '../../src/queue/message.ts';
+import type { MessageStore } from '../../src/queue/message-store.ts';
+import type { Operation } from '../../src/queue/operations.ts';
+import { pauseAfter } from '../../src/queue/pauses.ts';
+import { copyAsLeft, openStore, SETTINGS, scratchFolder } from './scratch.ts';
+
+interface Known {
+  id: number;
+  readonly keys: OrderKeys;
+  readonly text: string;
+  readonly arrived: number;
+  state: 'waiting' | 'taken' | 'held in place' | 'held aside';
+  due: number;
+  attempts: number;
+  refusals: number;
+  maybeTwice: boolean;
+}
+
+type HandingBack =
+  | { readonly what: 'delivered' | 'hold'; readonly which: number }
+  | { readonly what: 'failed'; readonly which: number; readonly failure: Failure };
+
+type Step =
+  | { readonly what: 'store'; readonly keys: OrderKeys }
+  | HandingBack
+  | { readonly what: 'release' | 'replay' | 'drop'; readonly which: number }
+  | { readonly what: 'commit'; readonly ms: number }
+  | { readonly what: 'kill' };
+
+const which = fc.nat(20);
+const keys: fc.Arbitrary<OrderKeys> = fc.oneof(
+  { weight: 6, arbitrary: fc.array(fc.constantFrom('P1', 'P2', 'P3', 'P4'), { minLength: 1, maxLength: 3 }) },
+  { weight: 1, arbitrary: fc.constant<OrderKeys>([]) },
+  { weight: 1, arbitrary: fc.constant<OrderKeys>('whole') },
+);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ what: fc.constant('store'), keys }) },
+  { weight: 6, arbitrary: fc.record({ what: fc.constant('delivered'), which }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      what: fc.constant('failed'),
+      which,
+      failure: fc.constantFrom<Failure>('refused', 'unanswered', 'unsent'),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ what: fc.constantFrom('hold', 'release', 'replay', 'drop'), which }),
+  },
+  { weight: 6, arbitrary: fc.record({ what: fc.constant('commit'), ms: fc.constantFrom(0, 1, 50, 3000) }) },
+  { weight: 1, arbitrary: fc.record({ what: fc.constant('kill') }) },
+) as fc.Arbitrary<Step>;
+
+class Comparison {
+  readonly #prefix: string;
+  readonly #settings: QueueSettings;
+  readonly #window: number;
+  #file: string;
+  #store: MessageStore;
+  #known: Known[] = [];
+  /** Decided, and not yet part of a transaction: the operation, and what it does to the model. */
+  #said: { readonly operation: Operation; readonly happens: (result: unknown) => void }[] = [];
+  readonly #touched = new Set<Known>();
+  #now = 1_000_000;
+  #texts = 0;
+  #lives = 0;
+
+  constructor(prefix: string, settings: QueueSettings, window: number) {
+    this.#prefix = prefix;
+    this.#settings = settings;
+    this.#window = window;
+    this.#file = `${prefix}0`;
+    this.#store = openStore(this.#file, settings, this.#now);
+    this.#commit([{ do: 'window', size: window }]);
+  }
+
+  run(one: Step): void {
+    switch (one.what) {
+      case 'store':
+        this.#storeOne(one.keys);
+        break;
+      case 'commit':
+        this.#now += one.ms;
+        this.#flush();
+        break;
+      case 'kill':
+        this.#kill();
+        break;
+      case 'delivered':
+      case 'hold':
+      case 'failed': {
+        const known = this.#pick('taken', one.which);
+        if (known) this.#handBack(known, one);
+        break;
+      }
+      default: {
+        const known = this.#pick('held', one.which);
+        if (known) this.#operate(known, one.what);
+      }
+    }
+  }
+
+  finish(): void {
+    this.#flush();
+    this.#store.close();
+  }
+
+  #pick(state: string, at: number): Known | undefined {
+    const fitting = this.#known.filter((known) => known.state.startsWith(state) && !this.#touched.has(known));
+    const known = fitting[at % Math.max(fitting.length, 1)];
+    if (known) this.#touched.add(known);
+    return known;
+  }
+
+  #storeOne(its: OrderKeys): void {
+    const text = `MSH|^~\\&|invented ${this.#texts++}`;
+    const operation: Operation = {
+      do: 'store',
+      keys: its,
+      about: { text },
+      fingerprint: undefined,
+      content: Buffer.from(text),
+    };
+    this.#said.push({
+      operation,
+      happens: (id) =>
+        this.#known.push({
+          id: id as number,
+          keys: its,
+          text,
+          arrived: this.#now,
+          state: 'waiting',
+          due: 0,
+          attempts: 0,
+          refusals: 0,
+          maybeTwice: false,
+        }),
+    });
+  }
+
+  #handBack(known: Known, one: HandingBack): void {
+    const { id } = known;
+    if (one.what === 'delivered' || (known.keys === 'whole' && this.#settings.onPoison === 'skip')) {
+      this.#said.push({ operation: { do: 'delivered', id }, happens: () => this.#forget(known) });
+    } else if (one.what === 'failed') {
+      const { failure } = one;
+      this.#said.push({
+        operation: { do: 'failed', id, failure, reason: 'the test says so' },
+        happens: () => this.#fail(known, failure),
+      });
+    } else {
+      this.#said.push({
+        operation: { do: 'hold', id, reason: 'the test says so' },
+        happens: () => this.#hold(known),
+      });
+    }
+  }
+
+  #fail(known: Known, failure: Failure): void {
+    if (failure === 'refused') known.refusals++;
+    if (failure === 'unanswered') known.maybeTwice = true;
+    if (failure === 'refused' && known.refusals >= this.#settings.maxAttempts) {
+      this.#hold(known);
+    } else {
+      known.state = 'waiting';
+      known.due = this.#now + pauseAfter(known.attempts, this.#settings.pause);
+    }
+  }
+
+  #hold(known: Known): void {
+    known.state = this.#settings.onPoison === 'pause' ? 'held in place' : 'held aside';
+  }
+
+  #forget(known: Known): void {
+    this.#known = this.#known.filter((other) => other !== known);
+  }
+
+  #operate(known: Known, what: 'release' | 'replay' | 'drop'): void {
+    this.#said.push({
+      operation: { do: what, id: known.id },
+      happens: (id) => {
+        if (what === 'drop') {
+          this.#forget(known);
+          return;
+        }
+        known.id = id as number;
+        known.state = 'waiting';
+        known.due = 0;
+        known.refusals = 0;
+      },
+    });
+  }
+
+  /** One transaction with all that was said, and as many without as it takes until nobody is handed out. */
+  #flush(): void {
+    const said = this.#said;
+    this.#said = [];
+    this.#touched.clear();
+    this.#commit(
+      said.map(({ operation }) => operation),
+      said.map(({ happens }) => happens),
+    );
+    while (this.#commit([]) > 0);
+    this.#compare();
+  }
+
+  #commit(operations: Operation[], happenings: ((result: unknown) => void)[] = []): number {
+    // The list is made when others were handed out, and before the operations.
+    const list: Operation = { do: 'list', after: 0, limit: 1000 };
+    const { results, handed, trouble } = this.#store.commit([list, ...operations], this.#now);
+    expect(trouble).toBeUndefined();
+    this.#noteTooOld(results[0] as HeldMessage[]);
+    for (const message of handed) {
+      const known = this.#known.find(({ id }) => id === message.id)!;
+      expect(this.#inTheWayOf(known)).toEqual([]);
+      expect(known.state).toBe('waiting');
+      known.state = 'taken';
+      known.attempts++;
+      const { attempts, maybeTwice, arrived } = message;
+      expect({ attempts, maybeTwice, arrived }).toEqual({
+        attempts: known.attempts,
+        maybeTwice: known.maybeTwice,
+        arrived: known.arrived,
+      });
+      expect(Buffer.from(message.content!).toString()).toBe(known.text);
+      expect(message.about).toEqual({ text: known.text });
+    }
+    for (const [index, happens] of happenings.entries()) happens(results[index + 1]);
+    return handed.length;
+  }
+
+  /** Messages that were put in quarantine for their age, before the others were handed out. */
+  #noteTooOld(list: readonly HeldMessage[]): void {
+    for (const held of list) {
+      const known = this.#known.find(({ id }) => id === held.id)!;
+      if (held.reason !== 'it was not delivered within its maximum age' || known.state !== 'waiting')
+        continue;
+      expect(known.arrived + this.#settings.maxAge).toBeLessThan(this.#now);
+      this.#hold(known);
+    }
+  }
+
+  /** Messages that have to be done with before this one may go. */
+  #inTheWayOf(message: Known): Known[] {
+    return this.#known.filter(
+      (other) =>
+        other !== message &&
+        other.state !== 'held aside' &&
+        (other.id < message.id || other.state === 'taken') &&
+        (other.keys === 'whole' ||
+          message.keys === 'whole' ||
+          other.keys.some((key) => message.keys.includes(key))),
+    );
+  }
+
+  #compare(): void {
+    const { results } = this.#store.commit(
+      [{ do: 'depth' }, { do: 'list', after: 0, limit: 1000 }],
+      this.#now,
+    );
+    const held = this.#known.filter(({ state }) => state.startsWith('held'));
+    const taken = this.#known.filter(({ state }) => state === 'taken');
+    expect(results[0]).toMatchObject({
+      messages: this.#known.length,
+      bytes: this.#known.reduce((sum, { text }) => sum + text.length, 0),
+      held: held.length,
+      taken: taken.length,
+    });
+    expect((results[1] as { id: number }[]).map(({ id }) => id)).toEqual(
+      held.map(({ id }) => id).toSorted((one, other) => one - other),
+    );
+    if (taken.length >= this.#window) return;
+    const mayGo = this.#known.filter(
+      (known) => known.state === 'waiting' && known.due <= this.#now && this.#inTheWayOf(known).length === 0,
+    );
+    expect(mayGo).toEqual([]);
+  }
+
+  /** What was only said is lost; what is in the file is there again. */
+  #kill(): void {
+    const next = `${this.#prefix}${++this.#lives}`;
+    copyAsLeft(this.#file, next);
+    this.#store.close();
+    this.#file = next;
+    this.#said = [];
+    this.#touched.clear();
+    this.#store = openStore(this.#file, this.#settings, this.#now);
+    for (const known of this.#known) {
+      if (known.state !== 'taken') continue;
+      known.state = 'waiting';
+      known.due = 0;
+      known.maybeTwice = true;
+    }
+    this.#commit([{ do: 'window', size: this.#window }]);
+  }
+}
+
+test.each(['pause', 'skip'] as const)(
+  'nothing stored is lost, order is kept for each patient, and what may go out twice is marked (%s)',
+  (onPoison) => {
+    const folder = scratchFolder();
+    let runs = 0;
+    const settings: QueueSettings = {
+      ...SETTINGS,
+      onPoison,
+      maxAttempts: 3,
+      maxAge: 20_000,
+      pause: { first: 40, longest: 2000 },
+    };
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 8 }),
+        fc.array(step, { maxLength: 120, size: 'max' }),
+        (window, steps) => {
+          const comparison = new Comparison(join(folder, `${++runs}-`), settings, window);
+          for (const one of steps) comparison.run(one);
+          comparison.finish();
+        },
+      ),
+      { numRuns: 100 },
+    );
+  },
+);
