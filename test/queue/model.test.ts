@@ -9,7 +9,8 @@ import type { Failure, HeldMessage, OrderKeys, QueueSettings } from '../../src/q
 import type { MessageStore } from '../../src/queue/message-store.ts';
 import type { Operation } from '../../src/queue/operations.ts';
 import { pauseAfter } from '../../src/queue/pauses.ts';
-import { copyAsLeft, openStore, SETTINGS, scratchFolder } from './scratch.ts';
+import { copyAsLeft, openStore, scratchFolder } from './scratch.ts';
+import { SETTINGS } from './settings.ts';
 
 interface Known {
   id: number;

@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { openFile } from '../../src/queue/file.ts';
-import { type QueueSettings, USUAL_SETTINGS } from '../../src/queue/message.ts';
+import type { QueueSettings } from '../../src/queue/message.ts';
 import { MessageStore } from '../../src/queue/message-store.ts';
 import type { Operation, OperationOf } from '../../src/queue/operations.ts';
-
-export const SETTINGS: QueueSettings = { ...USUAL_SETTINGS, reserve: 0 };
+import { SETTINGS } from './settings.ts';
 
 /** Gone when the test is over. */
 export function scratchFolder(): string {
