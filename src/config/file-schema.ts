@@ -39,7 +39,7 @@ export const fileSchema = z.strictObject({
               file: text
                 .optional()
                 .describe(
-                  'A snapshot that outlives a restart, relative to this file. Default: none is kept.',
+                  'A snapshot that outlives a restart, relative to this file; what is new since is in `FILE.journal` beside it. Default: none is kept.',
                 ),
             })
             .optional()

@@ -345,7 +345,7 @@ export interface Configuration {
   /** undefined: no admin API. */
   readonly admin: { readonly listen: ListenAddress; readonly token?: string | undefined } | undefined;
   readonly log: z.output<typeof fileSchema>['log'];
-  /** Where persistence lives; `file`: the absolute path of the snapshot that outlives a restart. */
+  /** Where persistence lives; `file`: the absolute path of the snapshot that outlives a restart; its journal is beside it. */
   readonly table: { readonly kind: 'memory'; readonly file: string | undefined };
   /** Milliseconds that work in hand gets when the balancer stops. */
   readonly drain: number;
