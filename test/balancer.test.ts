@@ -1,8 +1,11 @@
 /** Reload: only what changed is touched, and a configuration that cannot be had changes nothing. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { statusOf } from './peers/admin-api.ts';
+import { createFolder } from './peers/dicom-files.ts';
 import { accepting, startScp } from './peers/dicom-scp.ts';
 import { associate, echoOnce } from './peers/dicom-scu.ts';
 import { freePort } from './peers/processes.ts';
@@ -66,6 +69,24 @@ test('VIPs and pools come, change and go', async () => {
   ]);
   expect(await greeting({ host: '127.0.0.1', port: b })).toBe('one');
   await expect(openConnection({ host: '127.0.0.1', port: a })).rejects.toThrow('ECONNREFUSED');
+});
+
+test('a table that comes with a reload is kept on the disk at once, as those before it', async () => {
+  const folder = createFolder();
+  undo.push(async () => folder.remove());
+  const one = await greeter('one');
+  const vip = (name: string) =>
+    `  ${name}: { protocol: tcp, listen: "127.0.0.1:0", pool: p, persistence: { by: source-ip } }\n`;
+  const front = `table: { memory: { file: ${join(folder.path, 'table')} } }\npools: { p: { servers: ["${one}"] } }\nvips:\n`;
+  const balancer = await start(front + vip('A'));
+  await balancer.apply(front + vip('A') + vip('B'));
+  for (const name of ['A', 'B']) expect(await greeting(balancer.address(name))).toBe('one');
+  await vi.waitFor(() => {
+    const journal = readFileSync(join(folder.path, 'table.journal'), 'utf8');
+    expect(journal.match(/(?<=^\[")vip .(?=",)/gm)).toEqual(['vip A', 'vip B']);
+  });
+  await balancer.stop();
+  expect(readdirSync(folder.path)).toEqual(['table']);
 });
 
 test('an address goes from one VIP to another with its socket', async () => {
