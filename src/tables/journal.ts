@@ -32,7 +32,7 @@ export interface JournalOptions {
   readonly tables: Iterable<readonly [string, Table]>;
   /** Milliseconds since 1970 of a clock that never goes back. */
   readonly now: () => number;
-  /** Bytes of a file; what is beyond waits for the snapshot. */
+  /** Bytes of lines in a file; what is beyond waits for the snapshot. */
   readonly largest?: number | undefined;
 }
 
@@ -102,7 +102,7 @@ export class Journal {
 
   /** Resolves when all that happened so far is written, or cannot be. */
   flush(): Promise<void> {
-    return this.#next(() => this.#write());
+    return this.#next(() => this.#write().catch((error: Error) => this.#stop(error.message)));
   }
 
   /**
@@ -111,10 +111,11 @@ export class Journal {
    */
   rotate(): Promise<number> {
     return this.#next(async () => {
-      // What fails here is in the snapshot, or that one says so.
-      await this.#write(true);
+      // What cannot be written is in the snapshot, or that one says so.
+      await this.#write().catch(() => {});
       await this.#close();
       if (!this.#hasOld && this.#whole > 0) await this.#putAside();
+      // What was said is said again only after a time when all went well.
       this.#isBroken &&= this.#isStopped;
       this.#isStopped = false;
       return ++this.#number;
@@ -135,12 +136,10 @@ export class Journal {
   }
 
   /** Listens no more. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     for (const table of this.#heard.values()) table.listener = undefined;
-    return this.#next(async () => {
-      await this.#write();
-      await this.#close();
-    });
+    await this.flush();
+    await this.#close();
   }
 
   #listener(name: string): Listener {
@@ -155,25 +154,27 @@ export class Journal {
   #append(line: readonly unknown[]): void {
     if (this.#isStopped) return;
     const text = `${JSON.stringify(line)}\n`;
-    this.#waiting += Buffer.byteLength(text);
-    if (this.#whole + this.#waiting > this.#largest) {
+    const bytes = Buffer.byteLength(text);
+    if (this.#whole + this.#waiting + bytes > this.#largest) {
       this.#stop(`it is larger than ${this.#largest} bytes`);
-    } else if (this.#lines.push(text) === 1) {
-      setImmediate(() => void this.flush());
+      return;
     }
+    this.#waiting += bytes;
+    if (this.#lines.push(text) === 1) setImmediate(() => void this.flush());
   }
 
-  async #write(isSilent = false): Promise<void> {
-    const text = this.#lines.join('');
+  async #write(): Promise<void> {
+    const [lines, bytes] = [this.#lines, this.#waiting];
+    if (lines.length === 0) return;
     this.#lines = [];
-    this.#waiting = 0;
-    if (text === '') return;
     try {
       this.#handle ??= await this.#open();
-      await this.#put(this.#handle, text);
+      await this.#put(this.#handle, lines.join(''));
     } catch (error) {
       await this.#close();
-      this.#stop((error as Error).message, isSilent);
+      throw error;
+    } finally {
+      this.#waiting -= bytes;
     }
   }
 
@@ -217,11 +218,8 @@ export class Journal {
   }
 
   /** Goes on without until the next snapshot. Said once, not each time. */
-  #stop(reason: string, isSilent = false): void {
+  #stop(reason: string): void {
     this.#isStopped = true;
-    this.#lines = [];
-    this.#waiting = 0;
-    if (isSilent) return;
     notice(
       this.#isBroken ? 'debug' : 'error',
       'the journal of the persistence tables could not be written: until they are saved, a balancer that is killed forgets what is new',

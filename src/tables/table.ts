@@ -61,6 +61,7 @@ export class Claim {
 }
 
 export class Table {
+  /** Whoever keeps what becomes of the entries on a disk. */
   listener: Listener | undefined;
   readonly #store: Store;
   readonly #places = new Map<string, Place>();
