@@ -199,7 +199,8 @@ export function dyingAfter(bytes: number, options: ScpOptions = {}): ScpScript {
   };
 }
 
-async function noteEnd(association: ScpAssociation): Promise<void> {
+/** Reads on until the peer ends the association, and notes how. */
+export async function noteEnd(association: ScpAssociation): Promise<void> {
   for (;;) {
     const arrival = await association.next();
     if (arrival.kind === 'abort') return association.ended('abort', codeOf(arrival.pdu.bytes));

@@ -245,15 +245,8 @@ export class Association implements ChannelHandler, SearchListener {
       // In study routing its operations are the work, wherever they go.
       const slots = slotsOf(host, !isStudy);
       this.#slots = slots;
-      this.#search = new ServerSearch(
-        choice,
-        this.record,
-        this.#client,
-        request,
-        this.#settings,
-        slots,
-        this,
-      );
+      const client = this.#client;
+      this.#search = new ServerSearch(choice, this.record, client, request, this.#settings, slots, this);
       this.#search.begin();
     }
   }
@@ -273,6 +266,10 @@ export class Association implements ChannelHandler, SearchListener {
     this.#search = undefined;
     if (!rejection) this.#reject(REJECTIONS['temporary-congestion'], detail);
     else this.#leave('reject', tripleOf(rejection.reject), 'rejected by the server', rejection.pdu);
+  }
+
+  check(pdu: Buffer): void {
+    if (this.#study) indexAssociate(pdu);
   }
 
   found(target: Server, server: Channel, accept: Accept, rest: Buffer): void {

@@ -20,6 +20,8 @@ export interface Accept {
 }
 
 export interface AttemptListener {
+  /** Throws PduFault when this A-ASSOCIATE-AC is malformed. Where it is missing, the answer is only to be relayed. */
+  check?(pdu: Buffer): void;
   /** The server sent an A-ASSOCIATE-AC; `rest` is what came behind it, valid during the call. */
   accepted(channel: Channel, accept: Accept, rest: Buffer): void;
   /** The server sent an A-ASSOCIATE-RJ. Its connection is being closed. */
@@ -82,6 +84,7 @@ export class ServerAttempt implements ChannelHandler {
       const { type, pdu, rest } = collected;
       switch (actionOn('Sta5', type)) {
         case 'AE-3': {
+          this.#listener.check?.(pdu);
           const accept = { pdu, acceptedContexts: countAccepted(pdu) };
           this.#over = true;
           this.#listener.accepted(this.#channel, accept, rest);

@@ -22,6 +22,8 @@ export interface ServerRejection {
 }
 
 export interface SearchListener {
+  /** Throws PduFault when the association cannot be had with this A-ASSOCIATE-AC: the next candidate is asked. */
+  check(pdu: Buffer): void;
   /** A server accepted. Its slot is taken and the choice settled; `rest` is valid during the call. */
   found(target: Server, server: Channel, accept: Accept, rest: Buffer): void;
   /** Somebody is up, but has no room; nobody else takes it. `asked`: who could not be had. */
@@ -176,6 +178,10 @@ export class ServerSearch implements AttemptListener {
         last && (isTransient(last.reject) || !this.#someFailed) ? last : undefined,
         detail,
       );
+  }
+
+  check(pdu: Buffer): void {
+    this.#listener.check(pdu);
   }
 
   accepted(channel: Channel, accept: Accept, rest: Buffer): void {
