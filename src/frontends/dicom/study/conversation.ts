@@ -180,7 +180,8 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
       this.#release();
     } else if (type === PDU.A_ABORT) {
       this.#options.record.ends('abort', `${source}/${reason}`, 'the client aborted');
-      this.#finish(writeAbort(source, reason), this.#options.client.pending === 0);
+      const isTaken = this.#options.client.pending === 0;
+      this.#finish(isTaken ? 'fin' : 'reset', writeAbort(source, reason));
     } else {
       this.broken(2, 'a release PDU came out of turn');
     }
@@ -297,7 +298,7 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     const { client } = this.#options;
     const canSpeak = this.#clientSide.atBoundary && client.open;
     if (canSpeak) client.write(writeReleaseRp());
-    this.#finish(undefined, canSpeak);
+    this.#finish(canSpeak ? 'fin' : 'reset');
   }
 
   #look(): void {
@@ -334,8 +335,8 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     }
   }
 
-  /** `isOrderly`: the client is owed no abort. */
-  #finish(lastWords: Buffer | undefined, isOrderly = false): void {
+  /** The client gets an A-ABORT where one may follow, or, when it is owed none, a FIN or a reset. */
+  #finish(toClient: Buffer | 'fin' | 'reset', toServers: Buffer = ABORT_PROVIDER): void {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
     const { client, record, settings } = this.#options;
@@ -343,17 +344,18 @@ export class StudyConversation implements ChannelHandler, MessageListener, Place
     this.#watch.cancel();
     this.#leaving?.cancel();
     this.#requests.drop();
-    const canSpeak = isOrderly || (this.#clientSide.atBoundary && client.pending === 0);
+    const lastWords = typeof toClient === 'string' ? undefined : toClient;
+    const canSpeak = toClient === 'fin' || (lastWords && this.#clientSide.atBoundary && client.pending === 0);
     this.#clientSide.drop();
     record.operations = this.#counts.counts;
     this.#counts.abandon();
-    this.#placement.abortAll(lastWords);
+    this.#placement.abortAll(toServers);
     const gone = () => {
       this.#channelsOpen--;
       this.#isGone();
     };
     if (canSpeak && client.open) {
-      dismiss(client, settings.deadlines, settings.timeouts.release, isOrderly ? undefined : lastWords, gone);
+      dismiss(client, settings.deadlines, settings.timeouts.release, lastWords, gone);
     } else if (client.open) {
       client.handler = { read() {}, ended() {}, closed: gone };
       client.reset();
