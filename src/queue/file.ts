@@ -134,10 +134,11 @@ function openWhole(path: string): DatabaseSync | undefined {
   chmodSync(path, 0o600);
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
+    // Only for a new file: it would write to one that is there, for which a full disk may have no room.
+    if (statSync(path).size === 0) database.exec('PRAGMA auto_vacuum = INCREMENTAL');
     // The lock is kept until the database is closed; without others there is no need for shared memory either.
     database.exec(`
       PRAGMA locking_mode = EXCLUSIVE;
-      PRAGMA auto_vacuum = INCREMENTAL;
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
       PRAGMA wal_autocheckpoint = 4000;

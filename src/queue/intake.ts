@@ -14,14 +14,13 @@ export function isNew({ do: what }: Operation): boolean {
 
 export class Intake {
   settings: QueueSettings;
-  /** What the file has, with what the transaction has added. */
-  messages = 0;
-  bytes = 0;
+  /** What the file has, after what the transaction has done so far. */
+  counts = { messages: 0, bytes: 0, taken: 0, held: 0 };
   readonly bodies: Bodies;
   readonly #rows: Rows;
   readonly #folder: string;
   /** Those from before the transaction. */
-  #before = { messages: 0, bytes: 0 };
+  #before = this.counts;
   /** Why nothing is taken in now. */
   #closed: Refusal | undefined;
 
@@ -34,7 +33,7 @@ export class Intake {
 
   /** A transaction with these operations began. */
   begin(operations: readonly Operation[]): void {
-    this.#before = { messages: this.messages, bytes: this.bytes };
+    this.#before = { ...this.counts };
     this.#closed = operations.some(isNew) && !this.#hasReserve ? 'no space' : undefined;
     this.bodies.begin();
   }
@@ -44,7 +43,7 @@ export class Intake {
   }
 
   rolledBack(): void {
-    ({ messages: this.messages, bytes: this.bytes } = this.#before);
+    this.counts = this.#before;
     this.bodies.rolledBack();
   }
 
@@ -64,8 +63,8 @@ export class Intake {
     if (!isReceived) this.#rows.addBody(body, content);
     this.#rows.insert(id, body, size, now, keys, about);
     if (fingerprint) this.#rows.remember(now, fingerprint);
-    this.messages++;
-    this.bytes += size;
+    this.counts.messages++;
+    this.counts.bytes += size;
     return id;
   }
 
@@ -76,16 +75,16 @@ export class Intake {
 
   /** A message has gone. */
   gone(size: number): void {
-    this.messages--;
-    this.bytes -= size;
+    this.counts.messages--;
+    this.counts.bytes -= size;
   }
 
   #refusal(messages: number, bytes: number): Refusal | undefined {
     if (this.#closed) return this.#closed;
     const { mostMessages, mostBytes } = this.settings;
     const isTooMuch =
-      this.messages + messages > mostMessages ||
-      this.bytes + this.bodies.bytes + bytes > mostBytes ||
+      this.counts.messages + messages > mostMessages ||
+      this.counts.bytes + this.bodies.bytes + bytes > mostBytes ||
       bytes > MOST_PIECES * PIECE_BYTES;
     return isTooMuch ? 'full' : undefined;
   }

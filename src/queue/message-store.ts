@@ -55,7 +55,6 @@ export class MessageStore {
   readonly #taken = new Map<number, Taken>();
   /** Those that keep their place in quarantine. */
   readonly #resting = new Map<number, Place>();
-  #held = 0;
   /** What the file could not be told yet. */
   #owed: Operation[] = [];
   #effects: Effect[] = [];
@@ -69,7 +68,7 @@ export class MessageStore {
     this.#pauses = new Pauses(this.#order);
     const maybeTwice = this.#load(now);
     const remembered = this.#rows.remembered();
-    const [messages, held] = [this.#intake.messages, this.#held];
+    const { messages, held } = this.#intake.counts;
     this.opening = { movedAside, maybeTwice, messages, held, remembered };
   }
 
@@ -116,12 +115,13 @@ export class MessageStore {
   }
 
   #load(now: number): number {
+    const { counts } = this.#intake;
     const taken: number[] = [];
     for (const { id, size, keys, state, due } of this.#rows.index()) {
-      this.#intake.messages++;
-      this.#intake.bytes += size;
+      counts.messages++;
+      counts.bytes += size;
       if (state === STATE.TAKEN) taken.push(id);
-      if (state >= STATE.HELD_IN_PLACE) this.#held++;
+      if (state >= STATE.HELD_IN_PLACE) counts.held++;
       if (state === STATE.HELD_ASIDE) continue;
       const place = new Place(id);
       // Before it enters, so that it is not listed.
@@ -232,6 +232,7 @@ export class MessageStore {
   #hand(place: Place, row: MessageRow, content: Uint8Array | undefined): Handed {
     const { id, body, size, arrived, attempts, maybe } = row;
     this.#rows.take(id);
+    this.#intake.counts.taken++;
     this.#effects.push(() => this.#taken.set(id, { place, body, size }));
     const about = JSON.parse(row.about) as About;
     return { id, about, content, size, arrived, attempts: attempts + 1, maybeTwice: maybe === 1 };
@@ -294,9 +295,10 @@ export class MessageStore {
   #delivered(id: number): undefined {
     const { place, body, size } = this.#taken.get(id)!;
     this.#rows.remove(id, body);
+    this.#intake.gone(size);
+    this.#intake.counts.taken--;
     this.#effects.push(() => {
       this.#taken.delete(id);
-      this.#intake.gone(size);
       this.#order.leave(place);
     });
   }
@@ -307,6 +309,7 @@ export class MessageStore {
     const refusals = row.refusals + (failure === 'refused' ? 1 : 0);
     const maybe = failure === 'unanswered' ? 1 : row.maybe;
     const { maxAttempts, pause } = this.#intake.settings;
+    this.#intake.counts.taken--;
     if (failure === 'refused' && refusals >= maxAttempts) {
       this.#quarantine(place, { ...row, maybe }, reason);
       return;
@@ -320,16 +323,15 @@ export class MessageStore {
   }
 
   #hold(id: number, reason: string): undefined {
+    this.#intake.counts.taken--;
     this.#quarantine(this.#taken.get(id)!.place, this.#rows.message(id)!, reason);
   }
 
   #depth(): Depth {
     const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     return {
-      messages: this.#intake.messages,
-      bytes: this.#intake.bytes + this.#intake.bodies.bytes,
-      taken: this.#taken.size,
-      held: this.#held,
+      ...this.#intake.counts,
+      bytes: this.#intake.counts.bytes + this.#intake.bodies.bytes,
       oldest: this.#rows.oldest(),
       fileBytes: sizeOf(this.#file) + sizeOf(`${this.#file}-wal`),
     };
@@ -340,9 +342,9 @@ export class MessageStore {
   #quarantine(place: Place, { id, maybe }: MessageRow, reason: string): void {
     const keepsPlace = this.#intake.settings.onPoison === 'pause';
     this.#rows.hold(id, keepsPlace, reason, maybe);
+    this.#intake.counts.held++;
     this.#effects.push(() => {
       this.#taken.delete(id);
-      this.#held++;
       if (keepsPlace) {
         this.#order.rest(place);
         this.#resting.set(id, place);
@@ -358,6 +360,7 @@ export class MessageStore {
     if (!row) return undefined;
     const as = toTheEnd ? this.#rows.freshId() : id;
     this.#rows.renew(id, as);
+    this.#intake.counts.held--;
     this.#effects.push(() => {
       const place = this.#leaveQuarantine(id);
       if (place && !toTheEnd) {
@@ -374,10 +377,11 @@ export class MessageStore {
     const row = this.#heldRow(id);
     if (!row) return undefined;
     this.#rows.remove(id, row.body);
+    this.#intake.gone(row.size);
+    this.#intake.counts.held--;
     this.#effects.push(() => {
       const place = this.#leaveQuarantine(id);
       if (place) this.#order.leave(place);
-      this.#intake.gone(row.size);
     });
     return id;
   }
@@ -391,7 +395,6 @@ export class MessageStore {
   #leaveQuarantine(id: number): Place | undefined {
     const place = this.#resting.get(id);
     this.#resting.delete(id);
-    this.#held--;
     return place;
   }
 }

@@ -86,7 +86,10 @@ export interface QueueSettings {
   /** Most messages, and most bytes of their bodies. */
   readonly mostMessages: number;
   readonly mostBytes: number;
-  /** Bytes that stay free on the disk: with none left, nothing that was delivered could be removed. */
+  /**
+   * Bytes that stay free on the disk: with none left, nothing that was delivered could be removed. The log of the file
+   * needs 16 MiB of them before it begins anew.
+   */
   readonly reserve: number;
   /** Milliseconds after which a message is not handed out any more but put in quarantine. */
   readonly maxAge: number;

@@ -53,7 +53,9 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   const { file, settings } = options;
   const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const workerData: ThreadData = { file, settings };
-  const worker = new Worker(new URL(`worker.${suffix}`, import.meta.url), { workerData, name: 'queue' });
+  const program = new URL(`worker.${suffix}`, import.meta.url);
+  // Options of this process may not fit a thread.
+  const worker = new Worker(program, { workerData, name: 'queue', execArgv: [] });
   const opening = await new Promise<Opening>((resolve, reject) => {
     worker.once('error', reject);
     worker.once('message', (first: FromThread) => {

@@ -209,7 +209,8 @@ class Comparison {
       said.map(({ operation }) => operation),
       said.map(({ happens }) => happens),
     );
-    while (this.#commit([]) > 0);
+    // Nobody is handed out while one is put in quarantine for its age.
+    while (this.#commit([]) > 0 || this.#store.hasReady);
     this.#compare();
   }
 

@@ -1,0 +1,304 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { PIECE_BYTES } from '../../src/queue/file.ts';
+import type { Depth, HeldMessage } from '../../src/queue/message.ts';
+import type { MessageStore } from '../../src/queue/message-store.ts';
+import type { Handed, Operation } from '../../src/queue/operations.ts';
+import { copyAsLeft, openStore, scratchFolder, storing } from './scratch.ts';
+import { SETTINGS } from './settings.ts';
+
+const WIDE: Operation = { do: 'window', size: 1000 };
+const LIST: Operation = { do: 'list', after: 0, limit: 100 };
+
+/** Carries out one operation. */
+function apply(store: MessageStore, operation: Operation, now = 0) {
+  return store.commit([operation], now).results[0];
+}
+
+/** All that may go now. */
+function handedBy(store: MessageStore, now = 0): readonly Handed[] {
+  store.commit([WIDE], now);
+  // Before the window is closed again.
+  return store.commit([{ do: 'window', size: 0 }], now).handed;
+}
+
+function newFile(): string {
+  return join(scratchFolder(), 'queue');
+}
+
+test('the number of messages is limited, and what went makes room', () => {
+  const store = openStore(newFile(), { mostMessages: 2 });
+  const three = store.commit([storing(['P1']), storing(['P2']), storing(['P3'])], 0);
+  expect(three.results).toEqual([1, 2, { refusal: 'full' }]);
+  const [message] = handedBy(store);
+  apply(store, { do: 'delivered', id: message!.id });
+  expect(apply(store, storing(['P3']))).toBe(3);
+  expect(apply(store, storing(['P4']))).toEqual({ refusal: 'full' });
+  store.close();
+});
+
+test('the number of bytes is limited, those of bodies that are being received included', () => {
+  const store = openStore(newFile(), { mostBytes: 1000 });
+  const bytes = Buffer.alloc(600);
+  expect(apply(store, { do: 'piece', incoming: 1, bytes })).toBeUndefined();
+  expect(apply(store, storing(['P1'], 'x'.repeat(500)))).toEqual({ refusal: 'full' });
+  expect(apply(store, { do: 'piece', incoming: 1, bytes })).toEqual({ refusal: 'full' });
+  apply(store, { do: 'discard', incoming: 1 });
+  expect(apply(store, storing(['P1'], 'x'.repeat(500)))).toEqual(expect.any(Number));
+  expect((apply(store, { do: 'depth' }) as Depth).bytes).toBe(500);
+  store.close();
+});
+
+test('with only the reserve of the disk left nothing is taken in, and what is there is delivered', () => {
+  const store = openStore(newFile());
+  apply(store, storing(['P1']));
+  apply(store, { do: 'settings', settings: { ...SETTINGS, reserve: 2 ** 60 } });
+  expect(apply(store, storing(['P2']))).toEqual({ refusal: 'no space' });
+  const [message] = handedBy(store);
+  apply(store, { do: 'delivered', id: message!.id });
+  expect((apply(store, { do: 'depth' }) as Depth).messages).toBe(0);
+  store.close();
+});
+
+test('a message refused as often as allowed is put in quarantine, and only its patient waits', () => {
+  const store = openStore(newFile(), { maxAttempts: 2, pause: { first: 10, longest: 100 } });
+  store.commit([storing(['P1']), storing(['P1']), storing(['P2'])], 0);
+  expect(handedBy(store).map(({ id }) => id)).toEqual([1, 3]);
+  apply(store, { do: 'failed', id: 1, failure: 'refused', reason: 'refused with AE' });
+  expect(store.nextDue).toBe(10);
+  expect(handedBy(store, 10)).toMatchObject([{ id: 1, attempts: 2, maybeTwice: false }]);
+  apply(store, { do: 'failed', id: 1, failure: 'refused', reason: 'refused with AE' }, 10);
+  expect(apply(store, LIST)).toMatchObject([{ id: 1, reason: 'refused with AE', keepsPlace: true }]);
+  expect(handedBy(store, 1e6)).toEqual([]);
+  expect(apply(store, { do: 'drop', id: 1 })).toBe(1);
+  expect(handedBy(store, 1e6)).toMatchObject([{ id: 2 }]);
+  store.close();
+});
+
+test('with `skip` its patient goes on, and it comes back before what waits', () => {
+  const store = openStore(newFile(), { onPoison: 'skip' });
+  store.commit([storing(['P1']), storing(['P1']), storing(['P1'])], 0);
+  handedBy(store);
+  apply(store, { do: 'hold', id: 1, reason: 'no rule takes it' });
+  expect(handedBy(store)).toMatchObject([{ id: 2 }]);
+  expect(apply(store, { do: 'release', id: 1 })).toBe(1);
+  apply(store, { do: 'delivered', id: 2 });
+  expect(handedBy(store)).toMatchObject([{ id: 1 }]);
+  store.close();
+});
+
+test('replayed, it goes behind all that wait, under a new id', () => {
+  const store = openStore(newFile());
+  store.commit([storing(['P1'], 'MSH|first'), storing(['P1'])], 0);
+  handedBy(store);
+  apply(store, { do: 'hold', id: 1, reason: 'no rule takes it' });
+  expect(apply(store, { do: 'replay', id: 1 })).toBe(3);
+  expect(handedBy(store)).toMatchObject([{ id: 2 }]);
+  apply(store, { do: 'delivered', id: 2 });
+  const [again] = handedBy(store);
+  expect(again).toMatchObject({ id: 3, attempts: 2 });
+  expect(Buffer.from(again!.content!).toString()).toBe('MSH|first');
+  for (const what of ['release', 'replay', 'drop'] as const)
+    expect(apply(store, { do: what, id: 1 })).toBeUndefined();
+  store.close();
+});
+
+test('a message that is too old is not handed out but put in quarantine', () => {
+  const store = openStore(newFile(), { maxAge: 1000 });
+  store.commit([storing(['P1'])], 0);
+  expect(handedBy(store, 1001)).toEqual([]);
+  expect(apply(store, LIST)).toMatchObject([{ reason: 'it was not delivered within its maximum age' }]);
+  store.close();
+});
+
+test('pauses grow up to the longest', () => {
+  const store = openStore(newFile(), { pause: { first: 10, longest: 35 } });
+  apply(store, storing(['P1']));
+  const pauses: number[] = [];
+  let now = 0;
+  for (let count = 0; count < 5; count++) {
+    expect(handedBy(store, now)).toMatchObject([{ id: 1, attempts: count + 1 }]);
+    apply(store, { do: 'failed', id: 1, failure: 'unsent', reason: 'no server is up' }, now);
+    expect(handedBy(store, store.nextDue - 1)).toEqual([]);
+    pauses.push(store.nextDue - now);
+    now = store.nextDue;
+  }
+  expect(pauses).toEqual([10, 20, 35, 35, 35]);
+  store.close();
+});
+
+test('a server that is back ends the pauses, in order, but for what was refused', () => {
+  const store = openStore(newFile());
+  store.commit([storing(['P1']), storing(['P2']), storing(['P3'])], 0);
+  handedBy(store);
+  const reason = 'said by the test';
+  store.commit(
+    [
+      { do: 'failed', id: 3, failure: 'unanswered', reason },
+      { do: 'failed', id: 2, failure: 'refused', reason },
+      { do: 'failed', id: 1, failure: 'unsent', reason },
+    ],
+    0,
+  );
+  expect(handedBy(store, 1)).toEqual([]);
+  apply(store, { do: 'hurry' }, 1);
+  expect(handedBy(store, 1)).toMatchObject([
+    { id: 1, maybeTwice: false },
+    { id: 3, maybeTwice: true },
+  ]);
+  store.close();
+});
+
+test('a body longer than a piece is stored as it comes, and read piece by piece', () => {
+  const file = newFile();
+  const store = openStore(file);
+  const whole = Buffer.alloc(PIECE_BYTES * 2 + 1234, 'invented ');
+  const pieces = [0, 1, 2].map((number) => whole.subarray(number * PIECE_BYTES, (number + 1) * PIECE_BYTES));
+  for (const bytes of pieces) apply(store, { do: 'piece', incoming: 7, bytes });
+  const about = { type: 'ORU' };
+  apply(store, { do: 'store', keys: ['P1'], about, fingerprint: undefined, content: 7 });
+  const [message] = handedBy(store);
+  expect(message).toMatchObject({ content: undefined, size: whole.length, about });
+  const { id } = message!;
+  for (const [number, piece] of pieces.entries())
+    expect(piece.equals(apply(store, { do: 'read', id, number }) as Uint8Array)).toBe(true);
+  expect(apply(store, { do: 'read', id, number: 3 })).toBeUndefined();
+  expect(whole.equals(apply(store, { do: 'show', id }) as Uint8Array)).toBe(true);
+  apply(store, { do: 'delivered', id });
+  store.close();
+  expect(countOf(file, 'piece')).toBe(0);
+});
+
+test('a body given at once is cut into pieces too; an empty one is a message', () => {
+  const store = openStore(newFile());
+  const whole = 'invented '.repeat(60_000);
+  const [long, empty] = store.commit([storing(['P1'], whole), storing(['P2'], '')], 0).results as number[];
+  expect(Buffer.from(apply(store, { do: 'show', id: long! }) as Uint8Array).toString()).toBe(whole);
+  expect(apply(store, { do: 'show', id: empty! })).toEqual(new Uint8Array());
+  expect(handedBy(store)).toMatchObject([{ content: undefined }, { content: new Uint8Array() }]);
+  store.close();
+});
+
+test('what is left of bodies that were not received to their end is removed', () => {
+  const folder = scratchFolder();
+  const [file, left] = [join(folder, 'queue'), join(folder, 'left')];
+  const store = openStore(file);
+  for (const incoming of [1, 2])
+    apply(store, { do: 'piece', incoming, bytes: Buffer.alloc(PIECE_BYTES, 'invented ') });
+  expect((apply(store, { do: 'depth' }) as Depth).bytes).toBe(2 * PIECE_BYTES);
+  apply(store, { do: 'discard', incoming: 1 });
+  store.commit([], 0);
+  copyAsLeft(file, left);
+  store.close();
+  expect(countOf(file, 'piece')).toBe(1);
+  openStore(left).close();
+  expect(countOf(left, 'piece')).toBe(0);
+  expect(countOf(left, 'arriving')).toBe(0);
+});
+
+test('a body that changed on the disk is not delivered', () => {
+  const file = newFile();
+  const store = openStore(file);
+  store.commit([storing(['P1'], 'MSH|right'), storing(['P2'])], 0);
+  store.close();
+  const database = new DatabaseSync(file);
+  database.prepare('UPDATE piece SET bytes = ? WHERE id = 4096').run(Buffer.from('MSH|wrong'));
+  database.close();
+  const next = openStore(file);
+  expect(handedBy(next)).toMatchObject([{ id: 2 }]);
+  expect(apply(next, LIST)).toMatchObject([{ id: 1, reason: 'its body is damaged on the disk' }]);
+  expect(apply(next, { do: 'show', id: 1 })).toBeUndefined();
+  next.close();
+});
+
+test('ids are not used again, not even after a crash with an empty queue', () => {
+  const folder = scratchFolder();
+  const [file, left] = [join(folder, 'queue'), join(folder, 'left')];
+  const store = openStore(file);
+  const id = apply(store, storing(['P1'])) as number;
+  handedBy(store);
+  apply(store, { do: 'delivered', id });
+  copyAsLeft(file, left);
+  store.close();
+  const next = openStore(left);
+  expect(apply(next, storing(['P1']))).toBeGreaterThan(id);
+  next.close();
+});
+
+test('fingerprints outlive their messages and restarts, until they are too old or too many', () => {
+  const file = newFile();
+  const remember = { ms: 1000, entries: 3 };
+  const store = openStore(file, { remember });
+  for (const at of [0, 500, 900, 950]) {
+    const [id] = store.commit(
+      [{ ...storing([]), fingerprint: Buffer.from([at / 50]) } as Operation],
+      at,
+    ).results;
+    handedBy(store, at);
+    apply(store, { do: 'delivered', id: id as number }, at);
+  }
+  store.tidy(1000);
+  store.close();
+  const again = openStore(file, { remember });
+  expect(again.opening.remembered.map(({ at }) => at)).toEqual([500, 900, 950]);
+  again.tidy(1910);
+  again.close();
+  const last = openStore(file, { remember });
+  expect(last.opening.remembered).toEqual([{ at: 950, fingerprint: new Uint8Array([19]) }]);
+  last.tidy(1e6);
+  last.close();
+  expect(countOf(file, 'seen')).toBe(0);
+});
+
+test('the file becomes shorter when what it kept has gone', () => {
+  const file = newFile();
+  const store = openStore(file);
+  const body = 'x'.repeat(PIECE_BYTES);
+  for (let count = 0; count < 200; count++) apply(store, storing(['P1'], body));
+  store.commit([WIDE], 0);
+  for (let handed = store.commit([], 0).handed; handed.length > 0; handed = store.commit([], 0).handed)
+    store.commit(
+      handed.map(({ id }) => ({ do: 'delivered', id })),
+      0,
+    );
+  const before = (apply(store, { do: 'depth' }) as Depth).fileBytes;
+  while (store.tidy(0));
+  store.close();
+  expect(before).toBeGreaterThan(50 * 1024 ** 2);
+  expect(statSync(file).size).toBeLessThan(18 * 1024 ** 2);
+});
+
+test('the list comes in parts, without bodies', () => {
+  const store = openStore(newFile(), { onPoison: 'skip' });
+  store.commit(
+    [1, 2, 3].map(() => storing(['P1'], 'MSH|Doe^Jane, who does not exist')),
+    0,
+  );
+  for (const id of [1, 2, 3]) {
+    handedBy(store);
+    apply(store, { do: 'hold', id, reason: 'no rule takes it' });
+  }
+  const list = apply(store, { do: 'list', after: 1, limit: 1 }) as HeldMessage[];
+  expect(list).toEqual([
+    {
+      id: 2,
+      about: { type: 'ADT' },
+      size: 32,
+      arrived: 0,
+      attempts: 1,
+      maybeTwice: false,
+      reason: 'no rule takes it',
+      keepsPlace: false,
+    },
+  ]);
+  store.close();
+});
+
+function countOf(file: string, table: string): number {
+  const database = new DatabaseSync(file);
+  const { count } = database.prepare(`SELECT count(*) AS count FROM ${table}`).get()!;
+  database.close();
+  return Number(count);
+}
