@@ -103,13 +103,13 @@ export class Order {
 
   /** Stays where it is and does not go, until it is woken. */
   rest(place: Place): void {
-    place.isTaken = false;
     place.isResting = true;
+    if (place.isTaken) this.#giveBack(place);
   }
 
   /** It rested, or was taken for nothing: it may go when its turn comes. */
   wake(place: Place): void {
-    place.isTaken = false;
+    if (place.isTaken) this.#giveBack(place);
     place.isResting = false;
     if (place.behind === 0 && !place.isAtGate) this.#list(place);
   }
@@ -130,6 +130,22 @@ export class Order {
       place.moreLanes = undefined;
     }
     if (this.#gate.length > 0) this.#open();
+  }
+
+  /** It is not taken any more: whoever came back meanwhile and has a lower id gets before it. */
+  #giveBack(place: Place): void {
+    place.isTaken = false;
+    const [waiting] = this.#gate;
+    if (place === this.#barrier && waiting && waiting.id < place.id) {
+      this.#stepBack(place);
+      this.#open();
+    }
+    for (const lane of place.moreLanes ? [place.lane!, ...place.moreLanes] : [place.lane]) {
+      const next = lane?.rest?.[lane.head];
+      if (!next || next.id > place.id) continue;
+      this.#withdraw(place, lane);
+      this.#join(place, lane.key);
+    }
   }
 
   #waitAtGate(place: Place, keys: OrderKeys): void {

@@ -67,6 +67,23 @@ test('one that comes back gets before those that came later, but not before one 
   expect(takeAll(order)).toEqual([6, 7]);
 });
 
+test('one that is given back gets behind those that came back meanwhile', () => {
+  const order = new Order();
+  const [taken, whole] = [enter(order, 5, ['P1', 'P2']), new Place(9)];
+  expect(order.take()).toBe(taken);
+  const back = enter(order, 2, ['P2']);
+  order.wake(taken);
+  expect(takeAll(order)).toEqual([2]);
+  order.leave(back);
+  expect(takeAll(order)).toEqual([5]);
+  order.leave(taken);
+  order.enter(whole, 'whole');
+  expect(order.take()).toBe(whole);
+  enter(order, 3, ['P1']);
+  order.rest(whole);
+  expect(takeAll(order)).toEqual([3]);
+});
+
 test('one that comes back gets before a message for the whole queue that was about to go', () => {
   const order = new Order();
   enter(order, 5, 'whole');
