@@ -3,8 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, type TestContext, test } from 'vitest';
+import { openFile } from '../../src/queue/file.ts';
 import type { QueueSettings } from '../../src/queue/message.ts';
 import type { MessageStore } from '../../src/queue/message-store.ts';
+import type { Operation } from '../../src/queue/operations.ts';
 import { openStore, scratchFolder, storing } from './scratch.ts';
 
 const BODY = 'x'.repeat(4000);
@@ -72,6 +74,8 @@ test('a full disk: nothing is acknowledged that is not stored, and all that was 
   store = openStore(file);
   expect(store.opening.messages).toBe(stored.length);
 
+  expect(store.commit([{ do: 'depth' }], 0).results).toMatchObject([{ messages: stored.length }]);
+
   rmSync(ballast[0]!);
   const more = fill(store);
   expect(more.length).toBeGreaterThan(0);
@@ -110,6 +114,27 @@ test('a disk that fills up while messages are delivered: what was delivered is n
   const again = deliverAll(next);
   expect(again.filter((id) => handed.some((message) => message.id === id))).toEqual([]);
   next.close();
+});
+
+test('a long body that met a full disk is not stored without its middle', (context) => {
+  const folder = smallDisk(context);
+  const ballast = join(folder, 'ballast');
+  writeFileSync(ballast, Buffer.alloc(400 * 1024));
+  const file = join(folder, 'queue');
+  const store = openStore(file);
+  const piece: Operation = { do: 'piece', incoming: 1, bytes: Buffer.alloc(200 * 1024) };
+  const results = Array.from({ length: 3 }, () => store.commit([piece], 0).results[0]);
+  expect([results[0], results[2]]).toEqual([undefined, { refusal: expect.any(String) }]);
+  rmSync(ballast);
+  const whole: Operation = { do: 'store', keys: [], about: {}, fingerprint: undefined, content: 1 };
+  for (const operation of [piece, whole])
+    expect(store.commit([operation], 0).results).toEqual([{ refusal: 'unavailable' }]);
+  store.commit([{ do: 'discard', incoming: 1 }], 0);
+  expect(store.commit([{ do: 'depth' }], 0).results).toMatchObject([{ messages: 0, bytes: 0 }]);
+  store.close();
+  const { database } = openFile(file);
+  expect(database.prepare('SELECT count(*) AS count FROM piece').get()).toEqual({ count: 0 });
+  database.close();
 });
 
 test('with a reserve, delivery goes on while nothing is taken in', (context) => {

@@ -129,6 +129,28 @@ test('pauses grow up to the longest', () => {
   store.close();
 });
 
+test('a pause does not become longer when the clock is set back', () => {
+  const file = newFile();
+  const pause = { first: 10, longest: 100 };
+  const store = openStore(file, { pause });
+  apply(store, storing(['P1']), 1e6);
+  handedBy(store, 1e6);
+  apply(store, { do: 'failed', id: 1, failure: 'unsent', reason: 'no server is up' }, 1e6);
+  store.close();
+  const next = openStore(file, { pause }, 5000);
+  expect(next.nextDue).toBe(5100);
+  next.close();
+});
+
+test('one transaction does not hand out more bytes than fit into memory with ease', () => {
+  const store = openStore(newFile());
+  const body = 'x'.repeat(PIECE_BYTES);
+  for (let count = 0; count < 40; count++) apply(store, storing([], body));
+  expect(handedBy(store)).toHaveLength(32);
+  expect(handedBy(store)).toHaveLength(8);
+  store.close();
+});
+
 test('a server that is back ends the pauses, in order, but for what was refused', () => {
   const store = openStore(newFile());
   store.commit([storing(['P1']), storing(['P2']), storing(['P3'])], 0);

@@ -187,6 +187,15 @@ test('a file that cannot be used is said; the queue is not opened', async () => 
   await queue.settled();
 });
 
+test('when its thread is lost the queue says so, and refuses', async () => {
+  const { queue, losses } = await open(newFile());
+  // What no caller that is checked by the compiler can do.
+  queue.reconfigure(undefined as unknown as QueueSettings);
+  await losses.count(1);
+  expect(await store(queue, {}, 'MSH|invented')).toBe('unavailable');
+  await expect(queue.list(0, 1)).rejects.toMatchObject({ code: 'GTY_QUEUE' });
+});
+
 test('nothing of a message is on standard output or standard error, whatever happens to it', async () => {
   const file = newFile();
   const program = `import { openQueue } from ${JSON.stringify(new URL('../../src/queue/queue.ts', import.meta.url))};
