@@ -17,8 +17,8 @@ interface Pause {
 
 export class Pauses {
   readonly #order: Order;
-  #pauses: Pause[] = [];
-  #next = Infinity;
+  /** A heap: each ends no later than the two at twice its index, plus one and plus two. */
+  #heap: Pause[] = [];
 
   constructor(order: Order) {
     this.#order = order;
@@ -26,31 +26,61 @@ export class Pauses {
 
   /** When the first of them ends: milliseconds since 1970; Infinity: nobody pauses. */
   get next(): number {
-    return this.#next;
+    return this.#heap[0]?.due ?? Infinity;
   }
 
   add(place: Place, due: number, failure: Failure | undefined): void {
     this.#order.rest(place);
-    this.#pauses.push({ place, due, isRefused: failure === 'refused' });
-    this.#next = Math.min(this.#next, due);
+    this.#push({ place, due, isRefused: failure === 'refused' });
   }
 
   /** Ends the pauses that are over. */
   wake(now: number): void {
-    if (now >= this.#next) this.#end(({ due }) => due <= now);
+    const over: Pause[] = [];
+    while (this.next <= now) over.push(this.#pop());
+    this.#end(over);
   }
 
   /** Ends the pauses of those that wait for a server. */
   hurry(): void {
-    this.#end(({ isRefused }) => !isRefused);
+    const over = this.#heap.filter(({ isRefused }) => !isRefused);
+    const rest = this.#heap.filter(({ isRefused }) => isRefused);
+    this.#heap = [];
+    for (const pause of rest) this.#push(pause);
+    this.#end(over);
   }
 
-  #end(isOver: (pause: Pause) => boolean): void {
-    const over = this.#pauses.filter(isOver);
-    this.#pauses = this.#pauses.filter((pause) => !isOver(pause));
-    this.#next = this.#pauses.reduce((next, { due }) => Math.min(next, due), Infinity);
-    // In the order in which they came, whatever their pauses were.
+  /** In the order in which they came, whatever their pauses were. */
+  #end(over: Pause[]): void {
     over.sort((one, other) => one.place.id - other.place.id);
     for (const { place } of over) this.#order.wake(place);
+  }
+
+  #push(pause: Pause): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      if (heap[above]!.due <= pause.due) break;
+      heap[at] = heap[above]!;
+      at = above;
+    }
+    heap[at] = pause;
+  }
+
+  #pop(): Pause {
+    const heap = this.#heap;
+    const first = heap[0]!;
+    const last = heap.pop()!;
+    if (heap.length === 0) return first;
+    let at = 0;
+    for (let below = 1; below < heap.length; below = at * 2 + 1) {
+      if (below + 1 < heap.length && heap[below + 1]!.due < heap[below]!.due) below++;
+      if (heap[below]!.due >= last.due) break;
+      heap[at] = heap[below]!;
+      at = below;
+    }
+    heap[at] = last;
+    return first;
   }
 }
