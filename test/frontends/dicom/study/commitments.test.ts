@@ -190,12 +190,12 @@ describe('instances on two servers', () => {
     await nextStatus(scu);
     rig.pin('1.2.3', 's3');
     expect(await scu.store(instanceOf('1.2.3'))).toBe(0);
-    rig.advance(20_000);
+    await rig.advance(20_000);
     expect(await endsAt(servers[2]!)).toEqual(['release']);
     const second = await askedOf(servers[1]!);
     await report(second, 1, dataSetOf(transactionIn(second.message.dataSet), ['1.2']));
     expect(await answersAt(servers[1]!, 1)).toEqual(['1 0000']);
-    rig.advance(20_000);
+    await rig.advance(20_000);
     expect(await endsAt(servers[1]!)).toEqual(['release']);
     await scu.release();
   });
