@@ -33,13 +33,14 @@ export class Bodies {
 
   /** A transaction began. */
   begin(): void {
-    this.#touched = [];
     for (const body of this.#leftovers) this.#remove(body);
     this.#cleaned = this.#leftovers.length;
   }
 
   committed(): void {
+    this.#touched = [];
     if (this.#cleaned > 0) this.#leftovers = this.#leftovers.slice(this.#cleaned);
+    this.#cleaned = 0;
   }
 
   rolledBack(): void {
@@ -49,6 +50,7 @@ export class Bodies {
       incoming.isSpoiled = true;
       this.#leftovers.push(incoming.body);
     }
+    this.#touched = [];
   }
 
   /** A piece came. Returns why it is not taken: the body is too long, or a piece before it was lost. */

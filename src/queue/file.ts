@@ -66,6 +66,7 @@ const MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
 /** Primary result codes (sqlite.org/rescode.html). */
 const BUSY = 5;
 export const CORRUPT = 11;
+export const FULL = 13;
 const NOTADB = 26;
 
 export interface OpenedFile {

@@ -19,7 +19,7 @@ export class Intake {
   readonly bodies: Bodies;
   readonly #rows: Rows;
   readonly #folder: string;
-  /** Those from before the transaction. */
+  /** Those of the last transaction. */
   #before = this.counts;
   /** Why nothing is taken in now. */
   #closed: Refusal | undefined;
@@ -33,17 +33,17 @@ export class Intake {
 
   /** A transaction with these operations began. */
   begin(operations: readonly Operation[]): void {
-    this.#before = { ...this.counts };
     this.#closed = operations.some(isNew) && !this.#hasReserve ? 'no space' : undefined;
     this.bodies.begin();
   }
 
   committed(): void {
+    this.#before = { ...this.counts };
     this.bodies.committed();
   }
 
   rolledBack(): void {
-    this.counts = this.#before;
+    this.counts = { ...this.#before };
     this.bodies.rolledBack();
   }
 

@@ -12,7 +12,7 @@
  * comes behind a message goes when its removal is on the disk.
  */
 import { statSync } from 'node:fs';
-import { type OpenedFile, PIECE_BYTES, STATE, sqliteCode } from './file.ts';
+import { FULL, type OpenedFile, PIECE_BYTES, STATE, sqliteCode } from './file.ts';
 import { Intake, isNew } from './intake.ts';
 import type { About, Depth, Failure, OrderKeys, QueueSettings, Refusal } from './message.ts';
 import type { Handed, Opening, Operation, OperationOf, Outcome, Result } from './operations.ts';
@@ -26,8 +26,6 @@ const MOST_HANDED_BYTES = 8 * 1024 * 1024;
 /** Pages that are given back to the file system at once, and that are kept for what comes: 1 MiB, 16 MiB. */
 const PAGES_AT_ONCE = 256;
 const SPARE_PAGES = 4096;
-/** SQLite's code for a disk without room (sqlite.org/rescode.html). */
-const FULL = 13;
 
 interface Taken {
   readonly place: Place;
@@ -38,7 +36,7 @@ interface Taken {
 /** Operations that have happened, whatever becomes of the file. */
 const OWED: ReadonlySet<Operation['do']> = new Set(['delivered', 'failed', 'hold']);
 /** Operations that the file does not hear of. */
-const IN_MEMORY: ReadonlySet<Operation['do']> = new Set(['window', 'hurry', 'settings']);
+const IN_MEMORY: ReadonlySet<Operation['do']> = new Set(['window', 'hurry', 'settings', 'discard']);
 
 /** What is to happen in memory when a transaction is on the disk. */
 type Effect = () => void;
@@ -67,9 +65,9 @@ export class MessageStore {
     this.#intake = new Intake(file, this.#rows, settings);
     this.#pauses = new Pauses(this.#order);
     const maybeTwice = this.#load(now);
-    const remembered = this.#rows.remembered();
+    this.#intake.committed();
     const { messages, held } = this.#intake.counts;
-    this.opening = { movedAside, maybeTwice, messages, held, remembered };
+    this.opening = { movedAside, maybeTwice, messages, held };
   }
 
   /** Carries out the operations and hands out what may go. Never throws: what went wrong is in the outcome. */
@@ -86,11 +84,6 @@ export class MessageStore {
   /** Somebody could be handed out now. */
   get hasReady(): boolean {
     return this.#order.hasReady && this.#taken.size < this.#window;
-  }
-
-  /** Something is owed to the file. */
-  get isInDebt(): boolean {
-    return this.#owed.length > 0;
   }
 
   /** When the next pause ends; Infinity: nobody pauses. */
@@ -145,26 +138,27 @@ export class MessageStore {
 
   #transact(operations: readonly Operation[], handsOut: boolean): Outcome {
     const picked: Place[] = [];
-    const owed = this.#owed;
+    let outcome: Outcome;
     this.#effects = [];
     try {
       this.#rows.begin();
       this.#intake.begin(operations);
-      for (const operation of owed) this.#apply(operation);
+      for (const operation of this.#owed) this.#apply(operation);
       // Before the operations: what they bring goes next time, when it is on the disk.
       const handed = handsOut ? this.#handOut(picked) : [];
       const results = operations.map((operation) => this.#apply(operation));
       this.#rows.commit();
-      this.#owed = [];
-      this.#intake.committed();
-      for (const effect of this.#effects) effect();
-      return { results, handed, trouble: undefined };
+      outcome = { results, handed, trouble: undefined };
     } catch (error) {
       this.#rows.rollback();
       this.#intake.rolledBack();
       for (const place of picked) this.#order.wake(place);
       throw error;
     }
+    this.#owed = [];
+    this.#intake.committed();
+    for (const effect of this.#effects) effect();
+    return outcome;
   }
 
   /** The transaction failed: nothing new is taken in; what is done with may still find room. */
@@ -196,7 +190,7 @@ export class MessageStore {
 
   /** What can be done while the file cannot be written. */
   #withoutFile(operation: Operation, refusal: Refusal): Result {
-    if (OWED.has(operation.do) || operation.do === 'discard') return undefined;
+    if (OWED.has(operation.do)) return undefined;
     if (!IN_MEMORY.has(operation.do)) return { refusal };
     this.#effects = [];
     this.#apply(operation);
@@ -266,6 +260,8 @@ export class MessageStore {
         return this.#intake.bodies.read(operation.id, operation.number);
       case 'show':
         return this.#intake.bodies.whole(operation.id);
+      case 'remembered':
+        return this.#rows.remembered();
       case 'depth':
         return this.#depth();
       case 'window':

@@ -30,16 +30,22 @@ export type Operation =
   | { readonly do: 'list'; readonly after: number; readonly limit: number }
   | { readonly do: 'read'; readonly id: number; readonly number: number }
   | { readonly do: 'show'; readonly id: number }
-  | { readonly do: 'depth' }
+  | { readonly do: 'remembered' | 'depth' | 'settle' }
   | { readonly do: 'window'; readonly size: number }
   | { readonly do: 'hurry' }
-  | { readonly do: 'settings'; readonly settings: QueueSettings }
-  | { readonly do: 'settle' };
+  | { readonly do: 'settings'; readonly settings: QueueSettings };
 
 export type OperationOf<Kind extends Operation['do']> = Extract<Operation, { readonly do: Kind }>;
 
 /** What becomes of an operation: the id of a message, its body, a list, … */
-export type Result = { readonly refusal: Refusal } | number | Uint8Array | HeldMessage[] | Depth | undefined;
+export type Result =
+  | { readonly refusal: Refusal }
+  | number
+  | Uint8Array
+  | readonly HeldMessage[]
+  | readonly Remembered[]
+  | Depth
+  | undefined;
 
 export function isRefused(result: Result): result is { readonly refusal: Refusal } {
   return typeof result === 'object' && 'refusal' in result;
@@ -59,7 +65,6 @@ export interface Opening {
   readonly maybeTwice: number;
   readonly messages: number;
   readonly held: number;
-  readonly remembered: readonly Remembered[];
 }
 
 /** As `TakenMessage`; its bytes change threads. */

@@ -24,7 +24,14 @@ import type {
   Stored,
   TakenMessage,
 } from './message.ts';
-import { type Handed, isRefused, type Opening, type Operation, type Outcome } from './operations.ts';
+import {
+  type Handed,
+  isRefused,
+  type Opening,
+  type Operation,
+  type Outcome,
+  type Remembered,
+} from './operations.ts';
 import type { ThreadData } from './worker.ts';
 
 export interface QueueListener {
@@ -160,6 +167,11 @@ export class Queue {
   /** A piece of a body that was handed out without content: 256 KiB, the last one less. Undefined: it is damaged. */
   async read(id: number, number: number): Promise<Buffer | undefined> {
     return asBuffer(await this.#ask<Uint8Array | undefined>({ do: 'read', id, number }));
+  }
+
+  /** Fingerprints of messages that were stored, in this run or before, in their order. */
+  remembered(): Promise<readonly Remembered[]> {
+    return this.#ask({ do: 'remembered' });
   }
 
   // Quarantine, by operators. Each rejects with GTY_QUEUE when the file cannot be read or written.

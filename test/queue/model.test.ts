@@ -276,7 +276,7 @@ class Comparison {
       held: held.length,
       taken: taken.length,
     });
-    expect((results[1] as { id: number }[]).map(({ id }) => id)).toEqual(
+    expect((results[1] as HeldMessage[]).map(({ id }) => id)).toEqual(
       held.map(({ id }) => id).toSorted((one, other) => one - other),
     );
     if (taken.length >= this.#window) return;
