@@ -12,6 +12,7 @@ export class Batch {
   readonly #slabs: ArrayBuffer[] = [];
   /** Where the next bytes go in the last slab. */
   #length = 0;
+  #bytes = 0;
 
   add(operation: Operation, told?: Told): void {
     this.operations.push(operation);
@@ -29,7 +30,13 @@ export class Batch {
     const copy = new Uint8Array(slab, this.#length, bytes.length);
     copy.set(bytes);
     this.#length += bytes.length;
+    this.#bytes += bytes.length;
     return copy;
+  }
+
+  /** Of all copies. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get slabs(): readonly ArrayBuffer[] {

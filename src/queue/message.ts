@@ -59,7 +59,7 @@ export type Refusal =
   | 'full'
   /** The disk has no room, or only the reserve is left. */
   | 'no space'
-  /** The file could not be written, for another reason; or the queue is closed. */
+  /** The file could not be written, for another reason; the disk does not keep up; or the queue is closed. */
   | 'unavailable';
 
 /** Told once for each message: its id when it is on the disk, or why it is not taken in. */

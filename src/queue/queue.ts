@@ -47,6 +47,9 @@ export interface QueueOptions {
   readonly listener: QueueListener;
 }
 
+/** Bytes that may wait for the disk: with more than that it does not keep up, or hangs. */
+const MOST_WAITING_BYTES = 64 * 1024 * 1024;
+
 type FromThread =
   | { readonly opening: Opening }
   | { readonly failure: string }
@@ -116,6 +119,10 @@ export class Queue {
 
   /** Keeps a message; `content` is copied at once. */
   store(message: NewMessage, content: Uint8Array, stored: Stored): void {
+    if (this.#batch.bytes > 0 && this.#batch.bytes + content.length > MOST_WAITING_BYTES) {
+      setImmediate(stored, undefined, 'unavailable');
+      return;
+    }
     this.#store(message, this.#batch.copy(content), stored);
   }
 

@@ -169,6 +169,13 @@ test('a long body that finds no room is refused, and leaves nothing', async () =
   expect(await queue.depth()).toMatchObject({ bytes: 0, messages: 0 });
 });
 
+test('what waits for the disk is limited', async () => {
+  const { queue } = await open(newFile());
+  const text = 'x'.repeat(30 * 1024 * 1024);
+  const results = await Promise.all([1, 2, 3].map(() => store(queue, {}, text)));
+  expect(results).toEqual([1, 2, 'unavailable']);
+});
+
 test('what was not handed out cannot be given back', async () => {
   const { queue } = await open(newFile());
   await store(queue, {}, 'MSH|invented');
