@@ -108,13 +108,17 @@ export function createDirector(options: DirectorOptions): Director {
   return new RuledDirector(options);
 }
 
+/** Each pool's, by name. */
+type Balances = Map<Pool, Map<string, Balance>>;
+
 class RuledDirector implements Director {
   readonly #options: DirectorOptions;
   readonly #match: (facts: Facts) => number;
   readonly #names: readonly string[];
   readonly #pools: ReadonlySet<Pool>;
-  /** By kind of work, pool, name. */
-  readonly #balances = new Map<string, Map<Pool, Map<string, Balance>>>();
+  readonly #balances: Balances = new Map();
+  /** Of work that takes turns among itself, by its kind. */
+  readonly #ofKinds = new Map<string, Balances>();
 
   constructor(options: DirectorOptions) {
     const { rules, pool, ignoreCase } = options;
@@ -169,7 +173,7 @@ class RuledDirector implements Director {
     if (!pool) return { vip, rule, urgent, reject, ...none };
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
-    const way = this.#balance(pool, wayOf(balance, key, persistence)).fork();
+    const way = this.#balance(pool, wayOf(balance, key, persistence), options.kind).fork();
     const search = this.#search(facts, destination, way, key, options);
     const cookie = placeOf(persistence?.cookieServer(facts, pool)?.name, pool, 'cookie');
     const name = key && persistence!.entryOf(key, pool);
@@ -235,18 +239,27 @@ class RuledDirector implements Director {
     return this.#options.persistenceOf?.(pool) ?? this.#options.persistence;
   }
 
-  #balance(pool: Pool, name: BalanceName | 'urgent', kind = ''): Balance {
-    const ofKind = entryOf(this.#balances, kind, () => new Map());
-    const ofPool = entryOf(ofKind, pool, () => new Map());
-    return entryOf(ofPool, name, () => createBalance(name));
+  #balance(pool: Pool, name: BalanceName | 'urgent', kind: string | undefined): Balance {
+    const balances = kind === undefined ? this.#balances : this.#balancesOf(kind);
+    let ofPool = balances.get(pool);
+    if (!ofPool) {
+      ofPool = new Map();
+      balances.set(pool, ofPool);
+    }
+    let balance = ofPool.get(name);
+    if (!balance) {
+      balance = createBalance(name);
+      ofPool.set(name, balance);
+    }
+    return balance;
   }
-}
 
-function entryOf<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
+  #balancesOf(kind: string): Balances {
+    let balances = this.#ofKinds.get(kind);
+    if (!balances) {
+      balances = new Map();
+      this.#ofKinds.set(kind, balances);
+    }
+    return balances;
   }
-  return value;
 }
