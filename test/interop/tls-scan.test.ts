@@ -16,8 +16,11 @@ interface Finding {
 
 /** Of a certificate that was made for the test, not of how it is served. */
 const OF_THE_CERTIFICATE = /^cert_|^DNS_CAArecord|^OCSP_stapling/;
-/** What testssl lacks on this machine. */
-const OF_THE_SCANNER = 'engine_problem';
+/**
+ * What testssl lacks on this machine; and whether sessions are resumed, which is no matter of safety: its client leaves
+ * at once, on a busy machine before the ticket of TLS 1.3 has come, and then has nothing to resume with.
+ */
+const OF_THE_SCANNER = /^engine_problem$|^sessionresumption_/;
 
 describeWith(['nginx-light', 'testssl.sh', 'nghttp2-client', 'openssl'], 'a TLS VIP', () => {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-tls-'));
@@ -57,7 +60,7 @@ vips:
       ({ id, severity }) =>
         !['OK', 'INFO', 'LOW', 'DEBUG'].includes(severity) &&
         !OF_THE_CERTIFICATE.test(id) &&
-        id !== OF_THE_SCANNER,
+        !OF_THE_SCANNER.test(id),
     );
     expect(grave).toEqual([]);
   });

@@ -305,8 +305,8 @@ export class Placement implements LegListener {
       else this.#fail(operation, STATUS.SOP_CLASS_NOT_SUPPORTED, 'its server does not accept this context');
       return;
     }
-    // Where a query goes says nothing of where the study is.
     if (operation.isStore) this.#fresh = undefined;
+    // Where a query goes says nothing of where the study is.
     if (operation.isStore || operation.isForLead) choice?.settle();
     else choice?.abandon();
     this.#waits.leave(operation);
@@ -353,7 +353,7 @@ export class Placement implements LegListener {
         continue;
       }
       if (operation.sent > 0)
-        notice('info', `a server ${why} in the middle of an operation: another one does it`, {
+        notice('info', `a server ${why} in the middle of an operation`, {
           vip,
           client,
           pool,
