@@ -36,11 +36,6 @@ export class ClientSide {
     return this.#outbox.atBoundary;
   }
 
-  /** Part of a message went out, and the rest is still to come. */
-  get isMidway(): boolean {
-    return !this.#outbox.isEmpty;
-  }
-
   /**
    * Is enough of this leg's here, so that no more is read of it for the moment? What waits behind a message does not keep
    * the rest of that message from coming.

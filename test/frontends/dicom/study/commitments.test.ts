@@ -1,15 +1,7 @@
 /** Storage commitment inside one association: what servers say of their parts, and what the client hears of it. */
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import {
-  type DataSet,
-  itemsOf,
-  readDataSet,
-  sequenceElement,
-  shortElement,
-  textElement,
-  textOf,
-} from '../../../../protocols/dicom/data-set.ts';
+import { sequenceElement } from '../../../../protocols/dicom/data-set.ts';
 import { writeDataSet } from '../../../../protocols/dicom/data-set-write.ts';
 import { TAG } from '../../../../protocols/dicom/tags.ts';
 import { type Affinity, createAffinity } from '../../../../src/frontends/dicom/affinity/affinity.ts';
@@ -21,36 +13,27 @@ import type { DimseMessage } from '../../../peers/dicom-peer.ts';
 import { accepting, type Scp, type ScpAssociation } from '../../../peers/dicom-scp.ts';
 import type { ScuAssociation } from '../../../peers/dicom-scu.ts';
 import { CT_IMAGE_STORAGE } from '../../../peers/pdus.ts';
+import {
+  EXPLICIT,
+  instancesIn as instancesOf,
+  item,
+  read,
+  reported as reportOf,
+  uidOf,
+} from '../affinity/data-sets.ts';
 import { scp } from '../setup.ts';
 import { associationsOf, endsAt, instanceOf, nextStatus, open, startStudy } from './start-study.ts';
 
 const COMMITMENT = '1.2.840.10008.1.20.1';
 const COMMITMENT_INSTANCE = '1.2.840.10008.1.20.1.1';
-const EXPLICIT = '1.2.840.10008.1.2.1';
 const CLIENT = '1.2.826.77';
 const FAILED = 0x0110;
 
-const references = (instances: readonly string[], ...more: DataSet): DataSet[] =>
-  instances.map((one) => [
-    textElement(TAG.REFERENCED_SOP_CLASS_UID, 'UI', CT_IMAGE_STORAGE),
-    textElement(TAG.REFERENCED_SOP_INSTANCE_UID, 'UI', one),
-    ...more,
-  ]);
-
-function dataSetOf(uid: string, good: readonly string[], bad: readonly string[] = []): Buffer {
-  const reason = shortElement(TAG.FAILURE_REASON, 0x0112);
-  const dataSet: DataSet = [
-    textElement(TAG.TRANSACTION_UID, 'UI', uid),
-    ...(bad.length > 0 ? [sequenceElement(TAG.FAILED_SOP_SEQUENCE, references(bad, reason))] : []),
-    sequenceElement(TAG.REFERENCED_SOP_SEQUENCE, references(good)),
-  ];
-  return writeDataSet(dataSet, EXPLICIT);
-}
-
-const read = (bytes: Buffer) => readDataSet(bytes, EXPLICIT)!;
-const transactionIn = (bytes: Buffer) => textOf(read(bytes), TAG.TRANSACTION_UID)!;
+const dataSetOf = (uid: string, good: readonly string[], bad: readonly string[] = []) =>
+  reportOf(uid, { good, bad, transferSyntax: EXPLICIT })[0];
+const transactionIn = (bytes: Buffer) => uidOf(read(bytes, EXPLICIT));
 const instancesIn = (bytes: Buffer, tag: number = TAG.REFERENCED_SOP_SEQUENCE) =>
-  itemsOf(read(bytes), tag).map((item) => textOf(item, TAG.REFERENCED_SOP_INSTANCE_UID));
+  instancesOf(read(bytes, EXPLICIT), tag);
 
 const request: Command = {
   field: COMMAND.N_ACTION_RQ,
@@ -218,7 +201,7 @@ describe('as it is', () => {
     'instances of one server': dataSetOf(CLIENT, ['1.1', '1.3']),
     'a data set that cannot be read': Buffer.alloc(10, 1),
     'a data set without a Transaction UID': writeDataSet(
-      [sequenceElement(TAG.REFERENCED_SOP_SEQUENCE, references(['1.2']))],
+      [sequenceElement(TAG.REFERENCED_SOP_SEQUENCE, [item('1.2')])],
       EXPLICIT,
     ),
     'more than is kept': dataSetOf(
