@@ -13,6 +13,7 @@
  */
 import { GrowingBuffer } from '../bytes/growing-buffer.ts';
 import { type Command, type DecodeOptions, decodeCommand } from './command-set.ts';
+import { COMMAND_BIT, LAST_BIT, PDV_HEADER_LENGTH } from './p-data.ts';
 import { isPduType, PDU, PDU_HEADER_LENGTH } from './pdu.ts';
 
 /** Hears what passes, during `push`, in the order of the bytes. */
@@ -66,9 +67,6 @@ const DATA_FRAGMENT = 3;
 /** The variable field of a PDU that is not P-DATA-TF. */
 const OTHER = 4;
 
-const PDV_HEADER_LENGTH = 6;
-const COMMAND_BIT = 1;
-const LAST_BIT = 2;
 /** No presentation context: their ids are bytes. */
 const NONE = -1;
 

@@ -4,15 +4,17 @@
  * again from its start for as long as it is kept.
  */
 import type { Command, CommandToWrite } from '../../../../protocols/dicom/command-set.ts';
-import { writeCommand, writeDataSet } from '../../../../protocols/dicom/p-data.ts';
+import {
+  COMMAND_BIT,
+  FRAME_HEADER_LENGTH,
+  fragmentLength,
+  frameControl,
+  LAST_BIT,
+  putFrameHeader,
+  writeCommand,
+  writeDataSet,
+} from '../../../../protocols/dicom/p-data.ts';
 import { CHUNK_LENGTH, giveChunk, type ReplayBudget, takeChunk } from './replay-budget.ts';
-
-/** PDU header and PDV header. */
-export const FRAME_HEADER_LENGTH = 12;
-/** Where the PDV header, and in it the message control header, begin. */
-const PDV_OFFSET = 6;
-export const COMMAND_BIT = 1;
-export const LAST_BIT = 2;
 
 /** Command sets have a few hundred bytes: most messages need no more than this. */
 const FIRST_CHUNK_LENGTH = 512;
@@ -201,30 +203,4 @@ export class Message {
     this.#chunks[index] = undefined;
     if (chunk?.bytes.length === CHUNK_LENGTH) giveChunk(chunk.bytes);
   }
-}
-
-/** Writes the headers of a PDU with one PDV whose fragment has `length` bytes. */
-export function putFrameHeader(
-  bytes: Buffer,
-  at: number,
-  contextId: number,
-  control: number,
-  length: number,
-): void {
-  bytes[at] = 0x04;
-  bytes[at + 1] = 0;
-  bytes.writeUInt32BE(length + FRAME_HEADER_LENGTH - PDV_OFFSET, at + 2);
-  bytes.writeUInt32BE(length + 2, at + PDV_OFFSET);
-  bytes[at + PDV_OFFSET + 4] = contextId;
-  bytes[at + PDV_OFFSET + 5] = control;
-}
-
-/** The length of the fragment whose frame begins at `at`, in bytes. */
-export function fragmentLength(bytes: Buffer, at: number): number {
-  return bytes.readUInt32BE(at + PDV_OFFSET) - 2;
-}
-
-/** The message control header of the frame that begins at `at`. */
-export function frameControl(bytes: Buffer, at: number): number {
-  return bytes[at + PDV_OFFSET + 5]!;
 }

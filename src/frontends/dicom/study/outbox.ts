@@ -2,20 +2,16 @@
  * Messages on their way to one peer, one after the other (PS3.8 Annex E: never interleaved), each written while it
  * still arrives. Fragments are cut anew only where the peer takes less than they have.
  */
-import type { Channel } from '../../../relay/channel.ts';
 import {
   COMMAND_BIT,
   FRAME_HEADER_LENGTH,
   fragmentLength,
   frameControl,
-  type Message,
+  longestFragment,
   putFrameHeader,
-} from './message.ts';
-
-/** What the standard's maximum length counts of a frame beside its fragment: the PDV header (PS3.8 D.1). */
-const PDV_HEADER_LENGTH = 6;
-/** Whoever announces less than a PDV header and this gets it all the same: nothing shorter gets anywhere. */
-const LEAST_FRAGMENT = 2;
+} from '../../../../protocols/dicom/p-data.ts';
+import type { Channel } from '../../../relay/channel.ts';
+import type { Message } from './message.ts';
 
 export interface OutboxListener {
   /** The peer took what it was given, or a message went out whole. */
@@ -39,8 +35,7 @@ export class Outbox {
   constructor(channel: Channel, maxLength: number, listener: OutboxListener) {
     this.#channel = channel;
     this.#listener = listener;
-    const most = (maxLength - PDV_HEADER_LENGTH) & ~1;
-    this.#cutter = new FrameCutter(maxLength === 0 ? Infinity : Math.max(LEAST_FRAGMENT, most));
+    this.#cutter = new FrameCutter(longestFragment(maxLength));
   }
 
   /** Between two PDUs, and nothing is left for the system to send: an A-ABORT may follow. */
