@@ -3,6 +3,7 @@
  * by Verification alone, then which contexts they take from it.
  */
 import { isTransient, type Reject, rejectText } from '../../protocols/dicom/small-pdus.ts';
+import { describeEndpoint } from '../relay/connection-error.ts';
 import { type Preamble, preambleOf, type ServerLink } from '../relay/dial.ts';
 import { type Answer, type AskOptions, ask, MOST_CONTEXTS } from './ask.ts';
 import { IMPLICIT_VR_LITTLE_ENDIAN, type Proposal, VERIFICATION } from './proposals.ts';
@@ -120,8 +121,7 @@ class ServerProbe {
 
   async run(): Promise<ServerReport> {
     const { name, host, port, ae } = this.#server;
-    const bracketed = host.includes(':') ? `[${host}]` : host;
-    const address = port === undefined ? host : `${bracketed}:${port}`;
+    const address = port === undefined ? host : describeEndpoint({ host, port });
     try {
       const titles: TitleReport[] = [];
       for (const title of this.#pool.titles) titles.push(await this.#title(title));

@@ -35,7 +35,7 @@ export class StatOrders {
     const others = entriesOf(orders, (urgency) => urgency !== 'urgent');
     for (const entry of others) if (!urgent.has(entry)) this.#table.delete(entry);
     const learned = [...urgent].filter((entry) => this.#table.serverOf(entry) === undefined);
-    for (const entry of urgent) this.#table.confirm(this.#table.claim(entry, STAT), true);
+    for (const entry of urgent) this.#table.put(entry, STAT);
     return learned;
   }
 

@@ -136,6 +136,11 @@ export class Table {
     if (isNews) listener.placed({ key, server, remaining: this.#store.ttl });
   }
 
+  /** Work with this key is on `server`, from now on: reserved and confirmed in one. */
+  put(key: string, server: string): void {
+    this.confirm(this.claim(key, server), true);
+  }
+
   /** Was the entry confirmed on another server since `place` was reserved? */
   #isElsewhere(key: string, place: Place): boolean {
     const current = this.#places.get(key);

@@ -127,7 +127,7 @@ export class Association implements ChannelHandler, SearchListener {
 
   /** Its check says that the server does not answer any more. */
   foundDown(server: Server): void {
-    if (this.#conversation) this.#conversation.foundDown(server);
+    this.#conversation?.foundDown(server);
   }
 
   /** The same, and what is open ends at once. */
@@ -138,7 +138,7 @@ export class Association implements ChannelHandler, SearchListener {
 
   /** Somebody waits for a slot of a server. */
   makeRoom(): void {
-    if (this.#conversation instanceof StudyConversation) this.#conversation.makeRoom();
+    this.#conversation?.makeRoom();
   }
 
   /** Ends it from the balancer's side (shutdown). */

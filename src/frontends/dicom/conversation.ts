@@ -126,6 +126,9 @@ export class Conversation {
   /** Everything of this association is there: it ends when the connection does. */
   foundDown(_server: Server): void {}
 
+  /** It has one slot, and needs it. */
+  makeRoom(): void {}
+
   cut(server: Server, detail: string): void {
     if (server === this.#options.target) this.abort(detail);
   }

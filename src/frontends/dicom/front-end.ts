@@ -1,5 +1,5 @@
 /** The DICOM front-end of one VIP, association routing: its listeners, its associations, its limits, its wait queue. */
-import type { IsUrgentOrder } from '../../../protocols/dicom/message-facts.ts';
+import { type IsUrgentOrder, WANTED_TAGS } from '../../../protocols/dicom/message-facts.ts';
 import type { Director } from '../../director/director.ts';
 import { notice } from '../../observe/events.ts';
 import type { Pool } from '../../pools/pool.ts';
@@ -63,7 +63,7 @@ export function createDicomFrontEnd(options: DicomFrontEndOptions): FrontEnd<Dic
 class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, PoolListener {
   readonly totals = { associations: 0, released: 0, aborted: 0, rejected: 0 };
   #options: DicomFrontEndOptions;
-  #settings: AssociationSettings;
+  #settings!: AssociationSettings;
   /** What all associations keep for replay together. */
   #budget: ReplayBudget | undefined;
   readonly #associations = new Set<Association>();
@@ -82,7 +82,6 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
 
   constructor(options: DicomFrontEndOptions) {
     this.#options = options;
-    this.#settings = this.#settingsOf(options);
     this.#limits = new Limits(options.limits);
     this.#waiting = new WaitingRoom(options.wait, options.deadlines, options.now);
     this.#pools = new PoolWatch(this, options.deadlines);
@@ -100,8 +99,9 @@ class DicomFrontEnd implements FrontEnd<DicomFrontEndOptions>, AssociationHost, 
     this.#budget.limits = study.replay;
     const serverAt = (place: string) => serverIn(pools, place);
     const { affinity, onlyFor } = study;
-    const settings = { ...study, affinity, onlyFor, wait, isUrgentOrder, budget: this.#budget, serverAt };
-    return { ...options, study: settings };
+    const tags = [...new Set([...WANTED_TAGS, ...study.tags])].sort((one, other) => one - other);
+    const more = { affinity, onlyFor, tags, wait, isUrgentOrder, budget: this.#budget, serverAt };
+    return { ...options, study: { ...study, ...more } };
   }
 
   get endpoints(): readonly Endpoint[] {

@@ -191,7 +191,7 @@ export class ServerSearch implements AttemptListener {
     server.dialAnswered(this.#settings.now());
     this.#choice.settle();
     for (const name of this.#refusedBy) {
-      notice('warn', DRIFT, { pool: server.pool, server: name, acceptedBy: server.name });
+      noticeDrift({ pool: server.pool, name }, server.name);
     }
     this.#listener.found(server, channel, accept, rest);
   }
@@ -212,4 +212,8 @@ export class ServerSearch implements AttemptListener {
   }
 }
 
-const DRIFT = 'a server rejects for ever what another accepts: are their AE titles configured alike?';
+/** `server` rejects for ever what the one named `acceptedBy` accepts. */
+export function noticeDrift(server: Pick<Server, 'pool' | 'name'>, acceptedBy: string): void {
+  const what = 'a server rejects for ever what another accepts: are their AE titles configured alike?';
+  notice('warn', what, { pool: server.pool, server: server.name, acceptedBy });
+}

@@ -85,6 +85,6 @@ class TableAffinity implements Affinity {
       one = place;
       this.#places.set(place, one);
     }
-    table.confirm(table.claim(key, one), true);
+    table.put(key, one);
   }
 }

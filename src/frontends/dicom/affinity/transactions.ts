@@ -119,7 +119,7 @@ export class Transactions {
   }
 
   #putText(key: string, text: string): void {
-    this.#table.confirm(this.#table.claim(key, text), true);
+    this.#table.put(key, text);
   }
 }
 

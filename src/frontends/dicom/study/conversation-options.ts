@@ -1,5 +1,6 @@
 /** What an open association in study routing is made of. */
 import type { Associate } from '../../../../protocols/dicom/associate.ts';
+import type { IsUrgentOrder } from '../../../../protocols/dicom/message-facts.ts';
 import type { Facts } from '../../../../protocols/facts.ts';
 import type { Server } from '../../../pools/server.ts';
 import type { Channel } from '../../../relay/channel.ts';
@@ -14,11 +15,11 @@ export interface StudySettings extends PlacementSettings {
     /** Milliseconds without a byte while nothing is open. */
     readonly idle: number;
   };
-  /** Tags that rules ask for beside the facts that have names, ascending. */
+  /** Tags that decide where a message goes, ascending. */
   readonly tags: readonly number[];
   readonly budget: ReplayBudget;
   /** Is there a STAT order for this accession number or study? */
-  readonly isUrgentOrder: ((accession: string | undefined, study: string | undefined) => boolean) | undefined;
+  readonly isUrgentOrder: IsUrgentOrder | undefined;
 }
 
 export interface StudyConversationOptions {

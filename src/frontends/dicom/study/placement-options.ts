@@ -45,7 +45,7 @@ export interface PlacementListener {
   serverEnded(leg: Leg, message: Message): void;
   /** A server took more of what it is sent. */
   moved(): void;
-  /** A leg is gone. `wasLost`: not by our own wish. */
+  /** A leg is gone. */
   legOver(leg: Leg): void;
 }
 

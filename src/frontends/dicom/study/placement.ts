@@ -10,6 +10,7 @@ import type { GantryError } from '../../../errors.ts';
 import { notice } from '../../../observe/events.ts';
 import type { Server } from '../../../pools/server.ts';
 import type { Channel } from '../../../relay/channel.ts';
+import { noticeDrift } from '../server-search.ts';
 import { destinationOf } from './destination.ts';
 import type { Leg, LegListener } from './leg.ts';
 import { Legs } from './legs.ts';
@@ -183,18 +184,8 @@ export class Placement implements LegListener {
     const { now } = this.#options.settings;
     if (error instanceof Error) leg.server.dialFailed(error.message, now());
     else leg.server.dialAnswered(now());
-    if (!(error instanceof Error) && !isTransient(error)) {
-      const { pool, name } = leg.server;
-      notice(
-        'warn',
-        'a server rejects for ever what another accepts: are their AE titles configured alike?',
-        {
-          pool,
-          server: name,
-          acceptedBy: this.legs.lead?.server.name ?? '',
-        },
-      );
-    }
+    if (!(error instanceof Error) && !isTransient(error))
+      noticeDrift(leg.server, this.legs.lead?.server.name ?? '');
     this.legs.forget(leg);
     this.#goOn(this.#clear(leg), leg, 'could not be had');
   }

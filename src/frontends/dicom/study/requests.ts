@@ -4,7 +4,7 @@
  */
 import { COMMAND, type Command, RESPONSE_BIT } from '../../../../protocols/dicom/command-set.ts';
 import { createDataSetPeek } from '../../../../protocols/dicom/data-set-peek.ts';
-import { messageFacts, WANTED_TAGS } from '../../../../protocols/dicom/message-facts.ts';
+import { type IsUrgentOrder, messageFacts } from '../../../../protocols/dicom/message-facts.ts';
 import type { Operations } from '../../../../protocols/dicom/operations.ts';
 import type { Facts } from '../../../../protocols/facts.ts';
 import type { Server } from '../../../pools/server.ts';
@@ -26,10 +26,10 @@ export interface RequestsOptions {
   readonly facts: Facts;
   /** Longest variable field of a P-DATA-TF that the client takes, in bytes; 0 is unlimited. */
   readonly maxLength: number;
-  /** Tags that rules ask for beside the facts that have names. */
+  /** Tags that decide where a message goes, ascending. */
   readonly tags: readonly number[];
   /** Is there a STAT order for this accession number or study? */
-  readonly isUrgentOrder: ((accession: string | undefined, study: string | undefined) => boolean) | undefined;
+  readonly isUrgentOrder: IsUrgentOrder | undefined;
   /** What is remembered over associations. */
   readonly affinity: Affinity | undefined;
   /** The server of a place, `POOL/SERVER`, unless it may not have work now. */
@@ -37,12 +37,14 @@ export interface RequestsOptions {
   readonly now: () => number;
 }
 
+/** It keeps nothing from one data set to the next. */
+const inflate = createInflate();
+
 /** A study is looked for at least this far, whatever the replay budget. */
 const LEAST_PEEK = 1024 * 1024;
 
 export class Requests implements CommitmentsHost {
   readonly #options: RequestsOptions;
-  readonly #peekTags: readonly number[];
   readonly commitments: Commitments | undefined;
   readonly #open = new Map<number, Operation>();
   /** The one whose message is under way. */
@@ -51,7 +53,6 @@ export class Requests implements CommitmentsHost {
 
   constructor(options: RequestsOptions) {
     this.#options = options;
-    this.#peekTags = merged(WANTED_TAGS, options.tags);
     const { affinity } = options;
     this.commitments = affinity && new Commitments({ ...options, affinity, host: this });
   }
@@ -178,7 +179,7 @@ export class Requests implements CommitmentsHost {
     const tags = this.#tagsFor(command);
     if (!tags || !command.hasDataSet) return undefined;
     const transferSyntax = this.#options.placement.legs.contexts.get(contextId)!;
-    return createDataSetPeek({ transferSyntax, tags, inflate: createInflate() });
+    return createDataSetPeek({ transferSyntax, tags, inflate });
   }
 
   #tagsFor({ commandField }: Command): readonly number[] | undefined {
@@ -187,7 +188,7 @@ export class Requests implements CommitmentsHost {
       case COMMAND.C_FIND:
       case COMMAND.C_MOVE:
       case COMMAND.C_GET:
-        return this.#peekTags;
+        return this.#options.tags;
       default:
         return undefined;
     }
@@ -231,8 +232,4 @@ const TOO_FAR = 'no study UID came within the replay budget';
 /** So much of it has come without its study that the rest cannot be kept until that comes. */
 function isTooFar(message: Message): boolean {
   return !message.isKept && message.length > LEAST_PEEK;
-}
-
-function merged(tags: readonly number[], more: readonly number[]): readonly number[] {
-  return [...new Set([...tags, ...more])].sort((one, other) => one - other);
 }
