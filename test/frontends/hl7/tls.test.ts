@@ -80,7 +80,9 @@ test('a server without TLS where TLS is wanted: nothing is sent there', async ()
   });
   const sender = await connectSender(hl7.address);
   expect(fieldOf((await sender.send(ofPatient('M1')))!, 'MSA', 1)).toBe('AE');
-  expect(plain.messages.length).toBe(0);
+  // A TLS greeting is mostly random and may hold 0B … 1C by chance, which the receiver takes for a
+  // frame: what counts is that nothing of the message is in it.
+  expect(plain.messages.items.filter(({ bytes }) => bytes.includes('MSH'))).toEqual([]);
 });
 
 test('a reload that puts TLS before a server: what is in flight is answered, what comes goes in TLS', async () => {
