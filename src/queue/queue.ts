@@ -44,7 +44,8 @@ export interface QueueListener {
 export interface QueueOptions {
   readonly file: string;
   readonly settings: QueueSettings;
-  readonly listener: QueueListener;
+  /** May be set later, but before `window` is called. */
+  readonly listener?: QueueListener;
 }
 
 /** Bytes that may wait for the disk: with more than that it does not keep up, or hangs. */
@@ -88,6 +89,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
 export class Queue {
   /** What was found in the file. */
   readonly opening: Opening;
+  listener: QueueListener | undefined;
   readonly #worker: Worker;
   readonly #options: QueueOptions;
   /** What goes to the thread next. */
@@ -107,6 +109,7 @@ export class Queue {
     this.#worker = worker;
     this.#options = options;
     this.opening = opening;
+    this.listener = options.listener;
     let reason = 'it ended';
     worker.on('message', (message: { readonly outcome: Outcome; readonly isReply: boolean }) =>
       this.#told(message.outcome, message.isReply),
@@ -288,7 +291,7 @@ export class Queue {
 
   #hand(message: Handed): void {
     this.#taken.add(message.id);
-    this.#options.listener.handed({ ...message, content: asBuffer(message.content) });
+    this.listener!.handed({ ...message, content: asBuffer(message.content) });
   }
 
   /** Said once, not each time. */
@@ -312,7 +315,7 @@ export class Queue {
     for (const told of this.#sent?.told ?? []) told?.({ refusal: 'unavailable' });
     this.#sent = undefined;
     this.#send();
-    if (!wasTold) this.#options.listener.lost(reason);
+    if (!wasTold) this.listener?.lost(reason);
   }
 }
 

@@ -28,6 +28,8 @@ import type { Server } from '../../pools/server.ts';
 import { Delivery, type Outcome } from './delivery.ts';
 import type { InboundConnection } from './inbound.ts';
 import { Lanes, WHOLE_VIP } from './lanes.ts';
+import type { MessageStream } from './message-stream.ts';
+import type { Origin } from './origin.ts';
 import type { Loss } from './outbound.ts';
 import { ambiguityOf, maySendAgain, type Plan } from './plan.ts';
 import { overlong, rejectionCode, undeliverable, unreadable, unroutable } from './refusal.ts';
@@ -100,14 +102,21 @@ export class Courier implements TargetListener {
     const delivery = this.#admit(sender, message);
     if (!delivery) return;
     if (message.problem !== undefined) {
-      delivery.detail = `unreadable: ${message.problem}`;
-      this.#reply(delivery, unreadable(message.problem), message);
-      this.#finish(delivery, 'rejected');
+      this.#reject(delivery, message);
     } else if (this.#enterLanes(delivery, message)) {
       this.#dispatch(delivery, message, content);
     } else {
       delivery.keep(content);
     }
+  }
+
+  /** A long message began. */
+  receiveStream(origin: Origin, stream: MessageStream): void {
+    const message = this.#message.open(stream.beginning);
+    const delivery = this.#admit(origin, message, stream);
+    if (!delivery) stream.cancel();
+    else if (message.problem !== undefined) this.#reject(delivery, message);
+    else if (this.#enterLanes(delivery, message)) this.#dispatch(delivery, message, undefined);
   }
 
   /** A message came that is longer than allowed: it is answered when its header can be read, then its sender must go. */
@@ -179,9 +188,9 @@ export class Courier implements TargetListener {
     if (isPositive(answer?.code)) delivery.learnOrders();
     if (answer?.code === 'CA' && delivery.wantsApplicationsAnswer) {
       delivery.isPromised = true;
-      delivery.sender.promise();
+      delivery.origin.promise();
     }
-    delivery.sender.answer(delivery, bytes);
+    delivery.origin.answer(delivery, bytes);
     this.#finish(delivery, delivery.ambiguous ? 'maybe twice' : 'delivered');
   }
 
@@ -189,15 +198,15 @@ export class Courier implements TargetListener {
     delivery.choice?.settle();
     delivery.finished = true;
     delivery.learnOrders();
-    delivery.sender.answer(delivery, undefined);
+    delivery.origin.answer(delivery, undefined);
     this.#finish(delivery, 'unconfirmed');
   }
 
   /** The answer of the application, after CA; or one that nobody asked for. */
   answeredLater(delivery: Delivery, answer: Acknowledgement, bytes: Buffer): void {
-    const { sender } = delivery;
+    const { origin } = delivery;
     if (!isPositive(answer.code)) delivery.unlearnOrders();
-    if (sender.isListening) sender.answerLater(bytes);
+    if (origin.isListening) origin.answerLater(delivery, bytes);
     else {
       const { controlId } = delivery;
       notice('info', 'an answer came for a sender that has left', {
@@ -228,7 +237,7 @@ export class Courier implements TargetListener {
   lost(delivery: Delivery, loss: Loss): void {
     delivery.detail = loss.detail;
     if (!loss.whole && !delivery.ambiguous) {
-      if (delivery.sender.isListening) this.#next(delivery, undefined);
+      if (delivery.origin.isListening) this.#next(delivery, undefined);
       else this.#finish(delivery, 'unavailable');
       return;
     }
@@ -244,22 +253,22 @@ export class Courier implements TargetListener {
   // The way of a message.
 
   /** Takes a message into its sender's row. Undefined for an answer, which is never answered. */
-  #admit(sender: InboundConnection, message: Message): Delivery | undefined {
+  #admit(origin: Origin, message: Message, stream?: MessageStream): Delivery | undefined {
     if (isAcknowledgement(message)) {
       this.totals.dropped++;
       notice('warn', 'a sender sent an acknowledgement; it was dropped', {
         vip: this.vip,
-        client: sender.client,
+        client: origin.client,
       });
       return undefined;
     }
     const plan = this.#plan;
     const time = senderTimeoutOf(plan.settings, message);
     const mode = acknowledgementMode(message);
-    const delivery = new Delivery(this, sender, message, mode, plan, time, this.#options.now());
+    const delivery = new Delivery(this, origin, message, mode, plan, time, this.#options.now(), stream);
     this.totals.messages++;
     this.#inHand++;
-    sender.enlist(delivery);
+    origin.enlist(delivery);
     return delivery;
   }
 
@@ -284,7 +293,7 @@ export class Courier implements TargetListener {
     delivery.choice?.abandon();
     delivery.plan = this.#plan;
     delivery.readOrders(message);
-    const choice = this.#choose(message, delivery.sender);
+    const choice = this.#choose(message, delivery.origin);
     delivery.choice = choice;
     if (choice.reject !== undefined) {
       delivery.detail = choice.reject === 'no-route' ? 'no rule takes it' : `rejected: ${choice.reject}`;
@@ -301,9 +310,9 @@ export class Courier implements TargetListener {
     this.#next(delivery, content);
   }
 
-  #choose(message: Message, sender: InboundConnection): Choice {
+  #choose(message: Message, origin: Origin): Choice {
     const { director, settings } = this.#plan;
-    return director.choose(messageFacts(message, sender.facts, settings), CHOOSE);
+    return director.choose(messageFacts(message, origin.facts, settings), CHOOSE);
   }
 
   /** Tries one candidate after the other. */
@@ -321,7 +330,7 @@ export class Courier implements TargetListener {
     }
     let full = false;
     for (let candidate = choice.next(); candidate; candidate = choice.next()) {
-      const target = this.targets.of(candidate.server, delivery.sender.port);
+      const target = this.targets.of(candidate.server, delivery.origin.port);
       // It was asked a moment ago, because messages of the same patient had gone there.
       if (!target || target === failed) continue;
       delivery.reason = candidate.reason;
@@ -361,30 +370,39 @@ export class Courier implements TargetListener {
 
   #hangUp(delivery: Delivery, outcome: Outcome): void {
     delivery.finished = true;
-    delivery.sender.hangUp(delivery);
+    delivery.origin.hangUp(delivery);
     this.#finish(delivery, outcome);
+  }
+
+  /** It cannot be read. */
+  #reject(delivery: Delivery, message: Message): void {
+    delivery.detail = `unreadable: ${message.problem}`;
+    this.#reply(delivery, unreadable(message.problem!), message);
+    this.#finish(delivery, 'rejected');
   }
 
   /** Our own answer to `message`, the delivery's. */
   #reply(delivery: Delivery, answer: Answer, message: Message): void {
     delivery.acknowledgement = answer.code;
     delivery.finished = true;
-    delivery.sender.answer(delivery, buildAcknowledgement(message, answer, this.#options.wallClock));
+    delivery.origin.answer(delivery, buildAcknowledgement(message, answer, this.#options.wallClock));
   }
 
   /** The message is decided: whoever waits behind it goes on. */
   #finish(delivery: Delivery, outcome: Outcome): void {
     if (!delivery.finished) {
       delivery.finished = true;
-      delivery.sender.answer(delivery, undefined);
+      delivery.origin.answer(delivery, undefined);
     }
     const { now, whenEmpty } = this.#options;
     delivery.frame = undefined;
+    delivery.stream?.cancel();
     if (outcome !== 'delivered' && outcome !== 'maybe twice' && outcome !== 'unconfirmed')
       delivery.choice?.abandon();
     this.totals[outcome === 'maybe twice' ? 'delivered' : outcome]++;
     this.#roomless.delete(delivery);
     delivery.publish(outcome, now());
+    delivery.origin.over(delivery, outcome);
     this.#inHand--;
     if (delivery.went) this.#lanes.leave(delivery);
     if (this.#inHand === 0) whenEmpty();
@@ -394,7 +412,7 @@ export class Courier implements TargetListener {
   #promiseEnded(delivery: Delivery): boolean {
     if (!delivery.isPromised) return false;
     delivery.isPromised = false;
-    delivery.sender.promiseEnded();
+    delivery.origin.promiseEnded();
     return true;
   }
 }

@@ -6,8 +6,9 @@ import { type Order, ordersIn } from '../../../protocols/hl7/orders.ts';
 import type { Choice } from '../../director/director.ts';
 import { events } from '../../observe/events.ts';
 import type { Courier } from './courier.ts';
-import type { InboundConnection } from './inbound.ts';
 import type { Lane, OrderKeys, Turn } from './lanes.ts';
+import type { MessageStream } from './message-stream.ts';
+import type { Origin } from './origin.ts';
 import type { OutboundConnection } from './outbound.ts';
 import type { Plan } from './plan.ts';
 import type { Target } from './target.ts';
@@ -23,9 +24,12 @@ const NO_KEYS: OrderKeys = [];
 
 export class Delivery implements Turn<Target> {
   readonly courier: Courier;
-  readonly sender: InboundConnection;
+  readonly origin: Origin;
+  /** What follows its first 256 KiB, when it is longer than that. */
+  readonly stream: MessageStream | undefined;
   readonly arrived: number;
-  readonly length: number;
+  /** Bytes; of a stream so far. */
+  length: number;
   /** Clock time by which everything is decided. */
   readonly expires: number;
   readonly senderTimeout: number;
@@ -85,22 +89,24 @@ export class Delivery implements Turn<Target> {
 
   constructor(
     courier: Courier,
-    sender: InboundConnection,
+    origin: Origin,
     message: Message,
     mode: AcknowledgementMode,
     plan: Plan,
     senderTimeout: number,
     now: number,
+    stream?: MessageStream,
   ) {
     this.courier = courier;
-    this.sender = sender;
+    this.origin = origin;
+    this.stream = stream;
     this.arrived = now;
     this.length = message.bytes.length;
     this.senderTimeout = senderTimeout;
     this.expires = now + senderTimeout;
     this.batch = message.batch;
     // A sender's messages are much alike: what they share is kept once.
-    const before = sender.latest;
+    const before = origin.latest;
     this.type = message.header(9, 1, before?.type);
     this.event = message.header(9, 2, before?.event);
     // FHS-11 and BHS-11, the batch control id (HL7 v2.5.1 2.14.2, 2.14.4).
@@ -119,11 +125,12 @@ export class Delivery implements Turn<Target> {
 
   /** Takes a copy of the message: it has to wait. */
   keep(content: Buffer): void {
-    this.frame ??= encodeFrame(content);
+    if (!this.stream) this.frame ??= encodeFrame(content);
   }
 
-  /** The message as it came; empty when it was delivered. */
+  /** The message as it came, of a stream its beginning; empty when it was delivered. */
   get content(): Buffer {
+    if (this.stream) return this.stream.beginning;
     return this.frame ? this.frame.subarray(1, this.frame.length - 2) : Buffer.alloc(0);
   }
 
@@ -165,7 +172,7 @@ export class Delivery implements Turn<Target> {
     const { choice, target } = this;
     events.message.publish({
       vip: this.courier.vip,
-      client: this.sender.client,
+      client: this.origin.client,
       type: this.type,
       event: this.event,
       controlId: this.controlId,

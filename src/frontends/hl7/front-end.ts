@@ -14,6 +14,7 @@ import { Courier } from './courier.ts';
 import type { Delivery } from './delivery.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { InboundConnection, type InboundHost, type InboundSettings } from './inbound.ts';
+import type { MessageStream } from './message-stream.ts';
 import type { Plan } from './plan.ts';
 import type { Ambiguity, Hl7Settings } from './settings.ts';
 import type { TargetOptions } from './target.ts';
@@ -155,6 +156,10 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
 
   receive(sender: InboundConnection, content: Buffer): void {
     this.#courier.receive(sender, content);
+  }
+
+  receiveStream(sender: InboundConnection, stream: MessageStream): void {
+    this.#courier.receiveStream(sender, stream);
   }
 
   receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number, byteLimit: number): void {

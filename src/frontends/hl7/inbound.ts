@@ -14,6 +14,8 @@ import { dismiss } from '../../relay/dismiss.ts';
 import type { ConnectionView } from '../front-end.ts';
 import type { Delivery } from './delivery.ts';
 import type { FlushQueue } from './flush-queue.ts';
+import type { MessageStream } from './message-stream.ts';
+import type { Origin } from './origin.ts';
 import { Outbox } from './outbox.ts';
 import { Row } from './row.ts';
 
@@ -35,6 +37,8 @@ export interface InboundHost {
   readonly now: () => number;
   /** A message came; `content` is valid during the call. */
   receive(sender: InboundConnection, content: Buffer): void;
+  /** A message came that is longer than `STREAMED_ABOVE`. */
+  receiveStream(sender: InboundConnection, stream: MessageStream): void;
   /** A message came that is longer than allowed; its beginning is valid during the call. */
   receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number, byteLimit: number): void;
   /** The time of this message is over. */
@@ -55,7 +59,7 @@ const END_BLOCK_ALONE_MS = 200;
 /** Milliseconds that a sender may take to close its side when we closed ours. */
 const LINGER_MS = 2000;
 
-export class InboundConnection implements ChannelHandler, MllpSink {
+export class InboundConnection implements ChannelHandler, MllpSink, Origin {
   readonly id: string;
   readonly client: string;
   readonly started: number;
@@ -150,8 +154,12 @@ export class InboundConnection implements ChannelHandler, MllpSink {
   }
 
   /** An answer that comes after the one that counted: the application's, after CA. */
-  answerLater(bytes: Buffer): void {
+  answerLater(_: Delivery, bytes: Buffer): void {
     if (!this.#left) this.#outbox.add(bytes);
+  }
+
+  over(): void {
+    // Its answer is all that a sender waits for.
   }
 
   /** An application's answer was promised to this sender. */
@@ -344,7 +352,7 @@ export class InboundConnection implements ChannelHandler, MllpSink {
     this.#outbox.finish();
     const { deadlines } = this.#host;
     this.#release('its sender was sent away');
-    dismiss(this.#channel, deadlines, LINGER_MS, undefined, () => this.#over());
+    dismiss(this.#channel, deadlines, LINGER_MS, undefined, () => this.#end());
   }
 
   /** Nobody hears answers any more. */
@@ -357,10 +365,10 @@ export class InboundConnection implements ChannelHandler, MllpSink {
       this.#endBlock?.cancel();
       for (const one of this.#row.clear()) if (!one.finished) this.#host.abandon(one, why);
     }
-    if (!this.#channel.open) this.#over();
+    if (!this.#channel.open) this.#end();
   }
 
-  #over(): void {
+  #end(): void {
     if (this.#gone) return;
     this.#gone = true;
     this.#host.over(this);

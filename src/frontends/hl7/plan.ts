@@ -31,7 +31,7 @@ export function answerTimeOf(delivery: Delivery, now: number, ofPool: number | u
 
 /** Would sending it once more help, and find somebody who waits for the answer? */
 export function maySendAgain(delivery: Delivery, { cause }: Loss, now: number): boolean {
-  if (!delivery.sender.isListening || delivery.mismatches > MOST_MISMATCHES) return false;
+  if (!delivery.origin.isListening || delivery.mismatches > MOST_MISMATCHES) return false;
   const left = delivery.expires - now;
   // A server that was silent this long will be so again: only if it gets as long once more.
   return cause === 'timeout' ? left >= now - delivery.sentAt : left > 0;

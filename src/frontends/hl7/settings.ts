@@ -3,11 +3,25 @@ import type { AcknowledgementCode, AcknowledgementMatch } from '../../../protoco
 import type { Message } from '../../../protocols/hl7/cursor.ts';
 import type { FieldPath } from '../../../protocols/hl7/field-path.ts';
 import type { PatientRule } from '../../../protocols/hl7/patient.ts';
+import type { Endpoint } from '../../relay/channel.ts';
 
 /** What is done with a message that was sent whole and not answered: it may have arrived. */
 export type Ambiguity = 'hold' | 'any' | 'fail';
 
+/** `delivery: store`: what is kept on the disk before it is delivered, and who hears of it. */
+export interface StoreSettings {
+  /** Messages in original mode are kept too, and answered so when they are on the disk. Else they are relayed. */
+  readonly ackOnStore: 'AA' | undefined;
+  /** Where the answers of applications go that MSH-16 asks for, by sending application; undefined: nowhere. */
+  readonly returnTo: {
+    readonly default: Endpoint | undefined;
+    readonly byApplication: Readonly<Record<string, Endpoint>>;
+  };
+}
+
 export interface Hl7Settings {
+  /** undefined: `delivery: relay`. Then there is no queue. */
+  readonly store?: StoreSettings | undefined;
   readonly order: 'patient' | 'sender' | 'none';
   /** Which repetition of PID-3 names the patient; undefined: the first of type MR or PI, else the first. */
   readonly patient?: PatientRule;
@@ -24,6 +38,12 @@ export interface Hl7Settings {
   readonly onAmbiguous: Ambiguity;
   /** `close` the sender's connection without an answer, or the code of the answer it gets. */
   readonly whenUnavailable: 'close' | Extract<AcknowledgementCode, 'AE' | 'AR' | 'CE' | 'CR'>;
+  /** Repetitions of a message are recognised for `ms` milliseconds, the latest `entries` of them; 0 ms: never. */
+  readonly duplicates?: { readonly ms: number; readonly entries: number };
+  /** Messages on their way at once on one connection to a server. Default 1. */
+  readonly pipeline?: number;
+  /** Senders speak MLLP release 2: each block is answered by a commit acknowledgement. */
+  readonly release2?: boolean;
   /** Bytes. */
   readonly maxFrame: number;
   readonly startBlock: number;
