@@ -26,7 +26,7 @@ export interface AdminOptions {
 export interface AdminSource extends ChangeSource, PersistenceSource {
   /** Every listener is bound, and nothing is draining. */
   ready(): boolean;
-  status(): StatusDocument;
+  status(): StatusDocument | Promise<StatusDocument>;
   connections(): readonly ConnectionDocument[];
 }
 

@@ -28,6 +28,26 @@ export interface VipStatus {
   /** Open client connections. */
   readonly connections: number;
   readonly totals: Totals;
+  /** Its durable queue: not there when it has none, null while its file cannot be read. */
+  readonly queue?: QueueStatus | null;
+}
+
+/** A VIP's durable queue of messages. */
+export interface QueueStatus {
+  /** As configured. */
+  readonly file: string;
+  /** Those in quarantine included. */
+  readonly messages: number;
+  /** Of their bodies. */
+  readonly bytes: number;
+  /** On their way to servers. */
+  readonly taken: number;
+  /** In quarantine. */
+  readonly held: number;
+  /** When the oldest that is not in quarantine was stored, ISO 8601 in UTC; null: there is none. */
+  readonly oldest: string | null;
+  /** Of the file and its log. */
+  readonly fileBytes: number;
 }
 
 export interface PoolStatus {

@@ -51,7 +51,17 @@ const pool = record({
   servers: list(serverSchema, 'As configured, in that order.'),
 });
 
-const vip = record({
+const queueStatus = {
+  file: text('Its file, as configured.'),
+  messages: integer('Those in quarantine included.'),
+  bytes: integer('Of their bodies.'),
+  taken: integer('On their way to servers.'),
+  held: integer('In quarantine.'),
+  oldest: textOrNull('When the oldest that is not in quarantine was stored; null: there is none.'),
+  fileBytes: integer('Of the file and its log.'),
+};
+
+const vipMembers = {
   name: text('Unique.'),
   protocol: { type: ['string', 'null'], enum: ['dicom', 'hl7', 'http', 'tcp', null] },
   mode: { type: 'string', enum: ['proxy', 'dr', 'nat', 'snat'] },
@@ -60,7 +70,17 @@ const vip = record({
   persistence: text('none, source-ip, cookie, or the fact.'),
   connections: integer('Open client connections.'),
   totals,
-});
+};
+const vip: Schema = {
+  ...record(vipMembers),
+  properties: {
+    ...vipMembers,
+    queue: {
+      anyOf: [record(queueStatus), { type: 'null' }],
+      description: 'Its durable queue: not there when it has none, null while its file cannot be read.',
+    },
+  },
+};
 
 export const statusSchema: Schema = record({
   version: text("Gantry's version."),
