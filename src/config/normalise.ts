@@ -2,20 +2,11 @@
 import { resolve } from 'node:path';
 import type { File } from './file-schema.ts';
 import { keepsStudies, normaliseDicom } from './normalise-dicom.ts';
+import { normaliseHl7 } from './normalise-hl7.ts';
 import { normaliseHttp, normaliseTcp } from './normalise-http.ts';
 import { normalisePool, persistenceOf } from './normalise-pool.ts';
-import type {
-  Configuration,
-  Hl7Timeouts,
-  Hl7Vip,
-  RouteConfiguration,
-  VipCommon,
-  VipConfiguration,
-} from './schema.ts';
-import { closest } from './timeouts-schema.ts';
-import { hl7Schema } from './vip-schema.ts';
+import type { Configuration, RouteConfiguration, VipCommon, VipConfiguration } from './schema.ts';
 
-const HL7_TIMEOUTS: Hl7Timeouts = { connect: 2000, stall: 60_000, idle: undefined };
 /** Milliseconds for a PROXY header where there is no TLS to say otherwise. */
 const HANDSHAKE = 10_000;
 
@@ -30,19 +21,19 @@ export function normalise(file: File, folder: string): Configuration {
     drain,
     probe: file.probe,
     pools: file.pools.map((pool) => normalisePool(pool, file.pools, { drain, folder })),
-    vips: file.vips.flatMap((vip) => normaliseVip(vip, file)),
+    vips: file.vips.flatMap((vip) => normaliseVip(vip, file, folder)),
   };
 }
 
 type FileVip = File['vips'][number];
 
-function normaliseVip(vip: FileVip, file: File): VipConfiguration[] {
+function normaliseVip(vip: FileVip, file: File, folder: string): VipConfiguration[] {
   const common = commonOf(vip, file);
   switch (vip.protocol) {
     case 'dicom':
       return [normaliseDicom(vip, common, file)];
     case 'hl7':
-      return [hl7Vip(vip, common, file.timeouts)];
+      return [normaliseHl7(vip, common, file, folder)];
     case 'http':
       return [{ ...common, protocol: 'http', http: normaliseHttp(vip, file.timeouts) }];
     case 'tcp':
@@ -65,6 +56,7 @@ function commonOf(vip: FileVip, file: File): VipCommon {
       minVersion: tls.minVersion,
       profile: tls.profile,
       aeTitles: tls.aeTitles ?? {},
+      senders: tls.senders ?? {},
     },
     proxyProtocol: vip.proxyProtocol,
     trustedProxies: vip.trustedProxies ?? file.trustedProxies,
@@ -82,30 +74,5 @@ function routeOf(route: FileVip['routes'][number], vip: FileVip): RouteConfigura
     balance: route.balance,
     urgent: route.urgent,
     onAmbiguous: route.onAmbiguous,
-  };
-}
-
-function hl7Vip(vip: FileVip, common: VipCommon, general: File['timeouts']): Hl7Vip {
-  const { delivery, order, senderTimeout, ackTimeout, ackMatch, onAmbiguous, ...rest } =
-    vip.hl7 ?? hl7Schema.parse({});
-  const { whenUnavailable, maxFrame, startBlock, endBlock, patient, accession } = rest;
-  return {
-    ...common,
-    protocol: 'hl7',
-    hl7: {
-      delivery,
-      order,
-      senderTimeout,
-      ackTimeout,
-      ackMatch,
-      onAmbiguous,
-      whenUnavailable,
-      maxFrame,
-      startBlock,
-      endBlock,
-      patient,
-      accession,
-      timeouts: closest(HL7_TIMEOUTS, general, vip.timeouts),
-    },
   };
 }

@@ -65,6 +65,9 @@ export const pools = named(
     hl7: z
       .strictObject({
         connections: integer(1, 1000).prefault('8').describe('Outbound connections kept to each server.'),
+        release2: flag
+          .prefault('false')
+          .describe('The servers speak MLLP release 2: they send commit acknowledgements.'),
       })
       .prefault({})
       .describe('For HL7.'),

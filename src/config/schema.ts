@@ -1,8 +1,10 @@
 /** What the rooms are given of a configuration: every default filled in, times in milliseconds, sizes in bytes. */
 import type { z } from 'zod';
 import type { fileSchema } from './file-schema.ts';
+import type { hl7Schema } from './hl7-schema.ts';
 import type { balance } from './pool-schema.ts';
-import type { hl7Schema, When } from './vip-schema.ts';
+import type { QueueConfiguration } from './queue-configuration.ts';
+import type { When } from './vip-schema.ts';
 
 export type { When };
 
@@ -29,6 +31,8 @@ export interface TlsServerConfiguration {
   readonly profile: 'bcp195' | 'modified';
   /** DICOM: names in the subject of a certificate → the calling AE titles that it may use; {}: not asked. */
   readonly aeTitles: Readonly<Record<string, readonly string[]>>;
+  /** HL7: the same → the sending applications (MSH-3) that it may use, as patterns; {}: not asked. */
+  readonly senders: Readonly<Record<string, readonly string[]>>;
 }
 
 /** TLS that begins here. */
@@ -136,7 +140,11 @@ export interface PoolConfiguration {
   /** From 0 to 1. */
   readonly panic: number;
   readonly persistence: PersistenceConfiguration | undefined;
-  readonly hl7: { readonly connections: number };
+  readonly hl7: {
+    readonly connections: number;
+    /** Its servers speak MLLP release 2. */
+    readonly release2: boolean;
+  };
   /** Milliseconds that the open work of a halted server has. */
   readonly drain: number;
   /** How connections to its servers are made. Times in milliseconds; undefined: the VIP's. */
@@ -237,8 +245,20 @@ export type Hl7Configuration = z.output<typeof hl7Schema>;
 
 export interface Hl7Vip extends VipCommon {
   readonly protocol: 'hl7';
+  /** undefined: what comes is relayed. */
+  readonly queue: QueueConfiguration | undefined;
   readonly hl7: {
-    readonly delivery: 'relay';
+    /** With a queue: what is kept there, and who hears of it. */
+    readonly store:
+      | {
+          readonly ackOnStore: 'AA' | undefined;
+          /** Where the answers of applications go, by sending application (MSH-3). */
+          readonly returnTo: {
+            readonly default: ListenAddress | undefined;
+            readonly byApplication: Readonly<Record<string, ListenAddress>>;
+          };
+        }
+      | undefined;
     readonly order: Hl7Configuration['order'];
     /** Milliseconds, by sending application (MSH-3). */
     readonly senderTimeout: {
@@ -251,6 +271,12 @@ export interface Hl7Vip extends VipCommon {
     readonly onAmbiguous: Hl7Configuration['onAmbiguous'];
     /** `close`, or the code of the acknowledgement that is sent. */
     readonly whenUnavailable: Hl7Configuration['whenUnavailable'];
+    /** Repetitions are recognised for `ms` milliseconds, 0: never; the latest `entries` messages of one VIP. */
+    readonly duplicates: { readonly ms: number; readonly entries: number };
+    /** Messages on their way at once on one connection to a server. */
+    readonly pipeline: number;
+    /** Senders speak MLLP release 2. */
+    readonly release2: boolean;
     /** Bytes. */
     readonly maxFrame: number;
     /** The byte before each message, and the one after it. */

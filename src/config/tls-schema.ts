@@ -42,6 +42,12 @@ export const tlsServer = z.strictObject({
     .describe(
       'DICOM: names in the subject of a certificate → the calling AE titles that it may use. A certificate that is not named here may use none.',
     ),
+  senders: z
+    .record(subject, list(text))
+    .optional()
+    .describe(
+      'HL7: names in the subject of a certificate → the sending applications (MSH-3) that it may use, as patterns. A certificate that is not named here may use none.',
+    ),
 });
 
 const tlsRecord = z.strictObject({

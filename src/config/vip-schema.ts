@@ -1,12 +1,12 @@
 /** `vips`: what the balancer listens on, and which pool gets what comes there. */
 import { z } from 'zod';
-import { parseFieldPath } from '../../protocols/hl7/field-path.ts';
 import { dicomSchema, urgent } from './dicom-schema.ts';
+import { hl7Schema, onAmbiguous } from './hl7-schema.ts';
 import { headers, redirect, respond, rewrite } from './http-schema.ts';
 import { persistence } from './persistence-schema.ts';
 import { balance } from './pool-schema.ts';
 import { list, named, notBuilt } from './record.ts';
-import { choice, duration, flag, integer, listenAddress, network, size, text, word } from './scalars.ts';
+import { choice, flag, integer, listenAddress, network, size, text, word } from './scalars.ts';
 import { timeouts } from './timeouts-schema.ts';
 import { tlsServer } from './tls-schema.ts';
 
@@ -35,8 +35,6 @@ export const when: z.ZodType<When> = z.lazy(() =>
       any,
     })),
 );
-
-export const onAmbiguous = choice(['hold', 'any', 'fail']);
 
 const route = z.strictObject({
   when: when.describe(
@@ -76,90 +74,6 @@ const limits = z.strictObject({
     .describe('HTTP: the body of a request; more is answered with 413.'),
 });
 
-const senderTimeout = z.union([
-  z.record(text, duration()).transform(({ default: general, ...byApplication }) => ({
-    default: general ?? 5000,
-    byApplication,
-  })),
-  duration().transform((ms) => ({ default: ms, byApplication: {} as Record<string, number> })),
-]);
-
-const ACKNOWLEDGEMENTS = ['AE', 'AR', 'CE', 'CR'] as const;
-
-/** The byte that begins or ends a frame. A carriage return can be neither: it ends segments. */
-const blockByte = text.transform((written, context) => {
-  const value = /^(0x[0-9A-Fa-f]{1,2}|\d{1,3})$/.test(written) ? Number(written) : Number.NaN;
-  if (value <= 0xff && value !== 0x0d) return value;
-  const message = `"${written}" is not a byte: 0x0B or 11 would be right, and anything but 0x0D`;
-  context.issues.push({ code: 'custom', message, input: written });
-  return z.NEVER;
-});
-
-const fieldPath = text.transform((written, context) => {
-  const path = parseFieldPath(written);
-  if (typeof path !== 'string') return written;
-  context.issues.push({ code: 'custom', message: `"${written}" ${path}`, input: written });
-  return z.NEVER;
-});
-
-const patient = z.strictObject({
-  types: list(text)
-    .optional()
-    .describe('The first repetition whose identifier type (CX.5) is one of these, else the first.'),
-  repetition: integer(1, 1000).optional().describe('This repetition, counted from 1, whatever its type.'),
-});
-
-const hl7 = z.strictObject({
-  delivery: choice(['relay'], ['store'])
-    .prefault('relay')
-    .describe("The sender gets the receiving server's own acknowledgement."),
-  order: choice(['patient', 'sender', 'none']).prefault('patient').describe('What is kept in order.'),
-  senderTimeout: senderTimeout
-    .prefault('5s')
-    .describe(
-      'All the time one message may take; or a record: sending application (MSH-3) → time, and `default`.',
-    ),
-  ackTimeout: duration()
-    .optional()
-    .describe('A server has this long to acknowledge. Default: follows from `senderTimeout`.'),
-  ackMatch: choice(['strict', 'prefix20', 'position'])
-    .prefault('strict')
-    .describe('How MSA-2 must match MSH-10: wholly, in the first 20 characters, or not at all.'),
-  onAmbiguous: onAmbiguous
-    .prefault('hold')
-    .describe('All was sent and nothing answered: wait for the same server, try any, or give up.'),
-  whenUnavailable: z
-    .union([
-      z.strictObject({ nack: choice(ACKNOWLEDGEMENTS) }).transform(({ nack }) => nack),
-      choice(['close', ...ACKNOWLEDGEMENTS.map((code) => `nack: ${code}` as const)]).transform((written) =>
-        written === 'close' ? written : (written.slice(6) as (typeof ACKNOWLEDGEMENTS)[number]),
-      ),
-    ])
-    .prefault('close')
-    .describe('No server: close the connection of the sender, or answer with `nack: AE` (AR, CE, CR).'),
-  maxFrame: size(1024, 2 ** 30)
-    .prefault('64MiB')
-    .describe('The longest message.'),
-  startBlock: blockByte.prefault('0x0B').describe('The byte before each message.'),
-  endBlock: blockByte.prefault('0x1C').describe('The byte after each message, before the carriage return.'),
-  patient: patient
-    .prefault({})
-    .describe(
-      'Which repetition of PID-3 names the patient. Default: the first of type MR or PI, else the first.',
-    ),
-  accession: list(fieldPath)
-    .prefault(['IPC-1', 'OBR-18', 'OBR-3.1'])
-    .describe('Where the accession number is: the first that has a value.'),
-  pipeline: notBuilt(),
-  duplicates: notBuilt(),
-  release2: notBuilt(),
-  queue: notBuilt(),
-  ackOnStore: notBuilt(),
-  maxAge: notBuilt(),
-  maxAttempts: notBuilt(),
-  onPoison: notBuilt(),
-});
-
 export const vips = named(
   word,
   z.strictObject({
@@ -179,7 +93,7 @@ export const vips = named(
       .optional()
       .describe('Goes before `timeouts` of the top.'),
     dicom: dicomSchema.optional().describe('For `protocol: dicom`.'),
-    hl7: hl7.optional().describe('For `protocol: hl7`.'),
+    hl7: hl7Schema.optional().describe('For `protocol: hl7`.'),
     tls: tlsServer.optional().describe('TLS ends here.'),
     proxyProtocol: flag
       .prefault('false')
@@ -202,5 +116,3 @@ export const vips = named(
     urgent: urgent.prefault({}).describe('DICOM: what urgent work has before routine work.'),
   }),
 );
-
-export { hl7 as hl7Schema };
