@@ -1,5 +1,5 @@
 /** The balancer as its operators run it: `gantry run` on a file, in a process of its own. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Journal, within } from './waiting.ts';
@@ -24,8 +24,19 @@ const LOOK_MS = 50;
 
 const COUNTLESS = /"msg":"(?:request|message|connection)"/;
 
-/** `gantry run` on a file that is there already; resolves when it is ready. */
-export async function startGantry(file: string): Promise<GantryProcess> {
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const gantry of running) gantry.kill('SIGKILL');
+});
+
+/**
+ * `gantry run` on a file that is there already; resolves when it is ready. `everyLine` is told each line of the log, also
+ * the countless ones.
+ */
+export async function startGantry(
+  file: string,
+  everyLine: (text: string) => void = () => {},
+): Promise<GantryProcess> {
   const program = fileURLToPath(new URL('../../bin/gantry.js', import.meta.url));
   // To a file: a reader that does not keep up would lose lines.
   const output = `${file}.${process.pid}.log`;
@@ -33,10 +44,12 @@ export async function startGantry(file: string): Promise<GantryProcess> {
   const gantry = spawn(process.execPath, [program, 'run', '-c', file], {
     stdio: ['ignore', descriptor, 'pipe'],
   });
+  running.add(gantry);
   const pid = gantry.pid!;
   const log = new Journal<LogLine>('lines of the log');
   let complaints = '';
   const look = follow(descriptor, (line) => {
+    everyLine(line);
     if (!COUNTLESS.test(line)) log.add(JSON.parse(line) as LogLine);
   });
   const timer = setInterval(look, LOOK_MS);
@@ -45,6 +58,7 @@ export async function startGantry(file: string): Promise<GantryProcess> {
   });
   const closed = new Promise<number | null>((resolve) => {
     gantry.on('close', (code) => {
+      running.delete(gantry);
       clearInterval(timer);
       look();
       closeSync(descriptor);
@@ -56,7 +70,6 @@ export async function startGantry(file: string): Promise<GantryProcess> {
     gantry.kill('SIGKILL');
     await closed;
   };
-  process.on('exit', () => gantry.kill('SIGKILL'));
   const early = closed.then((code) => {
     throw new Error(`the balancer ended with ${code}:\n${complaints}`);
   });
