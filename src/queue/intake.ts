@@ -1,16 +1,11 @@
 /** What comes into the queue, and how much of it may: the limits, and the reserve of the disk. */
-import { statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Bodies } from './bodies.ts';
 import { MOST_PIECES, PIECE_BYTES } from './file.ts';
-import type { QueueSettings, Refusal } from './message.ts';
-import type { Operation, OperationOf, Result } from './operations.ts';
+import type { Depth, QueueSettings, Refusal } from './message.ts';
+import { isNew, type Operation, type OperationOf, type Result } from './operations.ts';
 import type { Rows } from './rows.ts';
-
-/** New messages, and parts of them. */
-export function isNew({ do: what }: Operation): boolean {
-  return what === 'store' || what === 'piece';
-}
 
 export class Intake {
   settings: QueueSettings;
@@ -18,7 +13,7 @@ export class Intake {
   counts = { messages: 0, bytes: 0, taken: 0, held: 0 };
   readonly bodies: Bodies;
   readonly #rows: Rows;
-  readonly #folder: string;
+  readonly #file: string;
   /** Those of the last transaction. */
   #before = this.counts;
   /** Why nothing is taken in now. */
@@ -28,7 +23,7 @@ export class Intake {
     this.settings = settings;
     this.bodies = new Bodies(rows);
     this.#rows = rows;
-    this.#folder = dirname(file);
+    this.#file = file;
   }
 
   /** A transaction with these operations began. */
@@ -79,6 +74,17 @@ export class Intake {
     this.counts.bytes -= size;
   }
 
+  /** What there is now. */
+  depth(): Depth {
+    const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    return {
+      ...this.counts,
+      bytes: this.counts.bytes + this.bodies.bytes,
+      oldest: this.#rows.oldest(),
+      fileBytes: sizeOf(this.#file) + sizeOf(`${this.#file}-wal`),
+    };
+  }
+
   #refusal(messages: number, bytes: number): Refusal | undefined {
     if (this.#closed) return this.#closed;
     const { mostMessages, mostBytes } = this.settings;
@@ -91,7 +97,7 @@ export class Intake {
 
   /** Other programs write to the disk too. */
   get #hasReserve(): boolean {
-    const { bavail, bsize } = statfsSync(this.#folder);
+    const { bavail, bsize } = statfsSync(dirname(this.#file));
     return bavail * bsize >= this.settings.reserve;
   }
 }

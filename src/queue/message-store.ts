@@ -11,14 +11,25 @@
  * A message is marked as taken before it is handed out, so that after a crash it is known what may go out twice. Whoever
  * comes behind a message goes when its removal is on the disk.
  */
-import { statSync } from 'node:fs';
 import { FULL, type OpenedFile, PIECE_BYTES, STATE, sqliteCode } from './file.ts';
-import { Intake, isNew } from './intake.ts';
-import type { About, Depth, Failure, OrderKeys, QueueSettings, Refusal } from './message.ts';
-import type { Handed, Opening, Operation, OperationOf, Outcome, Result } from './operations.ts';
+import { Intake } from './intake.ts';
+import { load } from './load.ts';
+import type { About, Failure, OrderKeys, QueueSettings, Refusal } from './message.ts';
+import {
+  type Handed,
+  isInMemory,
+  isNew,
+  isOwed,
+  type Opening,
+  type Operation,
+  type OperationOf,
+  type Outcome,
+  type Result,
+} from './operations.ts';
 import { Order, Place } from './order.ts';
 import { Pauses, pauseAfter } from './pauses.ts';
 import { type MessageRow, Rows } from './rows.ts';
+import { Standings } from './standings.ts';
 
 /** Messages, and bytes of them, that are handed out by one transaction. */
 const MOST_HANDED = 256;
@@ -33,26 +44,23 @@ interface Taken {
   readonly size: number;
 }
 
-/** Operations that have happened, whatever becomes of the file. */
-const OWED: ReadonlySet<Operation['do']> = new Set(['delivered', 'failed', 'hold']);
-/** Operations that the file does not hear of. */
-const IN_MEMORY: ReadonlySet<Operation['do']> = new Set(['window', 'hurry', 'settings', 'discard']);
+type Done = Omit<Outcome, 'granted'>;
 
 /** What is to happen in memory when a transaction is on the disk. */
 type Effect = () => void;
 
 export class MessageStore {
   readonly opening: Opening;
-  readonly #file: string;
   readonly #rows: Rows;
   readonly #intake: Intake;
   readonly #order = new Order();
   readonly #pauses: Pauses;
+  readonly #standings: Standings;
   #window = 0;
   /** Messages that were handed out, by id. */
   readonly #taken = new Map<number, Taken>();
   /** Those that keep their place in quarantine. */
-  readonly #resting = new Map<number, Place>();
+  readonly #resting: Map<number, Place>;
   /** What the file could not be told yet. */
   #owed: Operation[] = [];
   #effects: Effect[] = [];
@@ -60,12 +68,12 @@ export class MessageStore {
 
   /** `now`: milliseconds since 1970, here and below. */
   constructor(file: string, { database, movedAside }: OpenedFile, settings: QueueSettings, now: number) {
-    this.#file = file;
     this.#rows = new Rows(database);
     this.#intake = new Intake(file, this.#rows, settings);
     this.#pauses = new Pauses(this.#order);
-    const maybeTwice = this.#load(now);
-    this.#intake.committed();
+    this.#standings = new Standings(this.#order);
+    const { maybeTwice, resting } = load(this.#rows, this.#intake, this.#order, this.#pauses, now);
+    this.#resting = resting;
     const { messages, held } = this.#intake.counts;
     this.opening = { movedAside, maybeTwice, messages, held };
   }
@@ -74,11 +82,9 @@ export class MessageStore {
   commit(operations: readonly Operation[], now: number): Outcome {
     this.#now = now;
     this.#pauses.wake(now);
-    try {
-      return this.#transact(operations, true);
-    } catch (error) {
-      return this.#withoutNew(operations, error);
-    }
+    const outcome = this.#carryOut(operations);
+    // Last: the order has heard of all that is on the disk now.
+    return { ...outcome, granted: this.#standings.granted() };
   }
 
   /** Somebody could be handed out now. */
@@ -107,38 +113,25 @@ export class MessageStore {
     this.#rows.close();
   }
 
-  #load(now: number): number {
-    const { counts } = this.#intake;
-    const taken: number[] = [];
-    for (const { id, size, keys, state, due } of this.#rows.index()) {
-      counts.messages++;
-      counts.bytes += size;
-      if (state === STATE.TAKEN) taken.push(id);
-      if (state >= STATE.HELD_IN_PLACE) counts.held++;
-      if (state === STATE.HELD_ASIDE) continue;
-      const place = new Place(id);
-      // Before it enters, so that it is not listed.
-      if (state === STATE.HELD_IN_PLACE) {
-        this.#order.rest(place);
-        this.#resting.set(id, place);
-      } else if (due > now) {
-        // A clock that was set back does not make pauses longer.
-        this.#pauses.add(place, Math.min(due, now + this.#intake.settings.pause.longest), undefined);
-      }
-      this.#order.enter(place, JSON.parse(keys) as OrderKeys);
-    }
-    this.#rows.begin();
-    this.#rows.removeUnfinished();
-    for (const id of taken) this.#rows.mark(id);
-    this.#rows.commit();
-    return taken.length;
-  }
-
   // Transactions.
 
-  #transact(operations: readonly Operation[], handsOut: boolean): Outcome {
+  #carryOut(operations: readonly Operation[]): Done {
+    const isIdle = operations.length > 0 && this.#owed.length === 0 && !this.hasReady;
+    // No flush for those that only take a place in order, or leave it.
+    if (isIdle && operations.every(isInMemory)) {
+      for (const operation of operations) this.#inMemory(operation);
+      return { results: operations.map(() => undefined), handed: [], trouble: undefined };
+    }
+    try {
+      return this.#transact(operations, true);
+    } catch (error) {
+      return this.#withoutNew(operations, error);
+    }
+  }
+
+  #transact(operations: readonly Operation[], handsOut: boolean): Done {
     const picked: Place[] = [];
-    let outcome: Outcome;
+    let outcome: Done;
     this.#effects = [];
     try {
       this.#rows.begin();
@@ -162,7 +155,7 @@ export class MessageStore {
   }
 
   /** The transaction failed: nothing new is taken in; what is done with may still find room. */
-  #withoutNew(operations: readonly Operation[], error: unknown): Outcome {
+  #withoutNew(operations: readonly Operation[], error: unknown): Done {
     const refusal: Refusal = sqliteCode(error) === FULL ? 'no space' : 'unavailable';
     const trouble = (error as Error).message;
     const rest = operations.filter((operation) => !isNew(operation));
@@ -171,7 +164,7 @@ export class MessageStore {
       this.#makeRoom();
       ({ results } = this.#transact(rest, false));
     } catch {
-      this.#owed = [...this.#owed, ...rest.filter(({ do: what }) => OWED.has(what))];
+      this.#owed = [...this.#owed, ...rest.filter(isOwed)];
       results = rest.map((operation) => this.#withoutFile(operation, refusal));
     }
     let next = 0;
@@ -190,12 +183,16 @@ export class MessageStore {
 
   /** What can be done while the file cannot be written. */
   #withoutFile(operation: Operation, refusal: Refusal): Result {
-    if (OWED.has(operation.do)) return undefined;
-    if (!IN_MEMORY.has(operation.do)) return { refusal };
+    if (isOwed(operation)) return undefined;
+    if (!isInMemory(operation)) return { refusal };
+    this.#inMemory(operation);
+    return undefined;
+  }
+
+  #inMemory(operation: Operation): void {
     this.#effects = [];
     this.#apply(operation);
     for (const effect of this.#effects) effect();
-    return undefined;
   }
 
   // Handing out.
@@ -263,7 +260,13 @@ export class MessageStore {
       case 'remembered':
         return this.#rows.remembered();
       case 'depth':
-        return this.#depth();
+        return this.#intake.depth();
+      case 'stand':
+        this.#stand(operation, this.#rows.passingId());
+        return undefined;
+      case 'leave':
+        this.#effects.push(() => this.#standings.leave(operation.standing));
+        return undefined;
       case 'window':
         this.#effects.push(() => {
           this.#window = operation.size;
@@ -286,6 +289,10 @@ export class MessageStore {
     const id = this.#intake.store(operation, this.#now);
     if (typeof id === 'number') this.#effects.push(() => this.#order.enter(new Place(id), operation.keys));
     return id;
+  }
+
+  #stand({ standing, keys }: OperationOf<'stand'>, id: number): void {
+    this.#effects.push(() => this.#standings.enter(standing, id, keys));
   }
 
   #delivered(id: number): undefined {
@@ -321,16 +328,6 @@ export class MessageStore {
   #hold(id: number, reason: string): undefined {
     this.#intake.counts.taken--;
     this.#quarantine(this.#taken.get(id)!.place, this.#rows.message(id)!, reason);
-  }
-
-  #depth(): Depth {
-    const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-    return {
-      ...this.#intake.counts,
-      bytes: this.#intake.counts.bytes + this.#intake.bodies.bytes,
-      oldest: this.#rows.oldest(),
-      fileBytes: sizeOf(this.#file) + sizeOf(`${this.#file}-wal`),
-    };
   }
 
   // Quarantine.

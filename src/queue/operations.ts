@@ -11,7 +11,7 @@ import type {
   TakenMessage,
 } from './message.ts';
 
-/** `incoming` names a body that is being received. */
+/** `incoming` names a body that is being received, `standing` a place in order of what is not stored. */
 export type Operation =
   | {
       readonly do: 'store';
@@ -31,11 +31,38 @@ export type Operation =
   | { readonly do: 'read'; readonly id: number; readonly number: number }
   | { readonly do: 'show'; readonly id: number }
   | { readonly do: 'remembered' | 'depth' | 'settle' }
+  | { readonly do: 'stand'; readonly standing: number; readonly keys: OrderKeys }
+  | { readonly do: 'leave'; readonly standing: number }
   | { readonly do: 'window'; readonly size: number }
   | { readonly do: 'hurry' }
   | { readonly do: 'settings'; readonly settings: QueueSettings };
 
 export type OperationOf<Kind extends Operation['do']> = Extract<Operation, { readonly do: Kind }>;
+
+/** They have happened, whatever becomes of the file. */
+const OWED: ReadonlySet<Operation['do']> = new Set(['delivered', 'failed', 'hold']);
+/** The file does not hear of them. */
+const IN_MEMORY: ReadonlySet<Operation['do']> = new Set([
+  'window',
+  'hurry',
+  'settings',
+  'discard',
+  'stand',
+  'leave',
+]);
+
+/** New messages, and parts of them. */
+export function isNew({ do: what }: Operation): boolean {
+  return what === 'store' || what === 'piece';
+}
+
+export function isOwed({ do: what }: Operation): boolean {
+  return OWED.has(what);
+}
+
+export function isInMemory({ do: what }: Operation): boolean {
+  return IN_MEMORY.has(what);
+}
 
 /** What becomes of an operation: the id of a message, its body, a list, … */
 export type Result =
@@ -75,6 +102,8 @@ export interface Outcome {
   readonly results: readonly Result[];
   /** Messages whose turn came. */
   readonly handed: readonly Handed[];
+  /** Standings whose turn came, by name. */
+  readonly granted: readonly number[];
   /** The file could not be written: why. */
   readonly trouble: string | undefined;
 }

@@ -33,6 +33,16 @@ export class Place {
   }
 }
 
+/** A place in order of what is not stored (standings.ts). */
+export class Standing extends Place {
+  readonly name: number;
+
+  constructor(id: number, name: number) {
+    super(id);
+    this.name = name;
+  }
+}
+
 class Lane {
   readonly key: string;
   first: Place;
@@ -65,6 +75,8 @@ export class Order {
   /** Those that may go, perhaps; from `#head` on. */
   readonly #ready: Place[] = [];
   #head = 0;
+  /** Of those that are not stored: they do not wait for room in anybody's hands. */
+  #readyStandings: Standing[] = [];
 
   enter(place: Place, keys: OrderKeys): void {
     if (this.#barrier && !this.#barrier.isTaken && place.id < this.#barrier.id) this.#stepBack(this.#barrier);
@@ -88,12 +100,17 @@ export class Order {
         this.#ready.splice(0, this.#head);
         this.#head = 0;
       }
-      place.isListed = false;
-      if (place.behind > 0 || place.isResting || place.isAtGate || place.isTaken) continue;
-      place.isTaken = true;
-      return place;
+      if (take(place)) return place;
     }
     return undefined;
+  }
+
+  /** All standings that may go: they go now. */
+  takeStandings(): readonly Standing[] {
+    const ready = this.#readyStandings;
+    if (ready.length === 0) return ready;
+    this.#readyStandings = [];
+    return ready.filter(take);
   }
 
   /** There may be one to take. */
@@ -215,7 +232,8 @@ export class Order {
   #list(place: Place): void {
     if (place.isListed || place.isResting) return;
     place.isListed = true;
-    this.#ready.push(place);
+    if (place instanceof Standing) this.#readyStandings.push(place);
+    else this.#ready.push(place);
   }
 
   /** Lets in who waits at the gate, up to the next barrier that has somebody before it. */
@@ -229,6 +247,14 @@ export class Order {
     }
     if (admitted > 0) this.#gate = this.#gate.slice(admitted);
   }
+}
+
+/** Whether one that was listed may go still; then it goes. */
+function take(place: Place): boolean {
+  place.isListed = false;
+  if (place.behind > 0 || place.isResting || place.isAtGate || place.isTaken) return false;
+  place.isTaken = true;
+  return true;
 }
 
 /** Puts `item` where it belongs by its id, at `from` or behind it; nearly always at the end. */

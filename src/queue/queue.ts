@@ -20,6 +20,7 @@ import type {
   Failure,
   HeldMessage,
   NewMessage,
+  OrderKeys,
   QueueSettings,
   Stored,
   TakenMessage,
@@ -39,6 +40,12 @@ export interface QueueListener {
   handed(message: TakenMessage): void;
   /** The thread is gone, and with it the queue until it is opened again; what was stored is in the file. */
   lost(reason: string): void;
+}
+
+/** A place in the queue's order of something that is not stored. */
+export interface Standing {
+  /** It is done with, or not wanted any more: whoever waits behind it goes on. */
+  leave(): void;
 }
 
 export interface QueueOptions {
@@ -87,17 +94,22 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
 }
 
 export class Queue {
+  readonly file: string;
   /** What was found in the file. */
   readonly opening: Opening;
+  /** Messages since it was opened. */
+  readonly totals = { stored: 0, delivered: 0 };
   listener: QueueListener | undefined;
   readonly #worker: Worker;
-  readonly #options: QueueOptions;
   /** What goes to the thread next. */
   #batch = new Batch();
   /** What the thread has. */
   #sent: Batch | undefined;
   #isScheduled = false;
   readonly #taken = new Set<number>();
+  /** What is told to those that stand in order and whose turn has not come, by name. */
+  readonly #standing = new Map<number, () => void>();
+  /** The next name of a body that is received, or of a standing. */
   #names = 0;
   /** The thread is gone, or told to go. */
   #isOver = false;
@@ -107,7 +119,7 @@ export class Queue {
   /** Made by `openQueue`. */
   constructor(worker: Worker, options: QueueOptions, opening: Opening) {
     this.#worker = worker;
-    this.#options = options;
+    this.file = options.file;
     this.opening = opening;
     this.listener = options.listener;
     let reason = 'it ended';
@@ -139,6 +151,23 @@ export class Queue {
     return new IncomingBody(keeper, this.#names++);
   }
 
+  /**
+   * Takes a place in order for what is not stored. `granted`, later: all that was stored before with one of these keys
+   * is off the disk. What is stored from now on with one of them waits until the standing leaves, granted or not. A
+   * queue that is lost grants nothing.
+   */
+  stand(keys: OrderKeys, granted: () => void): Standing {
+    const standing = this.#names++;
+    this.#standing.set(standing, granted);
+    this.#submit({ do: 'stand', standing, keys });
+    return {
+      leave: () => {
+        this.#standing.delete(standing);
+        this.#submit({ do: 'leave', standing });
+      },
+    };
+  }
+
   /** So many messages may be in your hands at once. Less than there are: nothing more comes until they are fewer. */
   window(size: number): void {
     this.#submit({ do: 'window', size });
@@ -156,6 +185,7 @@ export class Queue {
   /** A server took it: it is removed. */
   delivered(id: number): void {
     this.#giveBack(id);
+    this.totals.delivered++;
     this.#submit({ do: 'delivered', id });
   }
 
@@ -236,6 +266,7 @@ export class Queue {
       if (isRefused(result)) stored(undefined, result.refusal);
       else {
         this.#works();
+        this.totals.stored++;
         stored(result as number, undefined);
       }
     });
@@ -249,7 +280,7 @@ export class Queue {
     return new Promise((resolve, reject) => {
       this.#submit(operation, (result) => {
         if (!isRefused(result)) resolve(result as Answer);
-        else reject(new GantryError('GTY_QUEUE', `the queue ${this.#options.file} cannot be used now`));
+        else reject(new GantryError('GTY_QUEUE', `the queue ${this.file} cannot be used now`));
       });
     });
   }
@@ -277,7 +308,7 @@ export class Queue {
     this.#worker.postMessage(batch.operations, batch.slabs);
   }
 
-  #told({ results, handed, trouble }: Outcome, isReply: boolean): void {
+  #told({ results, handed, granted, trouble }: Outcome, isReply: boolean): void {
     const told = isReply ? this.#sent!.told : [];
     if (isReply) {
       this.#sent = undefined;
@@ -287,6 +318,14 @@ export class Queue {
     if (trouble !== undefined) this.#fails(trouble);
     for (const [index, result] of results.entries()) told[index]?.(result);
     for (const message of handed) this.#hand(message);
+    for (const standing of granted) this.#grant(standing);
+  }
+
+  #grant(standing: number): void {
+    const granted = this.#standing.get(standing);
+    this.#standing.delete(standing);
+    // It may have left meanwhile.
+    granted?.();
   }
 
   #hand(message: Handed): void {
@@ -298,14 +337,14 @@ export class Queue {
   #fails(trouble: string): void {
     if (this.#trouble === trouble) return;
     this.#trouble = trouble;
-    const { file } = this.#options;
+    const { file } = this;
     notice('error', 'the durable queue cannot be written: it takes nothing in', { file, reason: trouble });
   }
 
   #works(): void {
     if (this.#trouble === undefined) return;
     this.#trouble = undefined;
-    notice('info', 'the durable queue can be written again', { file: this.#options.file });
+    notice('info', 'the durable queue can be written again', { file: this.file });
   }
 
   #ended(reason: string): void {

@@ -68,6 +68,12 @@ export class Rows {
     return this.#nextId++;
   }
 
+  /** An id for what is in memory only, in order with the others; it may come again after a crash. */
+  passingId(): number {
+    if (this.#nextId === this.#reserved) this.#reserved++;
+    return this.#nextId++;
+  }
+
   insert(id: number, body: number, size: number, arrived: number, keys: OrderKeys, about: About): void {
     this.#statements.insert.run(id, body, size, arrived, JSON.stringify(keys), JSON.stringify(about));
   }

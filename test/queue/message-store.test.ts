@@ -63,6 +63,48 @@ test('with only the reserve of the disk left nothing is taken in, and what is th
   store.close();
 });
 
+test('standings need no transaction, and are forgotten with the process', () => {
+  const file = newFile();
+  const store = openStore(file);
+  store.commit([storing(['P1'])], 0);
+  const held = handedBy(store);
+  const pages = statSync(`${file}-wal`);
+  const stand = (standing: number, key: string): Operation => ({ do: 'stand', standing, keys: [key] });
+  expect(store.commit([stand(1, 'P1'), stand(2, 'P2'), stand(3, 'P2')], 0)).toMatchObject({ granted: [2] });
+  expect(store.commit([{ do: 'leave', standing: 2 }], 0)).toMatchObject({ granted: [3] });
+  expect(statSync(`${file}-wal`)).toMatchObject({ size: pages.size, mtimeMs: pages.mtimeMs });
+  expect(apply(store, { do: 'depth' })).toMatchObject({ messages: 1, taken: 1 });
+  expect(store.commit([{ do: 'delivered', id: held[0]!.id }], 0).granted).toEqual([1]);
+  // What is stored later waits, in this process.
+  apply(store, storing(['P1']));
+  expect(handedBy(store)).toEqual([]);
+  const copy = `${file}-copy`;
+  copyAsLeft(file, copy);
+  const after = openStore(copy);
+  expect(handedBy(after)).toMatchObject([{ id: expect.any(Number) }]);
+  after.close();
+  store.close();
+});
+
+test('a standing never has the id of a message, over ten thousand ids and a restart', () => {
+  const file = newFile();
+  const store = openStore(file);
+  for (let standing = 0; standing < 10_005; standing++) {
+    store.commit(
+      [
+        { do: 'stand', standing, keys: [`P${standing}`] },
+        { do: 'leave', standing },
+      ],
+      0,
+    );
+  }
+  expect(apply(store, storing(['P1']))).toBe(10_006);
+  store.close();
+  const again = openStore(file);
+  expect(apply(again, storing(['P1']))).toBeGreaterThan(10_006);
+  again.close();
+});
+
 test('a message refused as often as allowed is put in quarantine, and only its patient waits', () => {
   const store = openStore(newFile(), { maxAttempts: 2, pause: { first: 10, longest: 100 } });
   store.commit([storing(['P1']), storing(['P1']), storing(['P2'])], 0);

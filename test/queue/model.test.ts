@@ -1,6 +1,7 @@
 /**
  * The store beside a model that is too simple to be wrong: a list, searched from the beginning. Messages come, go, fail,
- * are held, released, replayed and dropped, and the process is killed between any two transactions.
+ * are held, released, replayed and dropped, others only stand in order and leave, and the process is killed between any
+ * two transactions.
  */
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -24,6 +25,15 @@ interface Known {
   maybeTwice: boolean;
 }
 
+/** What only stands in order. */
+interface Standing {
+  readonly name: number;
+  readonly keys: OrderKeys;
+  /** Undefined: it is not said yet. Between the ids of messages. */
+  id: number | undefined;
+  isGranted: boolean;
+}
+
 type HandingBack =
   | { readonly what: 'delivered' | 'hold'; readonly which: number }
   | { readonly what: 'failed'; readonly which: number; readonly failure: Failure };
@@ -31,7 +41,8 @@ type HandingBack =
 type Step =
   | { readonly what: 'store'; readonly keys: OrderKeys }
   | HandingBack
-  | { readonly what: 'release' | 'replay' | 'drop'; readonly which: number }
+  | { readonly what: 'release' | 'replay' | 'drop' | 'leave'; readonly which: number }
+  | { readonly what: 'stand'; readonly keys: OrderKeys }
   | { readonly what: 'commit'; readonly ms: number }
   | { readonly what: 'kill' };
 
@@ -43,6 +54,8 @@ const keys: fc.Arbitrary<OrderKeys> = fc.oneof(
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ what: fc.constant('store'), keys }) },
+  { weight: 3, arbitrary: fc.record({ what: fc.constant('stand'), keys }) },
+  { weight: 3, arbitrary: fc.record({ what: fc.constant('leave'), which }) },
   { weight: 6, arbitrary: fc.record({ what: fc.constant('delivered'), which }) },
   {
     weight: 3,
@@ -67,9 +80,13 @@ class Comparison {
   #file: string;
   #store: MessageStore;
   #known: Known[] = [];
+  #standings: Standing[] = [];
+  #names = 0;
+  #lastId = 0;
   /** Decided, and not yet part of a transaction: the operation, and what it does to the model. */
   #said: { readonly operation: Operation; readonly happens: (result: unknown) => void }[] = [];
   readonly #touched = new Set<Known>();
+  readonly #leaving = new Set<Standing>();
   #now = 1_000_000;
   #texts = 0;
   #lives = 0;
@@ -94,6 +111,12 @@ class Comparison {
         break;
       case 'kill':
         this.#kill();
+        break;
+      case 'stand':
+        this.#stand(one.keys);
+        break;
+      case 'leave':
+        this.#leave(one.which);
         break;
       case 'delivered':
       case 'hold':
@@ -132,7 +155,8 @@ class Comparison {
     };
     this.#said.push({
       operation,
-      happens: (id) =>
+      happens: (id) => {
+        this.#lastId = id as number;
         this.#known.push({
           id: id as number,
           keys: its,
@@ -143,7 +167,33 @@ class Comparison {
           attempts: 0,
           refusals: 0,
           maybeTwice: false,
-        }),
+        });
+      },
+    });
+  }
+
+  #stand(its: OrderKeys): void {
+    const standing: Standing = { name: this.#names++, keys: its, id: undefined, isGranted: false };
+    this.#standings.push(standing);
+    this.#said.push({
+      operation: { do: 'stand', standing: standing.name, keys: its },
+      happens: () => {
+        this.#lastId += 1e-6;
+        standing.id = this.#lastId;
+      },
+    });
+  }
+
+  #leave(at: number): void {
+    const standing = this.#standings[at % Math.max(this.#standings.length, 1)];
+    if (!standing || this.#leaving.has(standing)) return;
+    this.#leaving.add(standing);
+    this.#said.push({
+      operation: { do: 'leave', standing: standing.name },
+      happens: () => {
+        this.#leaving.delete(standing);
+        this.#standings = this.#standings.filter((other) => other !== standing);
+      },
     });
   }
 
@@ -193,6 +243,7 @@ class Comparison {
           return;
         }
         known.id = id as number;
+        this.#lastId = Math.max(this.#lastId, known.id);
         known.state = 'waiting';
         known.due = 0;
         known.refusals = 0;
@@ -215,9 +266,14 @@ class Comparison {
   }
 
   #commit(operations: Operation[], happenings: ((result: unknown) => void)[] = []): number {
+    // Those that only stand in order need no transaction, and get none.
+    if (operations.length > 0 && operations.every(({ do: what }) => what === 'stand' || what === 'leave')) {
+      if (!this.#store.hasReady && this.#store.nextDue > this.#now)
+        return this.#standOnly(operations, happenings);
+    }
     // The list is made when others were handed out, and before the operations.
     const list: Operation = { do: 'list', after: 0, limit: 1000 };
-    const { results, handed, trouble } = this.#store.commit([list, ...operations], this.#now);
+    const { results, handed, granted, trouble } = this.#store.commit([list, ...operations], this.#now);
     expect(trouble).toBeUndefined();
     this.#noteTooOld(results[0] as HeldMessage[]);
     for (const message of handed) {
@@ -236,7 +292,26 @@ class Comparison {
       expect(message.about).toEqual({ text: known.text });
     }
     for (const [index, happens] of happenings.entries()) happens(results[index + 1]);
+    this.#compareGranted(granted);
     return handed.length;
+  }
+
+  #standOnly(operations: readonly Operation[], happenings: ((result: unknown) => void)[]): number {
+    const { handed, granted } = this.#store.commit(operations, this.#now);
+    expect(handed).toEqual([]);
+    for (const happens of happenings) happens(undefined);
+    this.#compareGranted(granted);
+    return 0;
+  }
+
+  /** Who stands in order is told as soon as nobody is in its way, however many are handed out, and only then. */
+  #compareGranted(granted: readonly number[]): void {
+    const mayGo = this.#standings.filter(
+      (standing) =>
+        standing.id !== undefined && !standing.isGranted && this.#inTheWayOf(standing).length === 0,
+    );
+    expect(granted.toSorted((one, other) => one - other)).toEqual(mayGo.map(({ name }) => name));
+    for (const standing of mayGo) standing.isGranted = true;
   }
 
   /** Messages that were put in quarantine for their age, before the others were handed out. */
@@ -250,16 +325,14 @@ class Comparison {
     }
   }
 
-  /** Messages that have to be done with before this one may go. */
-  #inTheWayOf(message: Known): Known[] {
-    return this.#known.filter(
+  /** What has to be done with before this one may go. */
+  #inTheWayOf(one: Known | Standing): (Known | Standing)[] {
+    const standings = this.#standings.filter(({ id }) => id !== undefined);
+    return [...this.#known.filter(({ state }) => state !== 'held aside'), ...standings].filter(
       (other) =>
-        other !== message &&
-        other.state !== 'held aside' &&
-        (other.id < message.id || other.state === 'taken') &&
-        (other.keys === 'whole' ||
-          message.keys === 'whole' ||
-          other.keys.some((key) => message.keys.includes(key))),
+        other !== one &&
+        (other.id! < one.id! || isUnderWay(other)) &&
+        (other.keys === 'whole' || one.keys === 'whole' || other.keys.some((key) => one.keys.includes(key))),
     );
   }
 
@@ -294,6 +367,8 @@ class Comparison {
     this.#file = next;
     this.#said = [];
     this.#touched.clear();
+    this.#standings = [];
+    this.#leaving.clear();
     this.#store = openStore(this.#file, this.#settings, this.#now);
     for (const known of this.#known) {
       if (known.state !== 'taken') continue;
@@ -303,6 +378,11 @@ class Comparison {
     }
     this.#commit([{ do: 'window', size: this.#window }]);
   }
+}
+
+/** Nobody gets before it any more. */
+function isUnderWay(one: Known | Standing): boolean {
+  return 'isGranted' in one ? one.isGranted : one.state === 'taken';
 }
 
 test.each(['pause', 'skip'] as const)(

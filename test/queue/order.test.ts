@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { OrderKeys } from '../../src/queue/message.ts';
-import { Order, Place } from '../../src/queue/order.ts';
+import { Order, Place, Standing } from '../../src/queue/order.ts';
 
 function enter(order: Order, id: number, keys: OrderKeys): Place {
   const place = new Place(id);
@@ -129,6 +129,24 @@ test('one that rests may leave from behind another one, and from the gate', () =
   expect(takeAll(order)).toEqual([1]);
   order.leave(one);
   expect(takeAll(order)).toEqual([4]);
+});
+
+test('a standing goes when it is first, and whoever comes back gets before it until then', () => {
+  const order = new Order();
+  const first = enter(order, 3, ['P1']);
+  const standing = new Standing(4, 77);
+  order.enter(standing, ['P1']);
+  enter(order, 5, ['P1']);
+  expect(takeAll(order)).toEqual([3]);
+  const back = enter(order, 2, ['P1']);
+  order.leave(first);
+  expect([takeAll(order), order.takeStandings()]).toEqual([[2], []]);
+  order.leave(back);
+  expect([takeAll(order), order.takeStandings()]).toEqual([[], [standing]]);
+  enter(order, 1, ['P1']);
+  expect([takeAll(order), order.takeStandings()]).toEqual([[], []]);
+  order.leave(standing);
+  expect(takeAll(order)).toEqual([1]);
 });
 
 test('a hundred thousand messages of one patient go one by one', () => {

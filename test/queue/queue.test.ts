@@ -92,6 +92,50 @@ test('no more are in hand than the window allows', async () => {
   }
 });
 
+test('what is not stored keeps its place in order: behind what was stored before, ahead of what comes after', async () => {
+  const { queue, handed } = await open(newFile());
+  const granted = new Journal<string>('standings whose turn came');
+  const stored = store(queue, {}, 'MSH|before');
+  const standing = queue.stand(['P1', 'P2'], () => granted.add('P1 and P2'));
+  const rest = [store(queue, {}, 'MSH|after'), store(queue, { keys: ['P3'] }, 'MSH|of another patient')];
+  expect(granted.length).toBe(0);
+  const [before] = await Promise.all([stored, ...rest]);
+  // Nobody's window is needed for it.
+  queue.stand(['P4'], () => granted.add('P4'));
+  await granted.count(1);
+  queue.window(2);
+  expect((await handed.count(2)).map(({ content }) => String(content))).toEqual([
+    'MSH|before',
+    'MSH|of another patient',
+  ]);
+  await queue.settled();
+  expect(granted.items).toEqual(['P4']);
+  queue.delivered(before as number);
+  expect(await granted.count(2)).toEqual(['P4', 'P1 and P2']);
+  await queue.settled();
+  expect(handed.length).toBe(2);
+  standing.leave();
+  expect(String((await handed.count(3))[2]!.content)).toBe('MSH|after');
+});
+
+test('who stands in order may leave before the turn came, at once and again', async () => {
+  const { queue, handed } = await open(newFile());
+  const granted = new Journal<string>('standings whose turn came');
+  queue.window(1);
+  await store(queue, {}, 'MSH|before');
+  const standing = queue.stand(['P1'], () => granted.add('first'));
+  const atOnce = queue.stand(['P1'], () => granted.add('second'));
+  queue.stand(['P1'], () => granted.add('third'));
+  atOnce.leave();
+  await store(queue, {}, 'MSH|after');
+  standing.leave();
+  standing.leave();
+  queue.delivered((await handed.count(1))[0]!.id);
+  expect(await granted.count(1)).toEqual(['third']);
+  await queue.settled();
+  expect(handed.length).toBe(1);
+});
+
 test('a message that failed comes again by itself, after its pause', async () => {
   const { queue, handed } = await open(newFile(), { pause: { first: 5, longest: 5 } });
   queue.window(1);
