@@ -13,6 +13,7 @@ import { Listeners } from './listeners.ts';
 import { notice } from './observe/events.ts';
 import { createKeyedHash, type KeyedHash } from './observe/privacy.ts';
 import { type Probes, startProbes } from './probes.ts';
+import { createQueueControl, type QueueControl } from './queue-control.ts';
 import type { Endpoint } from './relay/channel.ts';
 import { createDeadlines, type Deadlines } from './relay/deadlines.ts';
 import { resetDismissed } from './relay/dismiss.ts';
@@ -83,6 +84,7 @@ class RunningBalancer implements Balancer {
   #probes: Probes | undefined;
   #admin: Admin | undefined;
   #snapshot: Snapshot | undefined;
+  readonly #queueControl: QueueControl;
   #ready = false;
   /** One change of configuration after the other. */
   #applying: Promise<unknown> = Promise.resolve();
@@ -94,6 +96,12 @@ class RunningBalancer implements Balancer {
     const origin = performance.timeOrigin;
     this.#now = () => origin + performance.now();
     this.#started = this.#now();
+    this.#queueControl = createQueueControl({
+      queues: () => new Map(),
+      isVip: (name) => this.#running.has(name),
+      now: this.#now,
+      later: (ms, run) => this.#deadlines.after(ms, run),
+    });
   }
 
   get endpoints(): Readonly<Record<string, readonly Endpoint[]>> {
@@ -207,7 +215,13 @@ class RunningBalancer implements Balancer {
       return this.#admin;
     const reports = createReports(() => this.#state(), this.#started, this.#now);
     const control = createServerControl(() => this.#assembly!);
-    const source = { ...reports, ...control, ready: () => this.#ready, reload: () => this.reload() };
+    const source = {
+      ...reports,
+      ...control,
+      ...this.#queueControl,
+      ready: () => this.#ready,
+      reload: () => this.reload(),
+    };
     return createAdmin({ listen, token, hash: this.#hash, hashUids: log.hashUids, source });
   }
 
@@ -249,6 +263,7 @@ class RunningBalancer implements Balancer {
     await Promise.all(all.map((frontEnd) => frontEnd.close()));
     this.#checks?.close();
     this.#probes?.close();
+    this.#queueControl.close();
     await this.#snapshot?.close();
     await this.#admin?.close();
     resetDismissed(this.#deadlines);

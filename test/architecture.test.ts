@@ -70,6 +70,7 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
     'probe-plan.ts',
     'probes.ts',
     'report.ts',
+    'queue-control.ts',
     'server-control.ts',
     'cli/',
     'demo/',

@@ -1,6 +1,6 @@
 /**
  * Who may ask what. Reads are open on loopback and need the token elsewhere; changes need the token when one is set,
- * and come from the same origin.
+ * and come from the same origin. Patient data needs a token, wherever the API listens, and no browser gets it.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
@@ -17,6 +17,10 @@ export interface AccessRequest {
   readonly authorization: string | undefined;
   readonly host: string | undefined;
   readonly origin: string | undefined;
+  /** What is asked for is patient data. */
+  readonly isConfidential: boolean;
+  /** Sec-Fetch-Site: every browser sends it, and no script can leave it out. */
+  readonly fetchSite: string | undefined;
 }
 
 export interface Refusal {
@@ -30,10 +34,19 @@ export function refusalOf(request: AccessRequest, { token, onLoopback }: Access)
   if (change && request.origin !== undefined && hostOf(request.origin) !== request.host) {
     return { status: 403, detail: 'Changes are taken from the same origin only.' };
   }
+  if (request.isConfidential && token === undefined) {
+    return {
+      status: 403,
+      detail: 'This is shown only to who has the token, and none is set: set admin.token.',
+    };
+  }
+  if (request.isConfidential && request.fetchSite !== undefined) {
+    return { status: 403, detail: 'This is not shown to browsers: `gantry queue show` prints it.' };
+  }
   if (token !== undefined && request.authorization !== undefined) {
     return bears(request.authorization, token) ? undefined : { status: 401, detail: 'The token is wrong.' };
   }
-  if (token !== undefined && (change || !onLoopback)) {
+  if (token !== undefined && (change || !onLoopback || request.isConfidential)) {
     return { status: 401, detail: 'A token is needed: Authorization: Bearer TOKEN.' };
   }
   // A page on the web can give its own name this address (DNS rebinding) and read what is open here.

@@ -9,6 +9,7 @@ import type { ConnectionDocument, StatusDocument } from './documents.ts';
 import { openApiDocument } from './openapi.ts';
 import { addPersistence, type PersistenceSource } from './persistence.ts';
 import { problem } from './problem.ts';
+import { addQueues, type QueueSource } from './queues.ts';
 import { connectionsSchema, healthSchema, statusSchema } from './schemas.ts';
 import { contentSecurityPolicy, statusPage } from './status-page.ts';
 
@@ -23,7 +24,7 @@ export interface AdminOptions {
 }
 
 /** Where the answers come from. */
-export interface AdminSource extends ChangeSource, PersistenceSource {
+export interface AdminSource extends ChangeSource, PersistenceSource, QueueSource {
   /** Every listener is bound, and nothing is draining. */
   ready(): boolean;
   status(): StatusDocument | Promise<StatusDocument>;
@@ -60,7 +61,17 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     reply.headers(SECURITY_HEADERS);
     if (OPEN.has(request.routeOptions.url ?? '')) return;
     const { authorization, host, origin } = request.headers;
-    const refusal = refusalOf({ method: request.method, authorization, host, origin }, access);
+    const refusal = refusalOf(
+      {
+        method: request.method,
+        authorization,
+        host,
+        origin,
+        isConfidential: request.routeOptions.config.isConfidential ?? false,
+        fetchSite: request.headers['sec-fetch-site'],
+      },
+      access,
+    );
     if (!refusal) return;
     if (refusal.status === 401) reply.header('www-authenticate', 'Bearer');
     return problem(reply, refusal.status, refusal.detail);
@@ -68,6 +79,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addReads(server, options, access.onLoopback);
   addChanges(server, options.source);
   addPersistence(server, options);
+  addQueues(server, options.source);
   answerWithProblems(server);
   try {
     await server.listen({ ...listen });

@@ -132,3 +132,58 @@ export interface EntryDocument {
   /** Milliseconds it lives on if it is not used; null: for ever. */
   readonly remaining: number | null;
 }
+
+/** One of `GET /api/v1/queues` */
+export interface QueueDocument {
+  readonly vip: string;
+  readonly file: string;
+  /** False: its file cannot be read now, and what would be read from it is null. */
+  readonly isReadable: boolean;
+  /** Those in quarantine included. */
+  readonly messages: number | null;
+  /** Of their bodies. */
+  readonly bytes: number | null;
+  /** On their way to servers. */
+  readonly taken: number | null;
+  /** In quarantine. */
+  readonly held: number | null;
+  /** When the oldest that is not in quarantine was stored, ISO 8601 in UTC; null: there is none. */
+  readonly oldest: string | null;
+  /** Seconds since then. */
+  readonly age: number | null;
+  /** Of the file and its log. */
+  readonly fileBytes: number | null;
+  /** Messages since the queue was opened. They only grow. */
+  readonly stored: number;
+  readonly delivered: number;
+  /** Over the last ten seconds. */
+  readonly storedPerSecond: number;
+  readonly deliveredPerSecond: number;
+}
+
+/** One of `GET /api/v1/queues/{vip}/quarantine`. What the message did not say is null. */
+export interface HeldDocument {
+  /** Names it as long as it is kept. */
+  readonly id: number;
+  /** When it was stored, ISO 8601 in UTC. */
+  readonly arrived: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly attempts: number;
+  /** It may have been delivered already. */
+  readonly maybeTwice: boolean;
+  /** Why it is there, a sentence. */
+  readonly reason: string;
+  /** Later messages of its patients wait for it. */
+  readonly keepsPlace: boolean;
+  /** MSH-9.1 */
+  readonly type: string | null;
+  /** MSH-9.2 */
+  readonly event: string | null;
+  /** MSH-10 */
+  readonly controlId: string | null;
+  /** MSH-3 and MSH-4, as `application^facility`. */
+  readonly sender: string | null;
+  /** The address that it came from. */
+  readonly client: string | null;
+}

@@ -3,7 +3,7 @@
  * leaves the API that is not described here.
  */
 
-interface Schema {
+export interface Schema {
   readonly type?: string | readonly string[];
   readonly description?: string;
   readonly enum?: readonly (string | null)[];
@@ -15,13 +15,13 @@ interface Schema {
   readonly additionalProperties?: boolean | Schema;
 }
 
-const text = (description: string): Schema => ({ type: 'string', description });
-const textOrNull = (description: string): Schema => ({ type: ['string', 'null'], description });
-const integer = (description: string): Schema => ({ type: 'integer', description });
-const list = (items: Schema, description: string): Schema => ({ type: 'array', items, description });
+export const text = (description: string): Schema => ({ type: 'string', description });
+export const textOrNull = (description: string): Schema => ({ type: ['string', 'null'], description });
+export const integer = (description: string): Schema => ({ type: 'integer', description });
+export const list = (items: Schema, description: string): Schema => ({ type: 'array', items, description });
 
 /** An object whose keys are all there. */
-function record(properties: Readonly<Record<string, Schema>>): Schema {
+export function record(properties: Readonly<Record<string, Schema>>): Schema {
   return { type: 'object', properties, required: Object.keys(properties), additionalProperties: false };
 }
 

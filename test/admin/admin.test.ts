@@ -76,6 +76,8 @@ const nothing: AdminSource = {
   reload: async () => ({ done: { changes: [] } }),
   entries: () => [],
   clear: () => {},
+  queues: async () => [],
+  quarantine: () => 'no VIP',
 };
 
 let admin: Admin | undefined;
