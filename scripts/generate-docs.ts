@@ -64,6 +64,7 @@ const SECTIONS: readonly { readonly title: string; readonly path: readonly strin
   { title: '`vips.NAME.urgent`', path: ['vips', '*', 'urgent'] },
   { title: '`vips.NAME.hl7`', path: ['vips', '*', 'hl7'] },
   { title: '`vips.NAME.hl7.patient`', path: ['vips', '*', 'hl7', 'patient'] },
+  { title: '`vips.NAME.hl7.queue`', path: ['vips', '*', 'hl7', 'queue'] },
   { title: '`timeouts` at the top or of a VIP', path: ['timeouts'] },
 ];
 
@@ -120,7 +121,7 @@ export function configurationPage(): string {
       .map(([key]) => `\`${key}\``);
     return names.length === 0 ? [] : [`- ${title}: ${names.join(', ')}`];
   });
-  const values = '- Values: `mode: dr`, `nat` and `snat`, `delivery: store`, `table` in Valkey.';
+  const values = '- Values: `mode: dr`, `nat` and `snat`, `table` in Valkey.';
   return `${[INTRODUCTION.trimEnd(), ...sections, `## Known, not built yet\n\n${[...unbuilt, values].join('\n')}`].join('\n\n')}\n`;
 }
 

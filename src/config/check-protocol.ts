@@ -56,25 +56,4 @@ export function checkProtocol(vip: FileVip, protocol: Protocol, file: File, find
     const at = ['vips', vip.name, 'proxyProtocol'];
     findings.warn(at, 'without `trustedProxies`, whoever connects may claim any address');
   }
-  checkHl7(vip, findings);
-}
-
-function checkHl7({ name, hl7 }: FileVip, findings: Findings): void {
-  if (hl7 === undefined) return;
-  const longest = Math.max(hl7.senderTimeout.default, ...Object.values(hl7.senderTimeout.byApplication));
-  if (hl7.ackTimeout !== undefined && hl7.ackTimeout > longest) {
-    findings.fault(
-      ['vips', name, 'hl7', 'ackTimeout'],
-      'is longer than `senderTimeout`, which bounds everything',
-    );
-  }
-  if (hl7.patient.types !== undefined && hl7.patient.repetition !== undefined) {
-    findings.fault(
-      ['vips', name, 'hl7', 'patient'],
-      'has both "types" and "repetition": one of them would be right',
-    );
-  }
-  if (hl7.startBlock === hl7.endBlock && !findings.faulty(['vips', name, 'hl7', 'startBlock'])) {
-    findings.fault(['vips', name, 'hl7', 'endBlock'], 'is the same as `startBlock`: they must differ');
-  }
 }

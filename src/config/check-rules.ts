@@ -14,6 +14,12 @@ export function checkRules(vip: FileVip, facts: FactSource, findings: Findings):
     checkActions(route, at, facts.protocol, findings);
     if (facts.protocol !== 'hl7' && route.onAmbiguous !== undefined) {
       findings.fault([...at, 'onAmbiguous'], `is for protocol hl7; this is ${facts.protocol}`, true);
+    } else if (route.onAmbiguous !== undefined && route.reject !== undefined) {
+      findings.fault(
+        [...at, 'onAmbiguous'],
+        'is of no use beside "reject": it is for what a server gets',
+        true,
+      );
     }
   }
   if (vip.persistence) checkPersistence(vip.persistence, ['vips', vip.name, 'persistence'], facts, findings);

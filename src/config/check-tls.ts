@@ -6,6 +6,17 @@ import type { FilePool, FileVip, Findings, Path } from './findings.ts';
 const CERTIFICATE =
   /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 
+/** Keys that say which names a certificate may use. */
+const NAMES = {
+  aeTitles: { protocol: 'dicom', called: 'DICOM', what: 'AE title' },
+  senders: { protocol: 'hl7', called: 'HL7', what: 'sending application' },
+} as const;
+
+type NamesKey = keyof typeof NAMES;
+
+/** Protocols that have one. */
+const USES: Readonly<Record<string, string>> = { dicom: '`aeTitles`', hl7: '`senders`' };
+
 export class TlsCheck {
   readonly #findings: Findings;
   readonly #now: Date;
@@ -28,7 +39,8 @@ export class TlsCheck {
       this.#pair(pair, [...at, 'certificates', ...(single ? [] : [index])]);
     }
     if (tls.clientCa !== undefined) this.authorities(tls.clientCa, [...at, 'clientCa']);
-    if (tls.aeTitles) this.#aeTitles(protocol, at);
+    if (tls.aeTitles) this.#names('aeTitles', protocol, at);
+    if (tls.senders) this.#names('senders', protocol, at);
   }
 
   pool({ name, tls }: FilePool): void {
@@ -44,18 +56,16 @@ export class TlsCheck {
     if (certificates) this.#lifetimes(certificates, at);
   }
 
-  #aeTitles(protocol: FileVip['protocol'], at: Path): void {
-    const path = [...at, 'aeTitles'];
-    if (protocol !== undefined && protocol !== 'dicom') {
-      this.#findings.fault(
-        path,
-        `is for DICOM: \`tlsSubject\` in \`routes\` would be right for ${protocol}`,
-        true,
-      );
+  #names(key: NamesKey, protocol: FileVip['protocol'], at: Path): void {
+    const path = [...at, key];
+    const of = NAMES[key];
+    if (protocol !== undefined && protocol !== of.protocol) {
+      const right = USES[protocol] ?? '`tlsSubject` in `routes`';
+      this.#findings.fault(path, `is for ${of.called}: ${right} would be right for ${protocol}`, true);
     } else if (!this.#findings.has([...at, 'clientCa'])) {
       this.#findings.fault(path, 'needs `clientCa`: without it no client shows a certificate', true);
     } else if (this.#findings.keys(path).length === 0) {
-      this.#findings.fault(path, 'names no certificate: no client could use any AE title');
+      this.#findings.fault(path, `names no certificate: no client could use any ${of.what}`);
     }
   }
 

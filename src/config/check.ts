@@ -1,5 +1,6 @@
 /** What the schema cannot see: whether the parts of a file fit each other. */
 import { checkDicom } from './check-dicom.ts';
+import { checkHl7, checkQueueFiles, checkSenders } from './check-hl7.ts';
 import { canonical, checkListeners } from './check-listeners.ts';
 import { checkPool } from './check-pool.ts';
 import { checkProtocol } from './check-protocol.ts';
@@ -12,8 +13,19 @@ import { keepsStudies } from './normalise-dicom.ts';
 import { limitsOf } from './persistence-schema.ts';
 import type { Source } from './source.ts';
 
-/** `file` is what the schema left of `source`; a certificate has expired or not at `now`. */
-export function check(file: File, source: Source, now: Date): { faults: Fault[]; warnings: Fault[] } {
+export interface CheckOptions {
+  /** What paths are relative to. */
+  readonly folder: string;
+  /** A certificate has expired or not then. */
+  readonly now: Date;
+}
+
+/** `file` is what the schema left of `source`. */
+export function check(
+  file: File,
+  source: Source,
+  { folder, now }: CheckOptions,
+): { faults: Fault[]; warnings: Fault[] } {
   const findings = new Findings(source);
   const tls = new TlsCheck(findings, now);
   for (const vip of file.vips) {
@@ -21,6 +33,7 @@ export function check(file: File, source: Source, now: Date): { faults: Fault[];
     tls.vip(vip);
   }
   checkListeners(file, findings);
+  checkQueueFiles(file, folder, findings);
   for (const pool of file.pools) checkPool(pool, file, tls, findings);
   checkAdmin(file, findings);
   checkShares(file, findings);
@@ -40,6 +53,8 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
     const facts = { protocol: vip.protocol, tls, route: isUnclear ? 'study' : vip.dicom?.route } as const;
     checkProtocol(vip, vip.protocol, file, findings);
     if (vip.protocol === 'dicom') checkDicom(vip, file, findings);
+    checkHl7(vip, findings);
+    checkSenders(vip, findings);
     checkRules(vip, facts, findings);
     const pools = file.pools.filter((candidate) => reaches(vip, candidate));
     checkCookieKeys(vip, pools, findings);

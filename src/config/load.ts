@@ -48,7 +48,7 @@ export function readConfiguration(
   const judged = judge(read.source);
   faults.push(...judged.faults);
   if (judged.file !== undefined) {
-    const checked = check(judged.file, read.source, options.now ?? new Date());
+    const checked = check(judged.file, read.source, { folder, now: options.now ?? new Date() });
     faults.push(...checked.faults);
     // With parts of the file taken out, "nobody uses it" may be wrong.
     if (faults.length === 0) warnings.push(...checked.warnings);

@@ -27,6 +27,8 @@ export function missingOnMachine(configuration: Configuration, machine: Machine 
   };
   for (const vip of configuration.vips) {
     for (const address of vip.listen) look(`vips.${vip.name}.listen`, address);
+    if (vip.protocol === 'hl7' && vip.queue)
+      missing.push(...missingFolder(vip.queue.file, `vips.${vip.name}.hl7.queue`));
     if (vip.protocol !== 'dicom') continue;
     for (const address of vip.dicom.egress?.listen ?? [])
       look(`vips.${vip.name}.dicom.egress.listen`, address);
@@ -36,10 +38,14 @@ export function missingOnMachine(configuration: Configuration, machine: Machine 
     missing.push(...missingPrograms(health, `pools.${name}.health`, machine));
   }
   const { file } = configuration.table;
-  if (file !== undefined && !mayWriteIn(dirname(file))) {
-    missing.push(`table.memory.file: this user cannot write in the folder ${dirname(file)}`);
-  }
+  if (file !== undefined) missing.push(...missingFolder(file, 'table.memory.file'));
   return missing;
+}
+
+/** Of a file that is written, beside which others are made. */
+function missingFolder(file: string, at: string): string[] {
+  const folder = dirname(file);
+  return mayWriteIn(folder) ? [] : [`${at}: this user cannot write in the folder ${folder}`];
 }
 
 function missingPrograms(check: CheckConfiguration, at: string, machine: Machine): string[] {

@@ -165,7 +165,7 @@ describe('configuration: what a file says', () => {
         },
         slowStart: 0,
         panic: 0,
-        hl7: { connections: 8 },
+        hl7: { connections: 8, release2: false },
         drain: 60_000,
         link: {},
       },
@@ -213,13 +213,16 @@ describe('configuration: what a file says', () => {
     const { configuration } = readConfiguration(text, { file: 'f.yaml', environment: {} });
     const vip = configuration?.vips[0];
     expect(vip?.protocol === 'hl7' && vip.hl7).toEqual({
-      delivery: 'relay',
+      store: undefined,
       order: 'patient',
       senderTimeout: { default: 5000, byApplication: {} },
       ackTimeout: undefined,
       ackMatch: 'strict',
       onAmbiguous: 'hold',
       whenUnavailable: 'close',
+      duplicates: { ms: 600_000, entries: 200_000 },
+      pipeline: 1,
+      release2: false,
       maxFrame: 64 * 1024 * 1024,
       startBlock: 0x0b,
       endBlock: 0x1c,

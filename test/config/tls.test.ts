@@ -232,58 +232,6 @@ vips:
     expect(faultsIn(text)).toEqual([`f.yaml:${place}: ${fault}`]);
   });
 
-  describe('AE titles of certificates', () => {
-    const dicom = (aeTitles: string, clientCa = ', clientCa: file:ca.pem') =>
-      vip(`{ cert: file:own.pem, key: file:own.key${clientCa}, aeTitles: ${aeTitles} }`).replace(
-        'tcp',
-        'dicom',
-      );
-
-    it('by names in their subjects, which stay as they are written', () => {
-      const { configuration } = read(
-        dicom('{ CN=ct1: CT1, "O = Hospital, CN = mr*": [MR1, "0012"] }').replace(
-          'aeTitles',
-          'profile: modified, aeTitles',
-        ),
-      );
-      expect(configuration?.vips[0]?.tls).toMatchObject({
-        profile: 'modified',
-        aeTitles: { 'CN=ct1': ['CT1'], 'O = Hospital, CN = mr*': ['MR1', '0012'] },
-      });
-    });
-
-    it('are not asked for by default, and the profile is that of BCP 195', () => {
-      const { configuration } = read(vip('{ cert: file:own.pem, key: file:own.key }'));
-      expect(configuration?.vips[0]?.tls).toMatchObject({ profile: 'bcp195', aeTitles: {} });
-    });
-
-    it.each([
-      [
-        'without authorities of clients',
-        dicom('{ CN=ct1: CT1 }', '').replace('aeTitles', '▸aeTitles'),
-        'vips.V.tls.aeTitles: needs `clientCa`: without it no client shows a certificate',
-      ],
-      [
-        'of nobody',
-        dicom('▸{}'),
-        'vips.V.tls.aeTitles: names no certificate: no client could use any AE title',
-      ],
-      [
-        'of a subject that is no name',
-        dicom('{ ▸ct1: CT1 }'),
-        'vips.V.tls.aeTitles.ct1: "ct1" is no name in a subject: "CN=ct1" or "CN=ct1,O=Hospital" would be right',
-      ],
-      [
-        'that are none',
-        dicom('{ CN=ct1: ▸SEVENTEEN_LETTERS }'),
-        'vips.V.tls.aeTitles.CN=ct1: "SEVENTEEN_LETTERS" is not an AE title: 1 to 16 characters of ASCII without "\\" would be right',
-      ],
-    ])('%s: a fault at its place', (_name, written, fault) => {
-      const { text, place } = marked(written);
-      expect(faultsIn(text)).toEqual([`f.yaml:${place}: ${fault}`]);
-    });
-  });
-
   it('no fault shows a key, whatever is wrong with it', () => {
     const secret = own.key.split('\n')[1]!;
     const texts = [
