@@ -2,7 +2,8 @@
  * MLLP push decoder: bytes in, whole frames out (layout in `mllp.ts`).
  *
  * A frame that lies whole inside one chunk is handed out as a view of that chunk, without a copy. A frame over several
- * chunks is gathered in a buffer of the decoder that doubles as it grows. Every byte is looked at once.
+ * chunks is gathered in a buffer of the decoder that doubles as it grows. A frame longer than `streamAbove` is handed out
+ * as its beginning, gathered, and then as views of the chunks as they come, one for each. Every byte is looked at once.
  *
  * What is not to the letter of the standard, and what becomes of it:
  *
@@ -23,13 +24,23 @@ export type DropReason = 'start block inside a frame' | 'connection ended inside
 export interface MllpSink {
   /** A whole frame's content. The view is valid until this returns: whoever keeps it longer copies it. */
   frame(content: Buffer): void;
-  /** Bytes of a broken message were thrown away. */
+  /**
+   * A frame began that is longer than `streamAbove`. `beginning` is that much of it, or up to 3 bytes more, and the
+   * sink's to keep. `part`s and `whole` follow, or one of `dropped` and `overlong`, or nothing after `stop`.
+   */
+  began?(beginning: Buffer): void;
+  /** What follows of it: valid as long as the chunk is. */
+  part?(bytes: Buffer): void;
+  /** That was all of it. */
+  whole?(): void;
+  /** Bytes of a broken message were thrown away; of a frame that began, what was handed out counts too. */
   dropped(reason: DropReason, byteCount: number): void;
   /** `byteCount` bytes between frames were skipped. */
   garbage(byteCount: number): void;
   /**
    * A frame, or the bytes between two frames, went over its cap. The decoder has stopped: close the connection.
-   * `beginning` is how the frame begins, 16 KiB of it at most, so that it can be answered; valid until this returns.
+   * `beginning` is how the frame begins, 16 KiB of it at most, so that it can be answered; valid until this returns. It
+   * is empty for a frame that was begun before.
    */
   overlong(byteCount: number, what: 'frame' | 'garbage', beginning: Buffer): void;
 }
@@ -39,6 +50,8 @@ export interface MllpDecoderOptions extends MllpBlocks {
   readonly maxFrame?: number;
   /** Cap on what may lie between two frames in bytes, default 4 KiB. */
   readonly maxGarbage?: number;
+  /** Content in bytes above which a frame is handed out as it comes; undefined: never, however long it is. */
+  readonly streamAbove?: number | undefined;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -58,10 +71,15 @@ export class MllpDecoder {
   readonly #endBlock: number;
   readonly #maxFrame: number;
   readonly #maxGarbage: number;
+  readonly #streamAbove: number;
+  /** The largest buffer that gathering can need. */
+  readonly #maxGathered: number;
   #inFrame = false;
   /** Content of the frame that earlier chunks brought; the first `#gatheredLength` bytes of it count. */
   #gathered = EMPTY;
   #gatheredLength = 0;
+  /** So many bytes of the frame in hand were handed out; 0 while it is not known to be a long one. */
+  #streamed = 0;
   /** So many bytes at the end of what is gathered may yet turn out to be a block: 1C, or 0B and up to two letters. */
   #undecided = 0;
   #garbage = 0;
@@ -75,6 +93,8 @@ export class MllpDecoder {
     this.#endBlock = options.endBlock ?? END_BLOCK;
     this.#maxFrame = options.maxFrame ?? 64 * 1024 * 1024;
     this.#maxGarbage = options.maxGarbage ?? 4096;
+    this.#streamAbove = options.streamAbove ?? Infinity;
+    this.#maxGathered = Math.min(this.#maxFrame, this.#streamAbove) + UNDECIDED_AT_MOST;
   }
 
   /** Is a frame begun and not ended? (The caller's stall timer wants to know.) */
@@ -92,7 +112,7 @@ export class MllpDecoder {
     return this.#undecided === 1 && this.#gathered[this.#gatheredLength - 1] === this.#endBlock;
   }
 
-  /** Takes bytes as they came. Calls the sink before it returns. Nothing of `chunk` is kept. */
+  /** Takes bytes as they came. Calls the sink before it returns. The decoder keeps nothing of `chunk`. */
   push(chunk: Buffer): void {
     const length = chunk.length;
     if (length === 0) return;
@@ -115,10 +135,7 @@ export class MllpDecoder {
       if (start < end) {
         const letters = lettersOfFirstSegment(chunk, start + 1);
         if (letters === 3) {
-          if (this.#gatheredLength + start - from > this.#maxFrame) {
-            this.#overlong(chunk, from, start);
-            return;
-          }
+          if (this.#isOverlong(chunk, from, start)) return;
           this.#drop('start block inside a frame', start - from);
           from = start + 1;
         } else if (letters >= 0) {
@@ -163,6 +180,7 @@ export class MllpDecoder {
     this.#inFrame = false;
     this.#gathered = EMPTY;
     this.#gatheredLength = 0;
+    this.#streamed = 0;
     this.#undecided = 0;
   }
 
@@ -186,7 +204,7 @@ export class MllpDecoder {
     if (fitting === 3) {
       this.#gatheredLength -= undecided;
       this.#drop('start block inside a frame', 0);
-      this.#gather(letters, 0, here, 0);
+      if (!this.#stopped) this.#gather(letters, 0, here, 0);
     } else if (fitting === here + there) {
       this.#gather(chunk, 0, there, undecided + there);
       return there;
@@ -212,62 +230,104 @@ export class MllpDecoder {
 
   /** The frame in hand ends with `chunk` up to `to`. */
   #finish(chunk: Buffer, from: number, to: number): void {
-    let content: Buffer;
-    if (this.#gatheredLength > 0) {
-      if (!this.#gather(chunk, from, to, 0)) return;
-      content = this.#gathered.subarray(0, this.#gatheredLength);
-    } else {
-      if (to - from > this.#maxFrame) {
-        this.#overlong(chunk, from, to);
-        return;
-      }
-      content = chunk.subarray(from, to);
-    }
+    if (this.#isOverlong(chunk, from, to)) return;
+    const isStreamed = this.#isStreamed(this.#gatheredLength + to - from);
+    if (isStreamed) this.#handOut(chunk, from, to);
+    else if (this.#gatheredLength > 0) this.#append(chunk, from, to);
+    if (this.#stopped) return;
+    const length = this.#gatheredLength;
+    const content =
+      length > 0 ? this.#gathered.subarray(0, length) : isStreamed ? EMPTY : chunk.subarray(from, to);
     this.#inFrame = false;
     this.#garbage = 0;
     this.#carriageReturnOwed = false;
     this.#release();
-    this.#sink.frame(content);
+    if (isStreamed) this.#sink.whole?.();
+    else this.#sink.frame(content);
   }
 
   /** The frame in hand, and `more` bytes that were not gathered, are thrown away. */
   #drop(reason: DropReason, more: number): void {
-    const byteCount = this.#gatheredLength + more;
+    const byteCount = this.#streamed + this.#gatheredLength + more;
     this.#release();
     this.#sink.dropped(reason, byteCount);
   }
 
   #release(): void {
+    this.#streamed = 0;
     this.#gatheredLength = 0;
     if (this.#gathered.length > LARGEST_GATHERING_KEPT) this.#gathered = EMPTY;
   }
 
-  /** Adds bytes to the frame in hand, of which the last `undecided` may yet be a block. False when that is too long. */
-  #gather(chunk: Buffer, from: number, to: number, undecided: number): boolean {
-    const size = this.#gatheredLength + to - from;
-    if (size - undecided > this.#maxFrame) {
-      this.#overlong(chunk, from, to - undecided);
-      return false;
+  /** The chunk ends in the middle of the frame in hand; its last `undecided` bytes may yet be a block. */
+  #gather(chunk: Buffer, from: number, to: number, undecided: number): void {
+    const decided = to - undecided;
+    if (this.#isOverlong(chunk, from, decided)) return;
+    // When not even `from` is decided, these are more letters of a start block that other chunks began.
+    if (decided < from || !this.#isStreamed(this.#gatheredLength + decided - from)) {
+      this.#append(chunk, from, to);
+    } else {
+      this.#handOut(chunk, from, decided);
+      if (this.#stopped) return;
+      this.#append(chunk, decided, to);
     }
+    this.#undecided = undecided;
+  }
+
+  /** Is the frame in hand, of which `byteCount` bytes are here and not handed out, a long one? */
+  #isStreamed(byteCount: number): boolean {
+    return this.#streamed > 0 || byteCount > this.#streamAbove;
+  }
+
+  /** Hands out what is gathered of a long frame, and the bytes from `from` to `to` after it. */
+  #handOut(chunk: Buffer, from: number, to: number): void {
+    let at = from;
+    if (this.#streamed === 0) {
+      at += Math.max(this.#streamAbove - this.#gatheredLength, 0);
+      this.#append(chunk, from, at);
+      const beginning = this.#gathered.subarray(0, this.#gatheredLength);
+      this.#gathered = EMPTY;
+      this.#gatheredLength = 0;
+      this.#streamed = beginning.length;
+      this.#sink.began?.(beginning);
+    } else if (this.#gatheredLength > 0) {
+      // A block that turned out to be none; the sink may keep it while the next is gathered here.
+      const few = Buffer.from(this.#gathered.subarray(0, this.#gatheredLength));
+      this.#gatheredLength = 0;
+      this.#streamed += few.length;
+      this.#sink.part?.(few);
+    }
+    if (at === to || this.#stopped) return;
+    this.#streamed += to - at;
+    this.#sink.part?.(at === 0 && to === chunk.length ? chunk : chunk.subarray(at, to));
+  }
+
+  /** Adds bytes to what is gathered. */
+  #append(chunk: Buffer, from: number, to: number): void {
+    const size = this.#gatheredLength + to - from;
     if (size > this.#gathered.length) {
-      const doubled = Math.min(2 * this.#gathered.length, this.#maxFrame + UNDECIDED_AT_MOST);
+      const doubled = Math.min(2 * this.#gathered.length, this.#maxGathered);
       const roomier = Buffer.allocUnsafeSlow(Math.max(SMALLEST_GATHERING, doubled, size));
       this.#gathered.copy(roomier, 0, 0, this.#gatheredLength);
       this.#gathered = roomier;
     }
     chunk.copy(this.#gathered, this.#gatheredLength, from, to);
     this.#gatheredLength = size;
-    this.#undecided = undecided;
-    return true;
   }
 
-  /** What is gathered and the bytes from `from` to `to` are more than a frame may have. */
-  #overlong(chunk: Buffer, from: number, to: number): void {
-    const gathered = this.#gathered.subarray(0, Math.min(this.#gatheredLength, BEGINNING));
-    const rest = chunk.subarray(from, Math.min(to, from + BEGINNING - gathered.length));
-    const byteCount = this.#gatheredLength + to - from;
+  /** Is the frame in hand, with the bytes from `from` to `to`, more than a frame may be? Then it is told, once. */
+  #isOverlong(chunk: Buffer, from: number, to: number): boolean {
+    const byteCount = this.#streamed + this.#gatheredLength + to - from;
+    if (byteCount <= this.#maxFrame) return false;
+    let beginning = EMPTY;
+    if (this.#streamed === 0) {
+      beginning = this.#gathered.subarray(0, Math.min(this.#gatheredLength, BEGINNING));
+      const rest = chunk.subarray(from, Math.min(to, from + BEGINNING - beginning.length));
+      beginning = beginning.length > 0 ? Buffer.concat([beginning, rest]) : rest;
+    }
     this.stop();
-    this.#sink.overlong(byteCount, 'frame', gathered.length > 0 ? Buffer.concat([gathered, rest]) : rest);
+    this.#sink.overlong(byteCount, 'frame', beginning);
+    return true;
   }
 }
 
