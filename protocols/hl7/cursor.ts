@@ -11,9 +11,11 @@
  * characters out, from the end. Blanks and a byte order mark before the first segment are passed over. Segments end
  * with CR or CRLF; with LF when the first one does.
  *
- * Delimiters are looked for byte by byte. That is right for ASCII, ISO 8859 and UTF-8; in Shift-JIS, Big5 and GB 18030
- * a character's second byte may look like a delimiter, so fields behind a name (PID-5) are not to be trusted there.
+ * Delimiters are looked for byte by byte: in the message itself, or where its character set (MSH-18) has bytes that
+ * only look like delimiters, in a copy without them (`layout`). The header's own fields are told apart before that is
+ * known: up to MSH-18 they are taken for ASCII.
  */
+import { type CharacterSet, characterSetOf, decodeText, layoutOf } from './character-set.ts';
 import { type FieldPath, fieldPath } from './field-path.ts';
 import { isLatin1, latin1, NEAR, partStart, seek } from './parts.ts';
 import {
@@ -41,6 +43,12 @@ export type MessageProblem =
 const MAX_HEADER = 16_384;
 /** Header fields whose offsets are kept; MSH has 25 by v2.8. */
 const HEADER_FIELDS = 32;
+/** MSH-18. */
+const CHARACTER_SET = 18;
+/** ESC begins the escape sequences of ISO 2022. */
+const SHIFT = 0x1b;
+const NOTHING: readonly string[] = [];
+const BYTE_ORDER_MARK_SAYS: readonly string[] = ['UNICODE UTF-8'];
 const EMPTY = Buffer.alloc(0);
 
 /** Opens a message; it reads from `bytes` for as long as it is used. Never throws: `problem` says when it cannot be read. */
@@ -68,7 +76,8 @@ export class Message implements Delimiters {
   /** Where each field of the first segment begins, by number; one more marks the end of the last. */
   readonly #headerFields = new Array<number>(HEADER_FIELDS + 2).fill(0);
   #headerFieldCount = 0;
-  #encoding: 'utf8' | 'latin1' | undefined;
+  #characterSet: CharacterSet | undefined;
+  #layout: Buffer | undefined;
   /** The range that was found last. */
   #from = 0;
   #to = 0;
@@ -76,7 +85,8 @@ export class Message implements Delimiters {
   /** Reads the delimiters and the offsets of the first segment's fields; nothing else yet. */
   open(bytes: Buffer): this {
     this.bytes = bytes;
-    this.#encoding = undefined;
+    this.#characterSet = undefined;
+    this.#layout = undefined;
     this.#headerFieldCount = 0;
     this.problem = this.#openHeader();
     return this;
@@ -128,15 +138,43 @@ export class Message implements Delimiters {
   }
 
   /**
-   * How text in this message is decoded, by MSH-18: UTF-8 when that names it or a byte order mark stands first; for all
-   * else each byte is the character of its number (ISO 8859-1), so that no byte is lost.
+   * How text in this message is decoded: by MSH-18, in a batch that of its first message; a byte order mark says UTF-8.
    */
-  get encoding(): 'utf8' | 'latin1' {
-    if (this.#encoding === undefined) {
-      const utf8 = hasByteOrderMark(this.bytes, this.skipped - 3) || /UTF-?8/i.test(this.header(18));
-      this.#encoding = utf8 ? 'utf8' : 'latin1';
+  get characterSet(): CharacterSet {
+    this.#characterSet ??= characterSetOf(this.#declaredCharacterSets());
+    return this.#characterSet;
+  }
+
+  #declaredCharacterSets(): readonly string[] {
+    const { bytes, fieldSeparator, repetitionSeparator } = this;
+    if (hasByteOrderMark(bytes, this.skipped - 3)) return BYTE_ORDER_MARK_SAYS;
+    let from = 0;
+    let to = 0;
+    if (!this.batch) {
+      if (this.#headerFieldCount < CHARACTER_SET) return NOTHING;
+      from = this.#headerFields[CHARACTER_SET]!;
+      to = this.#headerFields[CHARACTER_SET + 1]! - 1;
+    } else {
+      const at = this.findSegment(MSH);
+      if (at < 0) return NOTHING;
+      // MSH-1 is the separator itself, so that MSH-18 is the eighteenth part.
+      const end = this.segmentEnd(at);
+      from = partStart(bytes, fieldSeparator, CHARACTER_SET, at, end);
+      if (from < 0) return NOTHING;
+      to = seek(bytes, fieldSeparator, from, end);
     }
-    return this.#encoding;
+    if (from === to) return NOTHING;
+    const declared = latin1(bytes, from, to);
+    return repetitionSeparator < 0 ? [declared] : declared.split(String.fromCharCode(repetitionSeparator));
+  }
+
+  /**
+   * Where delimiters are to be looked for: the message, or as many bytes in which those that only look like one are
+   * NUL. What a field's bytes are stands in `bytes`.
+   */
+  get layout(): Buffer {
+    this.#layout ??= layoutOf(this.bytes, this.characterSet);
+    return this.#layout;
   }
 
   /**
@@ -155,7 +193,7 @@ export class Message implements Delimiters {
     return this.#findHeader(number, component) ? this.bytes.subarray(this.#from, this.#to) : EMPTY;
   }
 
-  /** As `header`, but as text: escape sequences resolved, decoded by `encoding`. */
+  /** As `header`, but as text: escape sequences resolved, decoded by `characterSet`. */
   headerText(number: number, component = 0): string {
     return this.#findHeader(number, component) ? this.#text() : '';
   }
@@ -169,7 +207,7 @@ export class Message implements Delimiters {
     return this.#find(path) ? this.bytes.subarray(this.#from, this.#to) : undefined;
   }
 
-  /** As `field`, but as text: escape sequences resolved, decoded by `encoding`. */
+  /** As `field`, but as text: escape sequences resolved, decoded by `characterSet`. */
   text(path: FieldPath | string): string | undefined {
     return this.#find(path) ? this.#text() : undefined;
   }
@@ -239,30 +277,30 @@ export class Message implements Delimiters {
 
   /** Where field `number` of the segment at `at` begins, -1 when the segment ends before it. */
   fieldStart(at: number, number: number): number {
-    const { bytes, fieldSeparator, lineEnd } = this;
+    const { layout, fieldSeparator, lineEnd } = this;
     // MSH-1 is the separator itself, so that MSH-2 is what follows the first one.
-    const separators = isHeader(codeAt(bytes, at)) ? number - 1 : number;
+    const separators = isHeader(codeAt(layout, at)) ? number - 1 : number;
     if (separators === 0) return at + 3;
     // Most fields that are asked for are near the beginning: found without looking for the segment's end first.
-    const near = Math.min(at + NEAR, bytes.length);
+    const near = Math.min(at + NEAR, layout.length);
     let passed = 0;
     for (let next = at; next < near; next++) {
-      const byte = bytes[next];
+      const byte = layout[next];
       if (byte === lineEnd) return -1;
       if (byte === fieldSeparator && ++passed === separators) return next + 1;
     }
-    return partStart(bytes, fieldSeparator, separators + 1, at, this.segmentEnd(at));
+    return partStart(layout, fieldSeparator, separators + 1, at, this.segmentEnd(at));
   }
 
   /** Where the field that begins at `start` ends. Not for MSH-1. */
   fieldEnd(start: number): number {
-    const { bytes, fieldSeparator, lineEnd } = this;
-    const near = Math.min(start + NEAR, bytes.length);
+    const { layout, fieldSeparator, lineEnd } = this;
+    const near = Math.min(start + NEAR, layout.length);
     for (let next = start; next < near; next++) {
-      const byte = bytes[next];
+      const byte = layout[next];
       if (byte === fieldSeparator || byte === lineEnd) return next;
     }
-    return seek(bytes, fieldSeparator, near, this.segmentEnd(near));
+    return seek(layout, fieldSeparator, near, this.segmentEnd(near));
   }
 
   #findHeader(number: number, component: number): boolean {
@@ -300,10 +338,11 @@ export class Message implements Delimiters {
   }
 
   #part(separator: number, number: number, from: number, to: number): boolean {
-    const start = partStart(this.bytes, separator, number, from, to);
+    const { layout } = this;
+    const start = partStart(layout, separator, number, from, to);
     if (start < 0) return false;
     this.#from = start;
-    this.#to = seek(this.bytes, separator, start, to);
+    this.#to = seek(layout, separator, start, to);
     return true;
   }
 
@@ -312,9 +351,10 @@ export class Message implements Delimiters {
     const { bytes, escapeCharacter } = this;
     for (let at = this.#from; at < this.#to; at++) {
       const byte = bytes[at]!;
-      if (byte < 0x80 && byte !== escapeCharacter) continue;
+      if (byte < 0x80 && byte !== escapeCharacter && byte !== SHIFT) continue;
       const found = bytes.subarray(this.#from, this.#to);
-      return unescapeBytes(found, this).toString(this.encoding);
+      const layout = this.layout.subarray(this.#from, this.#to);
+      return decodeText(unescapeBytes(found, this, layout), this.characterSet);
     }
     return latin1(bytes, this.#from, this.#to);
   }

@@ -1,5 +1,5 @@
 /**
- * Text in HL7 v2: escape sequences (HL7 v2.5.1 2.7) and character sets (MSH-18, table 0211).
+ * Escape sequences in HL7 v2 (HL7 v2.5.1 2.7).
  *
  *     \F\ field  \S\ component  \T\ subcomponent  \R\ repetition  \E\ escape  \P\ truncation (v2.7)   the delimiter itself
  *     \Xdd…\                                                                                          bytes in hexadecimal
@@ -39,22 +39,25 @@ const ESCAPED = {
   P: 'truncationCharacter',
 } as const satisfies Record<string, keyof Delimiters>;
 
-/** `bytes` with their escape sequences resolved: the same buffer when there are none. Never longer than it was. */
-export function unescapeBytes(bytes: Buffer, delimiters: Delimiters): Buffer {
+/**
+ * `bytes` with their escape sequences resolved: the same buffer when there are none. Never longer than it was. `layout`
+ * is where escape characters are looked for: as long, without what only looks like one (`layoutOf`).
+ */
+export function unescapeBytes(bytes: Buffer, delimiters: Delimiters, layout = bytes): Buffer {
   const mark = delimiters.escapeCharacter;
-  let open = seek(bytes, mark, 0, bytes.length);
+  let open = seek(layout, mark, 0, bytes.length);
   if (open === bytes.length) return bytes;
   const resolved = Buffer.allocUnsafe(bytes.length);
   let length = bytes.copy(resolved, 0, 0, open);
   while (open < bytes.length) {
-    const close = seek(bytes, mark, open + 1, bytes.length);
+    const close = seek(layout, mark, open + 1, bytes.length);
     const meaning =
       close < bytes.length ? meaningOf(bytes.toString('latin1', open + 1, close), delimiters) : undefined;
     if (meaning !== undefined) length += meaning.copy(resolved, length);
     // Without a meaning the escape character stands for itself, and the next one may begin a sequence.
     else length += bytes.copy(resolved, length, open, close);
     const from = meaning === undefined ? close : close + 1;
-    open = seek(bytes, mark, from, bytes.length);
+    open = seek(layout, mark, from, bytes.length);
     if (meaning !== undefined) length += bytes.copy(resolved, length, from, open);
   }
   return resolved.subarray(0, length);

@@ -53,9 +53,9 @@ describe('the header', () => {
       undefined,
     ]);
     again.open(fixture('utf-8'));
-    expect([again.encoding, again.text('PID-3.4')]).toEqual(['utf8', 'KÖLN']);
+    expect([again.characterSet.encoding, again.text('PID-3.4')]).toEqual(['utf-8', 'KÖLN']);
     again.open(fixture('latin-1'));
-    expect([again.encoding, again.text('PID-3.4')]).toEqual(['latin1', 'KÖLN']);
+    expect([again.characterSet.encoding, again.text('PID-3.4')]).toEqual(['windows-1252', 'KÖLN']);
   });
 });
 
@@ -183,7 +183,7 @@ describe('what cannot be read says so and never throws', () => {
       undefined,
       [],
     ]);
-    expect(message.encoding).toBe('latin1');
+    expect(message.characterSet.encoding).toBe('unknown');
   });
 
   test('no MSH', () => {
@@ -259,22 +259,28 @@ describe('line ends', () => {
 describe('text', () => {
   test('Latin-1 and UTF-8, by MSH-18', () => {
     const latin = openMessage(fixture('latin-1'));
-    expect([latin.encoding, latin.text('PID-5')]).toEqual(['latin1', 'ERFUNDÉN^PERSÖN']);
+    expect([latin.characterSet.encoding, latin.text('PID-5')]).toEqual(['windows-1252', 'ERFUNDÉN^PERSÖN']);
     const utf8 = openMessage(fixture('utf-8'));
-    expect([utf8.encoding, utf8.text('PID-5')]).toEqual(['utf8', 'ERFUNDÉN^PERSÖN^日本']);
+    expect([utf8.characterSet.encoding, utf8.text('PID-5')]).toEqual(['utf-8', 'ERFUNDÉN^PERSÖN^日本']);
   });
 
   test('BOM: a byte order mark says UTF-8', () => {
     const message = openMessage(fixture('utf-8-byte-order-mark'));
-    expect([message.problem, message.skipped, message.encoding]).toEqual([undefined, 3, 'utf8']);
+    expect([message.problem, message.skipped, message.characterSet.encoding]).toEqual([
+      undefined,
+      3,
+      'utf-8',
+    ]);
     expect(message.text('PID-3.4')).toBe('KÖLN');
     expect(message.header(3)).toBe('INVENTEDAPP');
   });
 
-  test('bytes are kept one to one where nothing says UTF-8', () => {
-    const all = Array.from({ length: 128 }, (_, i) => i + 128);
-    const message = openMessage(Buffer.concat([Buffer.from(`${HEADER}ZZZ|`), Buffer.from(all)]));
-    expect(Buffer.from(message.text('ZZZ-1') ?? '', 'latin1')).toEqual(Buffer.from(all));
+  test('where nothing says what it is: UTF-8 when it is that, else windows-1252', () => {
+    const message = openMessage(
+      Buffer.from(`${HEADER}ZZZ|K\xf6ln|K\xc3\xb6ln|\x80 100|\xe6\x97\xa5\xe6\x9c\xac\r`, 'latin1'),
+    );
+    const texts = [1, 2, 3, 4].map((number) => message.text(`ZZZ-${number}`));
+    expect(texts).toEqual(['Köln', 'Köln', '€ 100', '日本']);
   });
 
   test('escapes are resolved in text and left in bytes', () => {
