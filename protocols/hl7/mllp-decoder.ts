@@ -86,6 +86,9 @@ export class MllpDecoder {
   /** The carriage return of a frame that was ended without it may still come. */
   #carriageReturnOwed = false;
   #stopped = false;
+  #paused = false;
+  /** Of a chunk in whose middle the decoder was paused. */
+  #rest = EMPTY;
 
   constructor(sink: MllpSink, options: MllpDecoderOptions = {}) {
     this.#sink = sink;
@@ -112,7 +115,15 @@ export class MllpDecoder {
     return this.#undecided === 1 && this.#gathered[this.#gatheredLength - 1] === this.#endBlock;
   }
 
-  /** Takes bytes as they came. Calls the sink before it returns. The decoder keeps nothing of `chunk`. */
+  /** `pause` was called. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /**
+   * Takes bytes as they came. Calls the sink before it returns. The decoder keeps nothing of `chunk`, unless it is
+   * paused meanwhile: then `chunk` stays as it is, and nothing more is pushed, until `resume`.
+   */
   push(chunk: Buffer): void {
     const length = chunk.length;
     if (length === 0) return;
@@ -123,6 +134,10 @@ export class MllpDecoder {
     let start = -1;
     let end = -1;
     while (at < length && !this.#stopped) {
+      if (this.#paused) {
+        this.#rest = chunk.subarray(at);
+        return;
+      }
       if (start < at) start = next(chunk, this.#startBlock, at);
       if (!this.#inFrame) {
         if (start > at) this.#skip(chunk, at, start);
@@ -158,6 +173,18 @@ export class MllpDecoder {
     }
   }
 
+  /** From inside the sink: the frame or part that it is called for is the last until `resume`. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    const rest = this.#rest;
+    this.#paused = false;
+    this.#rest = EMPTY;
+    this.push(rest);
+  }
+
   /** Nothing came for a while after an end block: the frame ends there. */
   flushPendingEnd(): void {
     if (!this.pendingEnd || this.#stopped) return;
@@ -182,6 +209,7 @@ export class MllpDecoder {
     this.#gatheredLength = 0;
     this.#streamed = 0;
     this.#undecided = 0;
+    this.#rest = EMPTY;
   }
 
   /** Settles the undecided bytes at the end of what is gathered by what `chunk` begins with; returns how much of it that used up. */
