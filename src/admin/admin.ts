@@ -6,6 +6,7 @@ import { type KeyedHash, publicFacts } from '../observe/privacy.ts';
 import { isLoopback, refusalOf } from './access.ts';
 import { addChanges, type ChangeSource } from './changes.ts';
 import type { ConnectionDocument, StatusDocument } from './documents.ts';
+import { addMetrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { addPersistence, type PersistenceSource } from './persistence.ts';
 import { problem } from './problem.ts';
@@ -80,6 +81,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
   addChanges(server, options.source);
   addPersistence(server, options);
   addQueues(server, options.source);
+  addMetrics(server, options.source);
   answerWithProblems(server);
   try {
     await server.listen({ ...listen });

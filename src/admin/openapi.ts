@@ -1,5 +1,6 @@
 /** The OpenAPI document of the admin API. */
 import { settingsSchema } from './changes.ts';
+import { heldSchema, movedSchema, queuesSchema } from './queue-schemas.ts';
 import {
   clearedSchema,
   connectionsSchema,
@@ -46,6 +47,11 @@ export function openApiDocument(tokenNeeded: boolean): object {
       schema: { type: 'string' },
     })),
   });
+  const quarantine = '/api/v1/queues/{vip}/quarantine';
+  const ofHeld = (method: string, operation: object) => ({
+    ...parameters('path', 'vip', 'id'),
+    [method]: operation,
+  });
   const server = '/api/v1/pools/{pool}/servers/{server}';
   const ofServer = (method: string, operation: object) => ({
     ...parameters('path', 'pool', 'server'),
@@ -78,6 +84,52 @@ export function openApiDocument(tokenNeeded: boolean): object {
         ...read('Persistence entries, at most 1000.', reference('Entries'), 401, 403),
         delete: change('Forgets these entries.', reference('Cleared')),
       },
+      '/api/v1/queues': read('The durable queues.', reference('Queues'), 401, 403),
+      [quarantine]: {
+        ...parameters('path', 'vip'),
+        get: {
+          ...call('Messages in quarantine.', reference('Quarantine'), 400, 401, 403, 404, 503),
+          ...parameters('query', 'after', 'limit'),
+        },
+      },
+      [`${quarantine}/{id}/release`]: ofHeld(
+        'post',
+        change(
+          'Delivered next, before the later messages of its patients.',
+          reference('Moved'),
+          404,
+          409,
+          503,
+        ),
+      ),
+      [`${quarantine}/{id}/replay`]: ofHeld(
+        'post',
+        change('Delivered after all that wait, under a new id.', reference('Moved'), 404, 409, 503),
+      ),
+      [`${quarantine}/{id}`]: ofHeld(
+        'delete',
+        change('Removes the message for ever.', reference('Moved'), 404, 409, 503),
+      ),
+      [`${quarantine}/{id}/body`]: ofHeld('get', {
+        summary: 'The message itself: patient data. Always needs the token; not for browsers.',
+        responses: {
+          200: {
+            description: 'Its bytes as they came, without framing.',
+            content: { 'application/octet-stream': {} },
+          },
+          ...problems(401, 403, 404, 409, 503),
+        },
+        security: [{ token: [] }],
+      }),
+      '/metrics': {
+        get: {
+          summary: "Counters and gauges, in Prometheus' text format.",
+          responses: {
+            200: { description: 'OK', content: { 'text/plain': { schema: { type: 'string' } } } },
+            ...problems(401, 403),
+          },
+        },
+      },
       '/api/v1/reload': {
         post: change(
           'Reads the configuration again; a faulty one changes nothing.',
@@ -94,6 +146,9 @@ export function openApiDocument(tokenNeeded: boolean): object {
         Server: serverSchema,
         Entries: entriesSchema,
         Cleared: clearedSchema,
+        Queues: queuesSchema,
+        Quarantine: heldSchema,
+        Moved: movedSchema,
         Reload: reloadSchema,
         Health: healthSchema,
         Problem: problemSchema,

@@ -88,7 +88,7 @@ export function addQueues(server: FastifyInstance, source: QueueSource): void {
       ),
   );
 
-  /** Does `act` to a message that is in quarantine, and says so in the log; undefined: it is not there any more. */
+  /** Does `act` to a message that is in quarantine, and says so in the log; undefined: it cannot be done. */
   const actOn = <Answer>(
     action: 'show' | 'release' | 'replay' | 'drop',
     { params: { vip, id }, ip }: FastifyRequest<OneRoute>,
@@ -97,8 +97,14 @@ export function addQueues(server: FastifyInstance, source: QueueSource): void {
   ): Promise<Answer | FastifyReply> =>
     withQuarantine(source, vip, reply, async (quarantine) => {
       const [message] = await quarantine.list(id - 1, 1);
-      const answer = message?.id === id ? await act(quarantine) : undefined;
-      if (!message || answer === undefined) return notHeld(quarantine, id, reply);
+      if (message?.id !== id) return notHeld(quarantine, id, reply);
+      const answer = await act(quarantine);
+      if (answer === undefined)
+        return problem(
+          reply,
+          409,
+          action === 'show' ? 'Its body is damaged on the disk.' : 'It has just left quarantine.',
+        );
       notice('info', 'quarantine', { action, vip, id, controlId: message.about.controlId, client: ip });
       return answer;
     });
@@ -128,10 +134,9 @@ export function addQueues(server: FastifyInstance, source: QueueSource): void {
     { schema: { params }, config: { isConfidential: true }, exposeHeadRoute: false },
     (request, reply) =>
       actOn('show', request, reply, async (quarantine) => {
-        const body = await quarantine.show(request.params.id);
-        return body
-          ? reply.type('application/octet-stream').send(body)
-          : problem(reply, 409, 'The body of this message is damaged on the disk: all it can be is dropped.');
+        // Not sent here: the log has it first.
+        void reply.type('application/octet-stream');
+        return quarantine.show(request.params.id);
       }),
   );
 }

@@ -1,4 +1,3 @@
-import { request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -7,6 +6,7 @@ import type { ReloadResult } from '../../src/admin/changes.ts';
 import type { ConnectionDocument, StatusDocument } from '../../src/admin/documents.ts';
 import type { Entry } from '../../src/admin/persistence.ts';
 import { createKeyedHash } from '../../src/observe/privacy.ts';
+import { askAdmin, idle } from '../peers/queue-admin.ts';
 
 const status: StatusDocument = {
   version: '0.1.0',
@@ -68,17 +68,7 @@ const connection: ConnectionDocument = {
 };
 
 /** A balancer that has nothing to tell. */
-const nothing: AdminSource = {
-  ready: () => true,
-  status: () => status,
-  connections: () => [],
-  change: () => undefined,
-  reload: async () => ({ done: { changes: [] } }),
-  entries: () => [],
-  clear: () => {},
-  queues: async () => [],
-  quarantine: () => 'no VIP',
-};
+const nothing: AdminSource = { ...idle, status: () => status };
 
 let admin: Admin | undefined;
 let ready = true;
@@ -100,31 +90,8 @@ async function start(options: Partial<AdminOptions> = {}): Promise<Admin> {
   return admin;
 }
 
-interface Answer {
-  status: number;
-  headers: Record<string, string | string[] | undefined>;
-  body: string;
-}
-
-async function ask(
-  path: string,
-  method = 'GET',
-  headers: Record<string, string> = {},
-  body?: object,
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const asked = request(
-    { port: admin!.endpoint.port, host: '127.0.0.1', path, method, headers },
-    (answer) => {
-      text(answer).then(
-        (body) => resolve({ status: answer.statusCode!, headers: answer.headers, body }),
-        reject,
-      );
-    },
-  );
-  asked.on('error', reject).end(body && JSON.stringify(body));
-  return promise;
-}
+const ask = (path: string, method = 'GET', headers: Record<string, string> = {}, body?: object) =>
+  askAdmin(admin!.endpoint, path, method, headers, body);
 
 test('status and connections are the documents of the contract', async () => {
   await start();
@@ -223,7 +190,12 @@ test('the OpenAPI document names every path', async () => {
   await start();
   const document = JSON.parse((await ask('/api/v1/openapi.json')).body);
   for (const [path, calls] of Object.entries<object>(document.paths)) {
-    if ('get' in calls) expect((await ask(path)).status).toBe(200);
+    if ('get' in calls && !path.includes('{')) expect((await ask(path)).status).toBe(200);
+    for (const method of Object.keys(calls).filter((key) => /^(?:get|post|patch|delete)$/.test(key))) {
+      const { body } = await ask(path.replace(/\{\w+\}/g, '1'), method.toUpperCase());
+      expect({ path, body }).not.toEqual({ path, body: expect.stringContaining('nothing at this path') });
+      expect({ path, body }).not.toEqual({ path, body: expect.stringContaining('This path takes') });
+    }
   }
   expect(Object.keys(document.paths)).toContain('/api/v1/status');
 });
