@@ -55,7 +55,8 @@ export function fieldOf(message: Buffer, segment: string, number: number): strin
   const separator = text[text.indexOf('MSH') + 3] ?? '|';
   const line = text
     .split(/[\r\n]+/)
-    .find((one) => one.includes(segment) && one.trimStart().startsWith(segment));
+    // Blanks or a byte order mark may stand before the first.
+    .find((one) => one.includes(segment) && one.replace(/^[^A-Z]+/, '').startsWith(segment));
   return line?.split(separator)[segment === 'MSH' ? number - 1 : number] ?? '';
 }
 
