@@ -13,7 +13,9 @@ import { Listeners } from './listeners.ts';
 import { notice } from './observe/events.ts';
 import { createKeyedHash, type KeyedHash } from './observe/privacy.ts';
 import { type Probes, startProbes } from './probes.ts';
+import type { Queue } from './queue/queue.ts';
 import { createQueueControl, type QueueControl } from './queue-control.ts';
+import { type OpenedQueues, Queues } from './queues.ts';
 import type { Endpoint } from './relay/channel.ts';
 import { createDeadlines, type Deadlines } from './relay/deadlines.ts';
 import { resetDismissed } from './relay/dismiss.ts';
@@ -31,7 +33,7 @@ export interface Balancer {
   readonly admin: Endpoint | undefined;
   /**
    * Goes over to another configuration, touching only what is different. Rejects when this machine cannot do what it
-   * says (GTY_LISTEN); then nothing has changed.
+   * says (GTY_LISTEN, GTY_QUEUE); then nothing has changed.
    */
   apply(configuration: Configuration): Promise<readonly Change[]>;
   /** Loads the configuration anew, as `BalancerOptions.load` does it, and goes over to it. Says so in the log. */
@@ -47,7 +49,7 @@ export interface BalancerOptions {
   readonly load?: (() => Loaded) | undefined;
 }
 
-/** Starts everything that the configuration says; rejects with GTY_LISTEN when an address cannot be had. */
+/** Starts everything that the configuration says; rejects when an address (GTY_LISTEN) or a queue's file (GTY_QUEUE) cannot be had. */
 export async function startBalancer(
   configuration: Configuration,
   options: BalancerOptions = {},
@@ -68,6 +70,11 @@ interface Running {
   readonly frontEnd: FrontEnd;
 }
 
+/** Can a front-end made of one be reconfigured to the other? */
+function isSameKind(one: PreparedFrontEnd, other: PreparedFrontEnd): boolean {
+  return one.protocol === other.protocol && one.queue === other.queue;
+}
+
 class RunningBalancer implements Balancer {
   readonly #load: (() => Loaded) | undefined;
   readonly #hash: KeyedHash;
@@ -75,9 +82,10 @@ class RunningBalancer implements Balancer {
   readonly #started: number;
   readonly #deadlines: Deadlines = createDeadlines();
   readonly #listeners = new Listeners();
+  readonly #queues = new Queues();
   readonly #running = new Map<string, Running>();
-  /** Of VIPs that are no more: their open work goes on. */
-  readonly #leaving = new Set<FrontEnd>();
+  /** Of VIPs that are no more, or not in this form: their open work goes on. */
+  readonly #leaving = new Set<Running>();
   #configuration: Configuration | undefined;
   #assembly: Assembly | undefined;
   #checks: Checks | undefined;
@@ -97,7 +105,7 @@ class RunningBalancer implements Balancer {
     this.#now = () => origin + performance.now();
     this.#started = this.#now();
     this.#queueControl = createQueueControl({
-      queues: () => new Map(),
+      queues: () => this.#queuesByVip(),
       isVip: (name) => this.#running.has(name),
       now: this.#now,
       later: (ms, run) => this.#deadlines.after(ms, run),
@@ -124,13 +132,17 @@ class RunningBalancer implements Balancer {
     // All that can go wrong goes first, and leaves no trace when it does.
     const assembly = assemble(next, surroundings, this.#assembly);
     const binding = await this.#listeners.bind(listening(next.vips));
+    let queues: OpenedQueues | undefined;
     let admin: Admin | undefined;
     let prepared: readonly PreparedFrontEnd[];
     try {
+      queues = await this.#queues.open(next.vips);
+      const { of: queueOf } = queues;
       prepared = touchedVips(changes, this.#configuration, next).map((vip) =>
         prepareFrontEnd(vip, (name) => binding.of(name), {
           configuration: next,
           assembly,
+          queueOf,
           deadlines: this.#deadlines,
           now: this.#now,
         }),
@@ -138,6 +150,8 @@ class RunningBalancer implements Balancer {
       admin = await this.#nextAdmin(next);
     } catch (error) {
       binding.rollback();
+      queues?.rollback();
+      this.#closeQueues();
       throw error;
     }
     const isStart = !this.#configuration;
@@ -147,9 +161,12 @@ class RunningBalancer implements Balancer {
     if (isStart) await this.#openSnapshot(next);
     assembly.commit();
     this.#snapshot?.follow();
+    // Who leaves goes first: what was theirs alone, such as a queue, may be another's now.
+    this.#retire(next, prepared);
     for (const one of prepared) this.#serve(one);
-    this.#retire(next);
     binding.commit();
+    queues.commit();
+    this.#closeQueues();
     this.#admin = admin;
     this.#admin?.setToken(next.admin?.token);
     if (this.#checks) this.#checks.reconfigure(next, assembly);
@@ -177,33 +194,52 @@ class RunningBalancer implements Balancer {
     });
   }
 
-  #serve(prepared: PreparedFrontEnd): void {
-    const { name, protocol } = prepared;
-    const running = this.#running.get(name);
-    if (running?.prepared.protocol === protocol) {
-      prepared.reconfigure(running.frontEnd);
-      this.#running.set(name, { prepared, frontEnd: running.frontEnd });
-    } else {
-      if (running) this.#leave(running);
-      this.#running.set(name, { prepared, frontEnd: prepared.create() });
-    }
-  }
-
-  /** VIPs that are no more take nothing new. */
-  #retire({ vips }: Configuration): void {
+  /** VIPs that are no more, and front-ends that cannot become what they are wanted as, take nothing new. */
+  #retire({ vips }: Configuration, prepared: readonly PreparedFrontEnd[]): void {
     const wanted = new Set(vips.map(({ name }) => name));
+    const successors = new Map(prepared.map((one) => [one.name, one]));
     for (const [name, running] of this.#running) {
-      if (wanted.has(name)) continue;
+      const successor = successors.get(name) ?? running.prepared;
+      if (wanted.has(name) && isSameKind(successor, running.prepared)) continue;
       this.#running.delete(name);
       this.#leave(running);
     }
   }
 
-  #leave({ prepared, frontEnd }: Running): void {
-    this.#leaving.add(frontEnd);
+  #serve(prepared: PreparedFrontEnd): void {
+    const { name } = prepared;
+    const frontEnd = this.#running.get(name)?.frontEnd;
+    if (frontEnd) prepared.reconfigure(frontEnd);
+    this.#running.set(name, { prepared, frontEnd: frontEnd ?? prepared.create() });
+  }
+
+  #leave(running: Running): void {
+    const { prepared, frontEnd } = running;
+    this.#leaving.add(running);
     // Its listeners may belong to another VIP by now.
     prepared.disown(frontEnd);
-    void frontEnd.drain().then(() => this.#leaving.delete(frontEnd));
+    void frontEnd.drain().then(() => {
+      this.#leaving.delete(running);
+      this.#closeQueues();
+    });
+  }
+
+  #queuesByVip(): ReadonlyMap<string, Queue> {
+    const all = [...this.#running].flatMap(
+      ([
+        name,
+        {
+          prepared: { queue },
+        },
+      ]) => (queue ? [[name, queue] as const] : []),
+    );
+    return new Map(all);
+  }
+
+  /** But those in whose messages somebody still has a hand. */
+  #closeQueues(): void {
+    const running = [...this.#running.values(), ...this.#leaving];
+    this.#queues.closeAllBut(new Set(running.map(({ prepared }) => prepared.queue)));
   }
 
   /** The API of the next configuration: the one that is there, unless its address changed. */
@@ -213,7 +249,11 @@ class RunningBalancer implements Balancer {
     const { listen, token } = wanted;
     if (before && before.listen.host === listen.host && before.listen.port === listen.port)
       return this.#admin;
-    const reports = createReports(() => this.#state(), this.#started, this.#now);
+    const reports = createReports(() => this.#state(), {
+      started: this.#started,
+      now: this.#now,
+      queueOf: (vip) => this.#queueControl.depth(vip),
+    });
     const control = createServerControl(() => this.#assembly!);
     const source = {
       ...reports,
@@ -252,7 +292,7 @@ class RunningBalancer implements Balancer {
   async stop({ drain = false } = {}): Promise<void> {
     this.#ready = false;
     await this.#applying;
-    const all = [...[...this.#running.values()].map(({ frontEnd }) => frontEnd), ...this.#leaving];
+    const all = [...this.#running.values(), ...this.#leaving].map(({ frontEnd }) => frontEnd);
     if (drain && this.#configuration) {
       await within(
         this.#configuration.drain,
@@ -261,6 +301,7 @@ class RunningBalancer implements Balancer {
       );
     }
     await Promise.all(all.map((frontEnd) => frontEnd.close()));
+    await this.#queues.close();
     this.#checks?.close();
     this.#probes?.close();
     this.#queueControl.close();

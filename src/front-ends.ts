@@ -17,6 +17,7 @@ import { createHl7FrontEnd, type Hl7FrontEndOptions } from './frontends/hl7/fron
 import { createHttpFrontEnd } from './frontends/http/front-end.ts';
 import type { HttpFrontEndOptions } from './frontends/http/settings.ts';
 import { createTcpFrontEnd } from './frontends/tcp/front-end.ts';
+import type { Queue } from './queue/queue.ts';
 import type { Entrance } from './relay/accept.ts';
 import type { Deadlines } from './relay/deadlines.ts';
 import type { Listener } from './relay/listen.ts';
@@ -26,6 +27,8 @@ import { createTlsIdentity } from './relay/tls-identity.ts';
 export interface PreparedFrontEnd {
   readonly name: string;
   readonly protocol: VipConfiguration['protocol'];
+  /** What it keeps messages in; never another one while the front-end lives. */
+  readonly queue: Queue | undefined;
   create(): FrontEnd;
   reconfigure(frontEnd: FrontEnd): void;
   /** Takes its listeners from a front-end that was made of this. */
@@ -35,6 +38,8 @@ export interface PreparedFrontEnd {
 export interface FrontEndSurroundings {
   readonly configuration: Configuration;
   readonly assembly: Assembly;
+  /** By VIP; undefined: it keeps nothing. */
+  readonly queueOf: (vip: string) => Queue | undefined;
   readonly deadlines: Deadlines;
   readonly now: () => number;
 }
@@ -64,7 +69,9 @@ export function prepareFrontEnd(
   }
 }
 
-function prepared<Options extends { readonly listeners: readonly Listener[] }>(
+function prepared<
+  Options extends { readonly listeners: readonly Listener[]; readonly queue?: Queue | undefined },
+>(
   { name, protocol }: VipConfiguration,
   create: (options: Options) => FrontEnd<Options>,
   options: Options,
@@ -74,6 +81,7 @@ function prepared<Options extends { readonly listeners: readonly Listener[] }>(
   return {
     name,
     protocol,
+    queue: options.queue,
     create: () => create(options) as FrontEnd,
     reconfigure: (frontEnd) => frontEnd.reconfigure(options),
     disown: (frontEnd) => frontEnd.reconfigure({ ...options, ...without, listeners: [] }),
@@ -198,7 +206,7 @@ function studyRoutingOfEgress({ affinity, ...study }: StudyRouting): StudyRoutin
 
 function hl7Options(
   { name, routes, hl7 }: Hl7Vip,
-  { configuration, assembly }: FrontEndSurroundings,
+  { configuration, assembly, queueOf }: FrontEndSurroundings,
 ): Own<Hl7FrontEndOptions> {
   const ofRules = routes.flatMap(({ onAmbiguous }, index) =>
     onAmbiguous === undefined ? [] : [[`routes[${index + 1}]`, onAmbiguous] as const],
@@ -208,6 +216,7 @@ function hl7Options(
     onAmbiguousByRule: Object.fromEntries(ofRules),
     connections: Object.fromEntries(configuration.pools.map((pool) => [pool.name, pool.hl7.connections])),
     statOrders: assembly.statOrders.get(name),
+    queue: queueOf(name),
   };
 }
 

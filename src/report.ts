@@ -2,6 +2,7 @@
 import type {
   ConnectionDocument,
   PoolStatus,
+  QueueStatus,
   ServerStatus,
   StatusDocument,
   VipStatus,
@@ -14,7 +15,7 @@ import { describeEndpoint } from './relay/connection-error.ts';
 import { VERSION } from './version.ts';
 
 export interface Reports {
-  readonly status: () => StatusDocument;
+  readonly status: () => Promise<StatusDocument>;
   readonly connections: () => readonly ConnectionDocument[];
 }
 
@@ -26,15 +27,27 @@ export interface ReportedState {
   readonly frontEnds: ReadonlyMap<string, FrontEnd>;
 }
 
-/** `started`: milliseconds of the clock when the balancer did. */
-export function createReports(state: () => ReportedState, started: number, now: () => number): Reports {
+export interface ReportOptions {
+  /** Milliseconds of the clock when the balancer began. */
+  readonly started: number;
+  readonly now: () => number;
+  /** What is in the durable queue of a VIP; undefined: it has none, null: its file cannot be read now. */
+  readonly queueOf: (vip: string) => Promise<QueueStatus | null | undefined>;
+}
+
+export function createReports(state: () => ReportedState, { started, now, queueOf }: ReportOptions): Reports {
   return {
-    status: () => {
+    status: async () => {
       const { configuration, assembly, frontEnds } = state();
+      const queues = await Promise.all(configuration.vips.map(({ name }) => queueOf(name)));
       return {
         version: VERSION,
         uptime: Math.floor((now() - started) / 1000),
-        vips: configuration.vips.map((vip) => vipStatus(vip, configuration, frontEnds.get(vip.name))),
+        vips: configuration.vips.map((vip, index) => {
+          const queue = queues[index];
+          const status = vipStatus(vip, configuration, frontEnds.get(vip.name));
+          return queue === undefined ? status : { ...status, queue };
+        }),
         pools: configuration.pools.map(({ name, balance, health }): PoolStatus => {
           const { servers = [], mode = 'shared', activeServer } = assembly.pools.get(name) ?? {};
           return {
