@@ -12,6 +12,9 @@ import type {
 } from './config/schema.ts';
 import { createDirector, type Director, type Rule } from './director/director.ts';
 import { Persistence } from './director/persistence.ts';
+import { ALIAS_LIMITS, Aliases } from './frontends/hl7/aliases.ts';
+import type { OrderMemory } from './frontends/hl7/order.ts';
+import { PIN_LIMITS, Pins } from './frontends/hl7/pins.ts';
 import { notice } from './observe/events.ts';
 import { Pool, type PoolOptions } from './pools/pool.ts';
 import { createMemoryStore, type Limits } from './tables/memory.ts';
@@ -23,13 +26,16 @@ export interface Assembly {
   /**
    * All that outlives a restart, by name. Persistence: `vip NAME`, `pool NAME` or `share NAME`. What a VIP with study
    * routing remembers over associations: `objects OWNER`, `instances OWNER`, `transactions OWNER` (`affinityOwner`). Urgent
-   * orders that an HL7 VIP saw: `orders NAME`.
+   * orders that an HL7 VIP saw: `orders NAME`. Merged patients, and messages tied together, of an HL7 VIP: `aliases NAME`,
+   * `pins NAME`.
    */
   readonly tables: ReadonlyMap<string, Table>;
   /** By VIP. */
   readonly directors: ReadonlyMap<string, Director>;
   /** By HL7 VIP: of those whose orders make studies urgent. */
   readonly statOrders: ReadonlyMap<string, StatOrders>;
+  /** By HL7 VIP. */
+  readonly orderMemories: ReadonlyMap<string, OrderMemory>;
   /** Puts the pools and tables that the configuration before had too into the shape that this one wants. */
   commit(): void;
 }
@@ -116,11 +122,20 @@ export function assemble(
     name,
     new StatOrders(tableOf(`orders ${name}`, STAT_ORDER_LIMITS)),
   ]);
+  const orderMemories = configuration.vips
+    .filter(({ protocol }) => protocol === 'hl7')
+    .map(({ name }): [string, OrderMemory] => {
+      const aliases = tableOf(`aliases ${name}`, ALIAS_LIMITS);
+      const pins = tableOf(`pins ${name}`, PIN_LIMITS);
+      const known = before?.orderMemories.get(name);
+      return [name, known ?? { aliases: new Aliases(aliases), pins: new Pins(pins) }];
+    });
   return {
     pools,
     tables,
     directors: new Map(directors),
     statOrders: new Map(statOrders),
+    orderMemories: new Map(orderMemories),
     commit() {
       for (const change of kept.splice(0)) change();
       for (const [name, pool] of before?.pools ?? []) if (!pools.has(name)) pool.retire();
@@ -190,25 +205,38 @@ function clientRules(vip: VipConfiguration): Rule[] {
 }
 
 /**
- * `tls.aeTitles` as a rule: an AE title that no certificate with this subject may use is turned away. Subjects that match
- * several patterns may use the AE titles of each.
+ * `tls.aeTitles` and `tls.senders` as a rule: a name that no certificate with this subject may use is turned away.
+ * Subjects that match several patterns may use the names of each.
  */
 function certificateRules({ protocol, tls }: VipConfiguration): Rule[] {
-  const pairs = Object.entries(tls?.aeTitles ?? {});
-  if (protocol !== 'dicom' || pairs.length === 0) return [];
-  const allowed = pairs.map(([subject, aes]) => ({
-    facts: [
-      { name: 'tlsSubject', patterns: [`/${subjectPattern(subject)}/`] },
-      { name: 'calling', patterns: aes },
-    ],
+  switch (protocol) {
+    case 'dicom':
+      return namesOfCertificates('tls.aeTitles', tls?.aeTitles, 'calling-ae-not-recognized', (patterns) => [
+        { name: 'calling', patterns },
+      ]);
+    case 'hl7':
+      // A batch is turned away whole: none of its messages may name an application that the certificate may not use.
+      return namesOfCertificates('tls.senders', tls?.senders, 'sender-not-allowed', (patterns) => [
+        { name: 'sendingApp', patterns },
+        { name: 'sendingApps', patterns, every: true },
+      ]);
+    default:
+      return [];
+  }
+}
+
+type FactPatterns = Rule['when']['facts'][number];
+
+function namesOfCertificates(
+  name: string,
+  allowed: Readonly<Record<string, readonly string[]>> = {},
+  reject: string,
+  factsOf: (patterns: readonly string[]) => readonly FactPatterns[],
+): Rule[] {
+  const any = Object.entries(allowed).map(([subject, patterns]) => ({
+    facts: [{ name: 'tlsSubject', patterns: [`/${subjectPattern(subject)}/`] }, ...factsOf(patterns)],
   }));
-  return [
-    {
-      name: 'tls.aeTitles',
-      when: { facts: [], not: { facts: [], any: allowed } },
-      reject: 'calling-ae-not-recognized',
-    },
-  ];
+  return any.length === 0 ? [] : [{ name, when: { facts: [], not: { facts: [], any } }, reject }];
 }
 
 function poolOptions(pool: PoolConfiguration, now: () => number): PoolOptions {

@@ -5,8 +5,8 @@ import type { Facts, FactValue } from '../facts.ts';
 import type { Message } from './cursor.ts';
 import { type FieldPath, fieldPath, parseFieldPath } from './field-path.ts';
 import { ACCESSION, ORDER_PRIORITY } from './orders.ts';
-import { type PatientRule, patientKey } from './patient.ts';
-import { MSH } from './segments.ts';
+import { type PatientRule, patientKey, type Resolve } from './patient.ts';
+import { isHeader, MSH } from './segments.ts';
 
 export interface MessageFactOptions {
   readonly patient?: PatientRule;
@@ -15,8 +15,12 @@ export interface MessageFactOptions {
 }
 
 const EVENT_TYPE_CODE = fieldPath('EVN-1');
+const NAMESPACE = fieldPath('MSH-3[1].1');
+const UNIVERSAL_ID = fieldPath('MSH-3[1].2');
+/** What HL7 has for a field without a value (v2.5.1 2.5.3.4). */
+const NULL = '""';
 
-type Reader = (message: Message, options: MessageFactOptions) => FactValue;
+type Reader = (message: Message, options: MessageFactOptions, resolve: Resolve | undefined) => FactValue;
 
 const READERS = new Map<string, Reader>([
   ['type', (message) => ofMsh(message, 9, 1)],
@@ -24,13 +28,14 @@ const READERS = new Map<string, Reader>([
   ['event', (message) => ofMsh(message, 9, 2) ?? message.text(EVENT_TYPE_CODE)],
   ['structure', (message) => ofMsh(message, 9, 3)],
   ['sendingApp', (message) => hierarchicDesignator(message, 3)],
+  ['sendingApps', sendingApplications],
   ['sendingFacility', (message) => hierarchicDesignator(message, 4)],
   ['receivingApp', (message) => hierarchicDesignator(message, 5)],
   ['receivingFacility', (message) => hierarchicDesignator(message, 6)],
   ['controlId', (message) => valued(message.headerText(message.batch ? 11 : 10))],
   ['processingId', (message) => ofMsh(message, 11, 1)],
   ['version', (message) => ofMsh(message, 12, 1)],
-  ['patient', (message, options) => patientFact(message, options.patient)],
+  ['patient', (message, options, resolve) => patientFact(message, options.patient, resolve)],
   ['accession', (message, options) => firstOf(message, options.accession ?? ACCESSION)],
   ['orderPriority', (message) => firstOf(message, ORDER_PRIORITY)],
 ]);
@@ -42,17 +47,19 @@ const MAX_PATHS = 1000;
 /**
  * The facts of a message, with those that its connection gives (`client`, `port`, `vip`, `tlsSubject`, …). They are
  * read from the message's bytes whenever they are asked for: only while these are valid. A field's fact has every
- * value that it has in the message: all segments of its name, all repetitions.
+ * value that it has in the message: all segments of its name, all repetitions. `resolve`: when keys of some patients
+ * stand for those of others; the patient's own key and id are behind those then.
  */
 export function messageFacts(
   message: Message,
   extra: Readonly<Record<string, FactValue>> = {},
   options: MessageFactOptions = {},
+  resolve?: Resolve,
 ): Facts {
   return {
     get(name) {
       const reader = READERS.get(name);
-      if (reader !== undefined) return reader(message, options);
+      if (reader !== undefined) return reader(message, options, resolve);
       if (Object.hasOwn(extra, name)) return extra[name];
       const path = pathOf(name);
       return path && several(message.texts(path));
@@ -87,11 +94,31 @@ function hierarchicDesignator(message: Message, number: number): string | undefi
   return valued(message.headerText(number, 1)) ?? valued(message.headerText(number, 2));
 }
 
+/**
+ * The sending application of each header in the frame: FHS-3, BHS-3, MSH-3. A batch may have one for each message, and so
+ * may a frame with several messages that is none. One that names nobody is `""`.
+ */
+function sendingApplications(message: Message): readonly string[] {
+  const found: string[] = [];
+  for (let at = message.firstSegment; at >= 0; at = message.nextSegment(at)) {
+    if (!isHeader(message.segmentCode(at))) continue;
+    const [name = message.textsAt(at, UNIVERSAL_ID, 1)[0]] = message.textsAt(at, NAMESPACE, 1);
+    found.push(name ?? NULL);
+  }
+  return found;
+}
+
 /** The patient's key and the bare id, so that a rule may name either; a persistence key is the first. */
-function patientFact(message: Message, rule?: PatientRule): FactValue {
+function patientFact(message: Message, rule?: PatientRule, resolve?: Resolve): FactValue {
   const key = patientKey(message, rule);
-  const end = key?.indexOf('^') ?? -1;
-  return key === undefined || end < 0 ? key : [key, key.slice(0, end)];
+  if (key === undefined) return undefined;
+  const counts = resolve?.(key) ?? key;
+  return several(counts === key ? withId(key) : [...withId(counts), ...withId(key)]);
+}
+
+function withId(key: string): readonly string[] {
+  const end = key.indexOf('^');
+  return end < 0 ? [key] : [key, key.slice(0, end)];
 }
 
 /** The values at the first of some paths that has any. */

@@ -6,6 +6,8 @@ import { compilePattern, isText, type Test } from './patterns.ts';
 interface FactPatterns {
   readonly name: string;
   readonly patterns: readonly string[];
+  /** All values of the fact must fit, where it has any; else one of them must. */
+  readonly every?: boolean;
 }
 
 /** What a rule asks of the facts: everything in one `when` holds together. Patterns are the configuration's text. */
@@ -40,19 +42,22 @@ class FactReader {
 class Condition {
   readonly #slots: readonly number[];
   readonly #tests: readonly Test[];
+  readonly #wantsEvery: readonly boolean[];
   readonly #not: Condition | undefined;
   readonly #any: readonly Condition[] | undefined;
 
   constructor({ facts, not, any }: When, compiler: Compiler) {
     this.#slots = facts.map(({ name }) => compiler.slotOf(name));
     this.#tests = facts.map(({ name, patterns }) => compiler.testOf(name, patterns));
+    this.#wantsEvery = facts.map(({ every = false }) => every);
     this.#not = not && new Condition(not, compiler);
     this.#any = any?.map((each) => new Condition(each, compiler));
   }
 
   holds(reader: FactReader): boolean {
     for (let index = 0; index < this.#slots.length; index++) {
-      if (!someValue(reader.value(this.#slots[index]!), this.#tests[index]!)) return false;
+      const fits = this.#wantsEvery[index]! ? everyValue : someValue;
+      if (!fits(reader.value(this.#slots[index]!), this.#tests[index]!)) return false;
     }
     if (this.#not?.holds(reader)) return false;
     return this.#any === undefined || this.#any.some((each) => each.holds(reader));
@@ -63,6 +68,10 @@ class Condition {
 function someValue(value: FactValue, test: Test): boolean {
   if (typeof value === 'string') return test(value);
   return value?.some(test) ?? false;
+}
+
+function everyValue(value: FactValue, test: Test): boolean {
+  return textsOf(value).every(test);
 }
 
 class Compiler {
@@ -106,8 +115,8 @@ export function compileRules(rules: readonly When[], { ignoreCase = [] }: RulesO
   const conditions = rules.map((when) => new Condition(when, compiler));
   const lookups = new Map<number, Map<string, number[]>>();
   const others: number[] = [];
-  const wantsTexts = ({ name, patterns }: FactPatterns) =>
-    !ignoreCase.includes(name) && patterns.every((pattern) => isText(name, pattern));
+  const wantsTexts = ({ name, patterns, every = false }: FactPatterns) =>
+    !every && !ignoreCase.includes(name) && patterns.every((pattern) => isText(name, pattern));
 
   rules.forEach(({ facts }, rule) => {
     const fact = facts.find(wantsTexts);

@@ -55,6 +55,13 @@ describe('rules', () => {
     expect(firstOf(rules, { called: 'B', modality: 'XA', calling: 'CT2' })).toBe(-1);
   });
 
+  test('where every value must fit, one that does not is enough, and none is no objection', () => {
+    const rule: When = { facts: [{ name: 'sender', patterns: ['A', 'B*'], every: true }] };
+    const fits = (sender: FactValue) => firstOf([when({ x: '1' }), rule], { sender }) === 1;
+    expect(['A', 'B7', ['A', 'B'], [], undefined].map(fits)).toEqual([true, true, true, true, true]);
+    expect(['C', ['A', 'C'], ['C', 'A'], ['']].map(fits)).toEqual([false, false, false, false]);
+  });
+
   test('an empty condition holds', () => {
     expect(firstOf([when({})], {})).toBe(0);
   });

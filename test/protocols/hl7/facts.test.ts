@@ -179,3 +179,31 @@ test('no MSH: no facts but the connection’s, and nothing throws', () => {
     }
   }
 });
+
+describe('the sending applications of a frame', () => {
+  const senders = (text: string) => factsIn(text).get('sendingApps');
+  const msh = (application: string) =>
+    `MSH|^~\\&|${application}|FAC|RIS|HOSP|2026||ADT^A01|ID-1|P|2.5.1\rPID|1\r`;
+
+  test('one for each message and each header of a batch, however many', () => {
+    expect(senders(msh('HIS'))).toEqual(['HIS']);
+    const many = Array.from({ length: 200 }, (_, index) => `A${index}`);
+    const batch = `FHS|^~\\&|FILES|F\rBHS|^~\\&|BATCHES|F\r${many.map(msh).join('')}BTS|200\rFTS|1\r`;
+    expect(senders(batch)).toEqual(['FILES', 'BATCHES', ...many]);
+  });
+
+  test('also of several messages in one frame that is no batch', () => {
+    expect(senders(msh('HIS') + msh('OTHER'))).toEqual(['HIS', 'OTHER']);
+  });
+
+  test('the universal id stands for a namespace that is not there, and nobody is `""`', () => {
+    expect(senders(msh('^1.2.3^ISO') + msh('HIS^1.2.3^ISO') + msh('HIS~LAB'))).toEqual([
+      '1.2.3',
+      'HIS',
+      'HIS',
+    ]);
+    expect(senders(msh('') + msh('^^ISO') + msh('""'))).toEqual(['""', '""', '""']);
+    // Other delimiters than the first header's: nobody knows where its fields are.
+    expect(senders(`${msh('HIS')}MSH#*~!&#OTHER#FAC\r`)).toEqual(['HIS', '""']);
+  });
+});
