@@ -215,6 +215,7 @@ function hl7Options(
     hl7: { ...hl7, accession: hl7.accession.map(fieldPath) },
     onAmbiguousByRule: Object.fromEntries(ofRules),
     connections: Object.fromEntries(configuration.pools.map((pool) => [pool.name, pool.hl7.connections])),
+    release2Pools: new Set(configuration.pools.flatMap((pool) => (pool.hl7.release2 ? [pool.name] : []))),
     statOrders: assembly.statOrders.get(name),
     queue: queueOf(name),
   };

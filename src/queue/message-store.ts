@@ -14,7 +14,7 @@
 import { FULL, type OpenedFile, PIECE_BYTES, STATE, sqliteCode } from './file.ts';
 import { Intake } from './intake.ts';
 import { load } from './load.ts';
-import type { About, Failure, OrderKeys, QueueSettings, Refusal } from './message.ts';
+import type { About, Failure, HeldMessage, OrderKeys, QueueSettings, Refusal } from './message.ts';
 import {
   type Handed,
   isInMemory,
@@ -28,7 +28,7 @@ import {
 } from './operations.ts';
 import { Order, Place } from './order.ts';
 import { Pauses, pauseAfter } from './pauses.ts';
-import { type MessageRow, Rows } from './rows.ts';
+import { heldOf, type MessageRow, Rows } from './rows.ts';
 import { Standings } from './standings.ts';
 
 /** Messages, and bytes of them, that are handed out by one transaction. */
@@ -44,7 +44,7 @@ interface Taken {
   readonly size: number;
 }
 
-type Done = Omit<Outcome, 'granted'>;
+type Done = Omit<Outcome, 'granted' | 'quarantined'>;
 
 /** What is to happen in memory when a transaction is on the disk. */
 type Effect = () => void;
@@ -64,6 +64,8 @@ export class MessageStore {
   /** What the file could not be told yet. */
   #owed: Operation[] = [];
   #effects: Effect[] = [];
+  /** Those that the last transaction put there. */
+  #quarantined: HeldMessage[] = [];
   #now = 0;
 
   /** `now`: milliseconds since 1970, here and below. */
@@ -84,7 +86,9 @@ export class MessageStore {
     this.#pauses.wake(now);
     const outcome = this.#carryOut(operations);
     // Last: the order has heard of all that is on the disk now.
-    return { ...outcome, granted: this.#standings.granted() };
+    const quarantined = this.#quarantined;
+    this.#quarantined = [];
+    return { ...outcome, granted: this.#standings.granted(), quarantined };
   }
 
   /** Somebody could be handed out now. */
@@ -332,12 +336,14 @@ export class MessageStore {
 
   // Quarantine.
 
-  #quarantine(place: Place, { id, maybe }: MessageRow, reason: string): void {
+  #quarantine(place: Place, row: MessageRow, reason: string): void {
+    const { id, maybe } = row;
     const keepsPlace = this.#intake.settings.onPoison === 'pause';
     this.#rows.hold(id, keepsPlace, reason, maybe);
     this.#intake.counts.held++;
     this.#effects.push(() => {
       this.#taken.delete(id);
+      this.#quarantined.push(heldOf({ ...row, reason }, keepsPlace));
       if (keepsPlace) {
         this.#order.rest(place);
         this.#resting.set(id, place);

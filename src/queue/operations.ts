@@ -104,6 +104,8 @@ export interface Outcome {
   readonly handed: readonly Handed[];
   /** Standings whose turn came, by name. */
   readonly granted: readonly number[];
+  /** Messages that went into quarantine. */
+  readonly quarantined: readonly HeldMessage[];
   /** The file could not be written: why. */
   readonly trouble: string | undefined;
 }

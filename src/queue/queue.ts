@@ -38,6 +38,8 @@ import type { ThreadData } from './worker.ts';
 export interface QueueListener {
   /** The turn of a message came; it is in your hands. Never called from within a call to the queue. */
   handed(message: TakenMessage): void;
+  /** It was put in quarantine: refused too often, too old, damaged, or held. */
+  quarantined(message: HeldMessage): void;
   /** The thread is gone, and with it the queue until it is opened again; what was stored is in the file. */
   lost(reason: string): void;
 }
@@ -308,7 +310,7 @@ export class Queue {
     this.#worker.postMessage(batch.operations, batch.slabs);
   }
 
-  #told({ results, handed, granted, trouble }: Outcome, isReply: boolean): void {
+  #told({ results, handed, granted, quarantined, trouble }: Outcome, isReply: boolean): void {
     const told = isReply ? this.#sent!.told : [];
     if (isReply) {
       this.#sent = undefined;
@@ -318,6 +320,7 @@ export class Queue {
     if (trouble !== undefined) this.#fails(trouble);
     for (const [index, result] of results.entries()) told[index]?.(result);
     for (const message of handed) this.#hand(message);
+    for (const message of quarantined) this.listener?.quarantined(message);
     for (const standing of granted) this.#grant(standing);
   }
 

@@ -175,16 +175,7 @@ export class Rows {
 
   held(after: number, limit: number): HeldMessage[] {
     const rows = this.#statements.held.all(after, limit) as unknown as MessageRow[];
-    return rows.map(({ id, about, size, arrived, attempts, maybe, reason, state }) => ({
-      id,
-      about: JSON.parse(about) as About,
-      size,
-      arrived,
-      attempts,
-      maybeTwice: maybe === 1,
-      reason,
-      keepsPlace: state === STATE.HELD_IN_PLACE,
-    }));
+    return rows.map((row) => heldOf(row, row.state === STATE.HELD_IN_PLACE));
   }
 
   /** When the first that is not in quarantine was stored. */
@@ -246,4 +237,11 @@ function prepare(database: DatabaseSync) {
     oldest: sql('SELECT arrived FROM message WHERE state < 2 ORDER BY id LIMIT 1'),
     freePages: sql('PRAGMA freelist_count'),
   };
+}
+
+/** A message as it is shown that is in quarantine. */
+export function heldOf(row: MessageRow, keepsPlace: boolean): HeldMessage {
+  const { id, about, size, arrived, attempts, maybe, reason } = row;
+  const maybeTwice = maybe === 1;
+  return { id, about: JSON.parse(about) as About, size, arrived, attempts, maybeTwice, reason, keepsPlace };
 }

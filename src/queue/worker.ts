@@ -54,7 +54,8 @@ function serve(store: MessageStore): void {
   });
 
   function answer(outcome: Outcome, isReply: boolean): void {
-    const isNews = outcome.handed.length > 0 || outcome.granted.length > 0;
+    const { handed, granted, quarantined } = outcome;
+    const isNews = handed.length + granted.length + quarantined.length > 0;
     if (isReply || isNews) port.postMessage({ outcome, isReply }, buffersOf(outcome));
     clearTimeout(next);
     clearImmediate(soon);

@@ -38,6 +38,9 @@ const queue = await openQueue({
       write(`delivered ${about.number} ${about.keys} ${maybeTwice ? 'maybe-twice' : 'first'}`);
       setImmediate(() => queue.delivered(id));
     },
+    quarantined() {
+      // Told by the list.
+    },
     lost(reason) {
       throw new Error(reason);
     },

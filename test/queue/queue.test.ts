@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { PIECE_BYTES } from '../../src/queue/file.ts';
-import type { NewMessage, QueueSettings, Refusal, TakenMessage } from '../../src/queue/message.ts';
+import type {
+  HeldMessage,
+  NewMessage,
+  QueueSettings,
+  Refusal,
+  TakenMessage,
+} from '../../src/queue/message.ts';
 import { openQueue, type Queue } from '../../src/queue/queue.ts';
 import { Journal, within } from '../peers/waiting.ts';
 import { scratchFolder } from './scratch.ts';
@@ -15,19 +21,22 @@ const ABOUT = { type: 'ADT', event: 'A08' };
 interface Opened {
   readonly queue: Queue;
   readonly handed: Journal<TakenMessage>;
+  readonly quarantined: Journal<HeldMessage>;
   readonly losses: Journal<string>;
 }
 
 async function open(file: string, settings: Partial<QueueSettings> = {}): Promise<Opened> {
   const handed = new Journal<TakenMessage>('messages handed out');
+  const quarantined = new Journal<HeldMessage>('messages in quarantine');
   const losses = new Journal<string>('losses');
   const listener = {
+    quarantined: (message: HeldMessage) => quarantined.add(message),
     handed: (message: TakenMessage) => handed.add(message),
     lost: (reason: string) => losses.add(reason),
   };
   const queue = await openQueue({ file, settings: { ...SETTINGS, ...settings }, listener });
   onTestFinished(() => queue.close());
-  return { queue, handed, losses };
+  return { queue, handed, quarantined, losses };
 }
 
 function newFile(): string {
@@ -163,12 +172,13 @@ test('a queue that is closed and opened again has what was in it', async () => {
   expect(await handed.count(2)).toMatchObject([{ maybeTwice: true }, { maybeTwice: false }]);
 });
 
-test('quarantine is listed, shown, released, replayed and dropped', async () => {
-  const { queue, handed } = await open(newFile());
+test('quarantine is told, listed, shown, released, replayed and dropped', async () => {
+  const { queue, handed, quarantined } = await open(newFile());
   queue.window(10);
   await Promise.all([1, 2, 3].map((number) => store(queue, { keys: [`P${number}`] }, `MSH|${number}`)));
   for (const { id } of await handed.count(3)) queue.hold(id, 'no rule takes it');
   const list = await queue.list(0, 10);
+  expect(await quarantined.count(3)).toEqual(list);
   expect(list.map(({ id, reason }) => [id, reason])).toEqual([1, 2, 3].map((id) => [id, 'no rule takes it']));
   expect((await queue.show(2))!.toString()).toBe('MSH|2');
   expect(await queue.show(99)).toBeUndefined();
@@ -251,7 +261,7 @@ test('nothing of a message is on standard output or standard error, whatever hap
   const file = newFile();
   const program = `import { openQueue } from ${JSON.stringify(new URL('../../src/queue/queue.ts', import.meta.url))};
     const queue = await openQueue({ file: process.argv[1], settings: ${JSON.stringify(SETTINGS)}, listener: {
-      handed: ({ id }) => { queue.hold(id, 'no rule takes it'); void queue.close(); }, lost() {} } });
+      handed: ({ id }) => { queue.hold(id, 'no rule takes it'); void queue.close(); }, quarantined() {}, lost() {} } });
     queue.window(1);
     queue.store({ keys: ['DOE^JANE'], about: {} }, Buffer.from('DOE^JANE'), () => {});`;
   const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', program, file]);

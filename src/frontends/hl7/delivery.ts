@@ -5,20 +5,34 @@ import { encodeFrame } from '../../../protocols/hl7/mllp.ts';
 import { type Order, ordersIn } from '../../../protocols/hl7/orders.ts';
 import type { Choice } from '../../director/director.ts';
 import { events } from '../../observe/events.ts';
+import type { Standing } from '../../queue/queue.ts';
 import type { Courier } from './courier.ts';
+import type { Fingerprint, Sight } from './duplicates.ts';
 import type { Lane, OrderKeys, Turn } from './lanes.ts';
 import type { MessageStream } from './message-stream.ts';
 import type { Origin } from './origin.ts';
-import type { OutboundConnection } from './outbound.ts';
+import type { OutboundConnection } from './outbound-connection.ts';
 import type { Plan } from './plan.ts';
 import type { Target } from './target.ts';
 
 /**
  * How it ended (contract, "Log lines"): `delivered` - a server answered; `maybe twice` - so too, and an attempt before
  * was not answered; `unconfirmed` - sent, and no answer was asked for or came; `rejected` - by us: no rule takes it, or
- * it cannot be read; `unavailable` - never sent; `failed` - sent, and never answered.
+ * it cannot be read; `stored` - kept in the queue; `duplicate` - it
+ * came before, and is answered as it was; `unavailable` - never sent; `failed` - sent, and never answered.
  */
-export type Outcome = 'delivered' | 'maybe twice' | 'unconfirmed' | 'rejected' | 'unavailable' | 'failed';
+export type Outcome =
+  | 'delivered'
+  | 'maybe twice'
+  | 'unconfirmed'
+  | 'stored'
+  | 'duplicate'
+  | 'rejected'
+  | 'unavailable'
+  | 'failed';
+
+/** What it repeats. */
+export type Repetition = Exclude<Sight<Delivery>, { readonly number: number }>;
 
 const NO_KEYS: OrderKeys = [];
 
@@ -31,7 +45,7 @@ export class Delivery implements Turn<Target> {
   /** Bytes; of a stream so far. */
   length: number;
   /** Clock time by which everything is decided. */
-  readonly expires: number;
+  expires: number;
   readonly senderTimeout: number;
 
   readonly type: string;
@@ -51,8 +65,20 @@ export class Delivery implements Turn<Target> {
   lane: Lane<Target> | undefined;
   moreLanes: readonly Lane<Target>[] | undefined;
   behind = 0;
+  /** It entered the lanes. */
+  inLanes = false;
+  /** Its place among the messages of the queue, when it is not kept there itself. */
+  standing: Standing | undefined;
   /** Its turn came. */
   went = false;
+  /** By which repetitions of it are known. */
+  fingerprint: Fingerprint | undefined;
+  /** Its number among the messages that are remembered; -1: it is not. */
+  remembered = -1;
+  /** Of a long message, found out at its end. */
+  repetition: Repetition | undefined;
+  /** Repetitions that came while it is in flight. */
+  followers: Delivery[] | undefined;
 
   /** The message of the same sender that came after this one, while this one is not answered. */
   next: Delivery | undefined;
@@ -71,6 +97,8 @@ export class Delivery implements Turn<Target> {
   sentAt = 0;
   /** It was sent whole and not answered: it may have arrived. */
   ambiguous = false;
+  /** A server has it on its disk (MLLP release 2): it goes nowhere else, and not again. */
+  committed = false;
   /** It waits for this server and no other. */
   heldFor: Target | undefined;
   /** Its silence was counted against a server already. */
@@ -132,6 +160,14 @@ export class Delivery implements Turn<Target> {
   get content(): Buffer {
     if (this.stream) return this.stream.beginning;
     return this.frame ? this.frame.subarray(1, this.frame.length - 2) : Buffer.alloc(0);
+  }
+
+  /** Somebody is there to hear its answer. */
+  get isAwaited(): boolean {
+    return (
+      this.origin.isListening ||
+      (this.followers?.some(({ finished, origin }) => !finished && origin.isListening) ?? false)
+    );
   }
 
   /** The sender does not want to hear of success, and may not want to hear at all: silence is no fault. */

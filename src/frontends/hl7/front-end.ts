@@ -1,7 +1,8 @@
-/** The HL7 front-end of one VIP, relay delivery: its listeners, its senders, and the courier of their messages. */
+/** The HL7 front-end of one VIP: its listeners, its senders, and the courier of their messages. */
 import type { Director } from '../../director/director.ts';
 import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
+import type { Queue } from '../../queue/queue.ts';
 import { channelAcceptor, type Entrance } from '../../relay/accept.ts';
 import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
@@ -14,9 +15,13 @@ import { Courier } from './courier.ts';
 import type { Delivery } from './delivery.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { InboundConnection, type InboundHost, type InboundSettings } from './inbound.ts';
+import { Intake } from './intake.ts';
 import type { MessageStream } from './message-stream.ts';
+import type { OutboundOptions } from './outbound.ts';
 import type { Plan } from './plan.ts';
-import type { Ambiguity, Hl7Settings } from './settings.ts';
+import type { Ambiguity, Hl7Settings, StoreSettings } from './settings.ts';
+import { Store, type StoreHost } from './store.ts';
+import type { StoredMessage } from './stored-message.ts';
 import type { TargetOptions } from './target.ts';
 import type { TargetsOf } from './targets.ts';
 import { createTurnClock } from './turn-clock.ts';
@@ -36,8 +41,12 @@ export interface Hl7FrontEndOptions {
   readonly onAmbiguousByRule?: Readonly<Record<string, Ambiguity>>;
   /** Connections kept to each server of a pool, by the pool's name; 8 for a pool that is not named. */
   readonly connections?: Readonly<Record<string, number>>;
+  /** Pools whose servers speak MLLP release 2. */
+  readonly release2Pools?: ReadonlySet<string>;
   /** Learns the urgent orders of messages that servers took; undefined: nobody asks for them. */
   readonly statOrders?: StatOrders | undefined;
+  /** `delivery: store`: opened and closed by whoever made it. The next configuration may have another, or none. */
+  readonly queue?: Queue | undefined;
   readonly deadlines: Deadlines;
   /** Milliseconds of the clock that the pools use too. */
   readonly now: () => number;
@@ -52,7 +61,7 @@ export function createHl7FrontEnd(options: Hl7FrontEndOptions): FrontEnd<Hl7Fron
   return new Hl7FrontEnd(options);
 }
 
-class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
+class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHost {
   readonly vip: string;
   readonly deadlines: Deadlines;
   readonly queue = new FlushQueue();
@@ -60,6 +69,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   settings: InboundSettings;
   #options: Hl7FrontEndOptions;
   readonly #courier: Courier;
+  readonly #intake: Intake;
   readonly #senders = new Set<InboundConnection>();
   readonly #pools: PoolWatch;
   #emptied: PromiseWithResolvers<void> | undefined;
@@ -75,19 +85,25 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
     this.now = now;
     this.settings = inboundSettings(options.hl7);
     const whenEmpty = () => this.#lookWhetherEmpty();
+    const outbound = () => this.#outboundOf({}, this.#options.hl7);
     this.#courier = new Courier(
-      { vip, now, wallClock, whenEmpty },
+      { vip, now, wallClock, outbound, whenEmpty },
       planOf(options),
       this.#targetsOf(options),
     );
+    this.#intake = new Intake({ vip, now, courier: this.#courier });
     const { targets } = this.#courier;
     const listener = {
-      changed: (server: Server) => this.#courier.serverChanged(server),
+      changed: (server: Server) => {
+        this.#courier.serverChanged(server);
+        this.#resize();
+      },
       leave: (server: Server) => targets.leave(server),
       cut: (server: Server, why: string) => targets.cut(server, why),
     };
     this.#pools = new PoolWatch(listener, deadlines);
     this.#watch();
+    this.#openStore();
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -95,14 +111,16 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   }
 
   get totals(): Readonly<Record<string, number>> {
-    return { connections: this.#connections, ...this.#courier.totals };
+    return { connections: this.#connections, ...this.#courier.endings.totals };
   }
 
   reconfigure(options: Hl7FrontEndOptions): void {
     this.#options = options;
     this.settings = inboundSettings(options.hl7);
     this.#watch();
+    this.#intake.reconfigure(this.#courier.plan.settings, options.hl7);
     this.#courier.reconfigure(planOf(options), this.#targetsOf(options));
+    this.#openStore();
   }
 
   #watch(): void {
@@ -112,36 +130,63 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
     this.#pools.watch(pools);
   }
 
-  #targetsOf({ pools, links, hl7, connections = {} }: Hl7FrontEndOptions): TargetsOf {
-    const { startBlock, endBlock, maxFrame, ackMatch, timeouts } = hl7;
-    const { deadlines, queue, now } = this;
+  /** The queue of the configuration in force; that of another is not served any more. */
+  #openStore(): void {
+    const { queue, deadlines } = this.#options;
+    const before = this.#intake.store;
+    if (queue !== before?.queue) {
+      void before?.drain();
+      this.#intake.store = queue && new Store(queue, this, deadlines);
+      if (queue) void this.#recall(queue);
+    }
+    this.#resize();
+  }
+
+  /** What the process before this one stored is known when it comes again. */
+  async #recall(queue: Queue): Promise<void> {
+    const wallNow = (this.#options.wallClock ?? Date.now)();
+    const remembered = await queue.remembered().catch(() => []);
+    for (const { fingerprint, at } of remembered)
+      this.#courier.endings.duplicates.recall(fingerprint, Math.max(wallNow - at, 0));
+  }
+
+  /** As many messages of the queue are on their way as servers that may get one have connections. */
+  #resize(): void {
+    const { store } = this.#intake;
+    if (!store) return;
+    const { pools, connections = {}, hl7 } = this.#options;
+    let room = 0;
+    for (const { name, servers } of pools) {
+      const most = Object.hasOwn(connections, name) ? connections[name]! : USUAL_CONNECTIONS;
+      for (const { eligible, maxConnections = Infinity } of servers)
+        if (eligible) room += Math.min(most, maxConnections) * (hl7.pipeline ?? 1);
+    }
+    store.resize(room);
+  }
+
+  #targetsOf({ pools, links, hl7, connections = {}, release2Pools }: Hl7FrontEndOptions): TargetsOf {
     const all = new Map<string, TargetOptions>();
     for (const pool of pools) {
-      const link = links.get(pool.name) ?? {};
-      const { connectTimeout = timeouts.connect, responseTimeout } = link;
       const most = Object.hasOwn(connections, pool.name) ? connections[pool.name]! : USUAL_CONNECTIONS;
-      const blocks = { startBlock, endBlock };
-      const times = { connectTimeout, responseTimeout };
-      // Senders share these connections: a header that named one of them would lie about the others.
-      const { tls, proxyHeader } = preambleOf(link);
-      const outbound = {
-        blocks,
-        maxFrame,
-        ackMatch,
-        ...times,
-        tls,
-        proxyHeader,
-        dial,
-        deadlines,
-        queue,
-        now,
-      };
-      all.set(pool.name, { pool, most, outbound });
+      const outbound = this.#outboundOf(links.get(pool.name) ?? {}, hl7);
+      const release2 = release2Pools?.has(pool.name) ?? false;
+      all.set(pool.name, { pool, most, outbound: { ...outbound, release2 } });
     }
     return (server) => {
       const options = all.get(server.pool);
       return options?.pool.server(server.name) === server ? options : undefined;
     };
+  }
+
+  #outboundOf(link: ServerLink, hl7: Hl7Settings): OutboundOptions {
+    const { startBlock, endBlock, maxFrame, ackMatch, pipeline = 1, timeouts } = hl7;
+    const { deadlines, queue, now } = this;
+    const { connectTimeout = timeouts.connect, responseTimeout } = link;
+    const blocks = { startBlock, endBlock };
+    // Senders share these connections: a header that named one of them would lie about the others.
+    const { tls, proxyHeader } = preambleOf(link);
+    const times = { connectTimeout, responseTimeout };
+    return { blocks, maxFrame, ackMatch, pipeline, ...times, tls, proxyHeader, dial, deadlines, queue, now };
   }
 
   #accept(channel: Channel): void {
@@ -155,15 +200,15 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   }
 
   receive(sender: InboundConnection, content: Buffer): void {
-    this.#courier.receive(sender, content);
+    this.#intake.receive(sender, content);
   }
 
   receiveStream(sender: InboundConnection, stream: MessageStream): void {
-    this.#courier.receiveStream(sender, stream);
+    this.#intake.receiveStream(sender, stream);
   }
 
   receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number, byteLimit: number): void {
-    this.#courier.receiveOverlong(sender, beginning, byteCount, byteLimit);
+    this.#intake.receiveOverlong(sender, beginning, byteCount, byteLimit);
   }
 
   expire(delivery: Delivery): void {
@@ -183,10 +228,24 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
     for (const sender of this.#senders) yield sender.view;
   }
 
+  get returnTo(): StoreSettings['returnTo'] | undefined {
+    return this.#options.hl7.store?.returnTo;
+  }
+
+  deliver(
+    message: StoredMessage,
+    content: Buffer,
+    stream: MessageStream | undefined,
+    to?: Endpoint,
+  ): Delivery {
+    return this.#courier.deliver(message, content, stream, to);
+  }
+
   /** Takes no more senders and no more messages; resolves when every message in hand is answered. */
   async drain(): Promise<void> {
     await this.#stopListening();
     for (const sender of [...this.#senders]) sender.drain();
+    await this.#intake.store?.drain();
     await this.#empty();
     this.#closeServers();
   }
@@ -210,7 +269,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   }
 
   #isEmpty(): boolean {
-    return this.#senders.size === 0 && this.#courier.inHand === 0;
+    return this.#senders.size === 0 && this.#courier.endings.inHand === 0;
   }
 
   async #empty(): Promise<void> {
@@ -224,9 +283,10 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost {
   }
 }
 
-function inboundSettings({ startBlock, endBlock, maxFrame, timeouts }: Hl7Settings): InboundSettings {
+function inboundSettings(settings: Hl7Settings): InboundSettings {
+  const { startBlock, endBlock, maxFrame, timeouts, release2 = false } = settings;
   const { stall: stallTimeout, idle: idleTimeout } = timeouts;
-  return { blocks: { startBlock, endBlock }, maxFrame, stallTimeout, idleTimeout };
+  return { blocks: { startBlock, endBlock }, maxFrame, stallTimeout, idleTimeout, release2 };
 }
 
 function planOf(options: Hl7FrontEndOptions): Plan {

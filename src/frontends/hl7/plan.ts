@@ -22,16 +22,19 @@ export function ambiguityOf({ plan, choice }: Delivery): Ambiguity {
   return plan.onAmbiguousByRule[choice!.rule] ?? plan.settings.onAmbiguous;
 }
 
-/** Milliseconds that a server has to answer from `now` on. `ofPool`: what its pool says, if anything. */
+/**
+ * Milliseconds that a server has to answer from `now` on. `ofPool`: what its pool says, if anything. The sender of a
+ * stream waits for its answer only when it has sent the whole.
+ */
 export function answerTimeOf(delivery: Delivery, now: number, ofPool: number | undefined): number {
   const { plan, senderTimeout, expires } = delivery;
   const time = ofPool ?? ackTimeoutOf(plan.settings, senderTimeout, ambiguityOf(delivery));
-  return Math.max(Math.min(time, expires - now), 0);
+  return delivery.stream ? time : Math.max(Math.min(time, expires - now), 0);
 }
 
 /** Would sending it once more help, and find somebody who waits for the answer? */
 export function maySendAgain(delivery: Delivery, { cause }: Loss, now: number): boolean {
-  if (!delivery.origin.isListening || delivery.mismatches > MOST_MISMATCHES) return false;
+  if (!delivery.isAwaited || delivery.mismatches > MOST_MISMATCHES) return false;
   const left = delivery.expires - now;
   // A server that was silent this long will be so again: only if it gets as long once more.
   return cause === 'timeout' ? left >= now - delivery.sentAt : left > 0;

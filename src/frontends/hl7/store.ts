@@ -1,0 +1,257 @@
+/**
+ * Store and forward: what the durable queue of a VIP has to do with its messages.
+ *
+ *     a message comes ─► keep ─► on the disk ─► kept: its sender gets CA (or AA, `ackOnStore`)
+ *     its turn comes  ─► StoredMessage ─► the courier, as if it had just come ─► attempted:
+ *           AA, CA, or nothing was to come      it is delivered, and gone when that is on the disk
+ *           AE, AR, CE, CR                      again after a pause, `maxAttempts` times, then into quarantine
+ *           no answer, or no server             again after a pause, until `maxAge`
+ *           no rule takes it                    into quarantine
+ */
+import { events, notice } from '../../observe/events.ts';
+import type { Server } from '../../pools/server.ts';
+import type { About, HeldMessage, NewMessage, Refusal, TakenMessage } from '../../queue/message.ts';
+import type { Queue, QueueListener } from '../../queue/queue.ts';
+import type { Endpoint } from '../../relay/channel.ts';
+import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
+import type { Delivery, Outcome } from './delivery.ts';
+import type { Break, MessageStream, StreamReader } from './message-stream.ts';
+import { ambiguityOf } from './plan.ts';
+import { QueueStream } from './queue-stream.ts';
+import type { StoreSettings } from './settings.ts';
+import { aboutOf, StoredMessage, type StoredMessageListener } from './stored-message.ts';
+
+/** What the store asks of the courier. */
+export interface StoreHost {
+  readonly vip: string;
+  readonly now: () => number;
+  /** Whom the answers of applications go to now. */
+  readonly returnTo: StoreSettings['returnTo'] | undefined;
+  /** Delivers a message whose turn came. `to`: a return address; undefined: as the rules have it. */
+  deliver(
+    message: StoredMessage,
+    content: Buffer,
+    stream: MessageStream | undefined,
+    to?: Endpoint,
+  ): Delivery;
+  expire(delivery: Delivery): void;
+}
+
+/** What became of a message that was to be kept. */
+export interface KeepListener {
+  /** It is on the disk. */
+  kept(delivery: Delivery): void;
+  notKept(delivery: Delivery, why: string): void;
+  /** Its end will not come. */
+  broken(delivery: Delivery, why: Break): void;
+}
+
+const POSITIVE: ReadonlySet<string> = new Set(['AA', 'CA']);
+
+/** How often is looked for messages whose time is over, in milliseconds. */
+const LOOK_MS = 250;
+
+const REFUSALS: Readonly<Record<Refusal, string>> = {
+  full: 'the queue is full',
+  'no space': 'the disk of the queue is full',
+  unavailable: 'the queue cannot be written',
+};
+
+export class Store implements QueueListener, StoredMessageListener {
+  readonly #queue: Queue;
+  readonly #host: StoreHost;
+  readonly #deadlines: Deadlines;
+  readonly #inHand = new Set<Delivery>();
+  #look: Deadline | undefined;
+  /** Of messages that may have arrived, where: `onAmbiguous: hold` sends them nowhere else. */
+  readonly #bound = new Map<number, Server>();
+  /** What applications answered to messages that they refused: for the return address when there is no further attempt. */
+  readonly #refusals = new Map<number, Buffer>();
+  #window = 0;
+  #isDraining = false;
+  #isLost = false;
+
+  constructor(queue: Queue, host: StoreHost, deadlines: Deadlines) {
+    this.#queue = queue;
+    this.#host = host;
+    this.#deadlines = deadlines;
+    queue.listener = this;
+  }
+
+  get queue(): Queue {
+    return this.#queue;
+  }
+
+  /** The servers that may get something now can have so many messages at once. */
+  resize(room: number): void {
+    const window = this.#isDraining ? 0 : room;
+    if (window === this.#window || this.#isLost) return;
+    const isMore = window > this.#window;
+    this.#window = window;
+    this.#queue.window(window);
+    if (isMore) this.#queue.hurry();
+  }
+
+  /** Hands out nothing more; what is out is finished, and then `emptied` is called. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    this.resize(0);
+    if (!this.#isLost) await this.#queue.settled().catch(() => {});
+  }
+
+  /** Messages that were handed out and are not decided. */
+  get inHand(): number {
+    return this.#inHand.size;
+  }
+
+  // In.
+
+  /** Keeps the message of a delivery; `content` is copied. `describe`: asked when it is whole. */
+  keep(delivery: Delivery, describe: () => NewMessage, content: Buffer, listener: KeepListener): void {
+    const stored = (id: number | undefined, refusal: Refusal | undefined) => {
+      if (id !== undefined) listener.kept(delivery);
+      else listener.notKept(delivery, REFUSALS[refusal ?? 'unavailable']);
+    };
+    const { stream } = delivery;
+    if (!stream) {
+      this.#queue.store(describe(), content, stored);
+      return;
+    }
+    const body = this.#queue.receive();
+    const written = (refusal: Refusal | undefined) => {
+      if (refusal === undefined) {
+        stream.next(reader);
+        return;
+      }
+      body.discard();
+      stored(undefined, refusal);
+    };
+    const reader: StreamReader = {
+      part: (bytes) => body.write(bytes, written),
+      end: () => body.store(describe(), stored),
+      broken: (why) => {
+        body.discard();
+        listener.broken(delivery, why);
+      },
+    };
+    body.write(stream.beginning, written);
+  }
+
+  // Out.
+
+  handed(taken: TakenMessage): void {
+    if (taken.content) this.#deliver(taken, taken.content, undefined);
+    else void this.#deliverLong(taken);
+  }
+
+  lost(reason: string): void {
+    this.#isLost = true;
+    notice('error', 'the durable queue is lost until the balancer is started again: nothing is taken in', {
+      vip: this.#host.vip,
+      reason,
+    });
+  }
+
+  attempted(message: StoredMessage, delivery: Delivery, outcome: Outcome): void {
+    this.#inHand.delete(delivery);
+    const { id } = message.taken;
+    const { acknowledgement } = delivery;
+    if (this.#isLost) return;
+    if (outcome === 'delivered' || outcome === 'maybe twice' || outcome === 'unconfirmed') {
+      if (acknowledgement !== undefined && !POSITIVE.has(acknowledgement)) {
+        if (message.answerBytes) this.#refusals.set(id, message.answerBytes);
+        this.#queue.failed(id, 'refused', `a server answered ${acknowledgement}`);
+        return;
+      }
+      if (message.answerBytes) this.answeredLater(delivery, message.answerBytes);
+      this.#forget(id);
+      this.#queue.delivered(id);
+    } else if (outcome === 'rejected') {
+      this.#forget(id);
+      this.#queue.hold(id, delivery.detail ?? 'it cannot be routed');
+    } else if (!delivery.ambiguous) {
+      this.#queue.failed(id, 'unsent', delivery.detail ?? 'no server took it');
+    } else if (delivery.choice && ambiguityOf(delivery) === 'fail') {
+      this.#queue.hold(id, 'it may have arrived, and onAmbiguous is fail');
+    } else {
+      if (delivery.heldFor) this.#bound.set(id, delivery.heldFor.server);
+      this.#queue.failed(id, 'unanswered', delivery.detail ?? 'it was not answered');
+    }
+  }
+
+  quarantined(held: HeldMessage): void {
+    const answer = this.#refusals.get(held.id);
+    this.#forget(held.id);
+    if (answer) this.#sendBack(held.about, answer);
+    const { vip, now } = this.#host;
+    if (!events.message.hasSubscribers) return;
+    const { client = '', type = '', event = '', controlId = '', sender = '' } = held.about;
+    events.message.publish({
+      vip,
+      client,
+      type,
+      event,
+      controlId,
+      sender,
+      pool: undefined,
+      server: undefined,
+      rule: undefined,
+      reason: undefined,
+      attempts: held.attempts,
+      acknowledgement: undefined,
+      outcome: 'quarantined',
+      detail: held.reason,
+      bytes: held.size,
+      ms: Math.round(now() - held.arrived),
+    });
+  }
+
+  answeredLater(delivery: Delivery, answer: Buffer): void {
+    if (delivery.wantsApplicationsAnswer) this.#sendBack(aboutOf(delivery), answer);
+  }
+
+  /** Keeps an answer of an application for the return address of the message that it answers. */
+  #sendBack({ application = '', controlId = '' }: About, answer: Buffer): void {
+    const { vip, returnTo } = this.#host;
+    if (!returnTo) return;
+    const { byApplication } = returnTo;
+    const to = Object.hasOwn(byApplication, application) ? byApplication[application] : returnTo.default;
+    if (!to) return;
+    const about = { returnTo: `${to.host} ${to.port}`, controlId, type: 'ACK' };
+    this.#queue.store({ keys: [`\ranswers ${about.returnTo}`], about }, answer, (_, refusal) => {
+      if (refusal === undefined) return;
+      const reason = REFUSALS[refusal];
+      notice('warn', 'an answer for the return address could not be kept', { vip, controlId, reason });
+    });
+  }
+
+  async #deliverLong(taken: TakenMessage): Promise<void> {
+    const beginning = await this.#queue.read(taken.id, 0).catch(() => undefined);
+    if (this.#isLost) return;
+    if (!beginning) this.#queue.hold(taken.id, 'its body is damaged on the disk');
+    else this.#deliver(taken, beginning, new QueueStream(this.#queue, taken.id, taken.size, beginning));
+  }
+
+  #deliver(taken: TakenMessage, content: Buffer, stream: QueueStream | undefined): void {
+    const message = new StoredMessage(this.#host.vip, taken, this.#bound.get(taken.id), this);
+    const [host, port] = taken.about.returnTo?.split(' ') ?? [];
+    const to = host === undefined ? undefined : { host, port: Number(port) };
+    const delivery = this.#host.deliver(message, content, stream, to);
+    if (delivery.finished) return;
+    this.#inHand.add(delivery);
+    this.#look ??= this.#deadlines.after(LOOK_MS, () => this.#lookForExpired());
+  }
+
+  #lookForExpired(): void {
+    const now = this.#host.now();
+    for (const delivery of [...this.#inHand])
+      if (!delivery.finished && delivery.expires <= now) this.#host.expire(delivery);
+    if (this.#inHand.size > 0) this.#look!.restart();
+    else this.#look = undefined;
+  }
+
+  #forget(id: number): void {
+    this.#bound.delete(id);
+    this.#refusals.delete(id);
+  }
+}
