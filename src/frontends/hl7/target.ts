@@ -7,15 +7,12 @@ import type { Server } from '../../pools/server.ts';
 import type { Endpoint } from '../../relay/channel.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
 import type { Delivery } from './delivery.ts';
-import {
-  type Loss,
-  OutboundConnection,
-  type OutboundListener,
-  type OutboundOptions,
-  OWED_MS,
-} from './outbound.ts';
+import type { Loss, OutboundListener, OutboundOptions } from './outbound.ts';
+import { NOT_COMMITTED, OutboundConnection } from './outbound-connection.ts';
+import { OWED_MS } from './owed-answers.ts';
 import { answerTimeOf } from './plan.ts';
 import { isSlotWanted, moveIn, moveOut, type Tenant, takeSlot } from './tenants.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 /** What becomes of messages that were to go to a target. */
 export interface TargetListener {
@@ -49,9 +46,9 @@ export class Target implements OutboundListener, Tenant {
   readonly #connections = new Set<OutboundConnection>();
   readonly #idle: OutboundConnection[] = [];
   #dialling = 0;
-  /** In the order in which they are to go, from `#head` on. */
-  #waiting: Delivery[] = [];
-  #head = 0;
+  readonly #line = new WaitingLine();
+  /** Connections that carry a stream. */
+  #streaming = 0;
   /** They may have arrived here, and wait for the server to come back. */
   #held: Delivery[] = [];
   #pause: Deadline | undefined;
@@ -73,7 +70,9 @@ export class Target implements OutboundListener, Tenant {
 
   /** No connection, and nobody who waits for one. */
   get isEmpty(): boolean {
-    return this.#connections.size === 0 && this.#queued === 0 && this.#held.every(({ finished }) => finished);
+    return (
+      this.#connections.size === 0 && this.#line.length === 0 && this.#held.every(({ finished }) => finished)
+    );
   }
 
   /** Connections that were made with other options are replaced when they have nothing to do. */
@@ -82,7 +81,7 @@ export class Target implements OutboundListener, Tenant {
     this.#isRetired = false;
     this.#options = isDeepStrictEqual(options.outbound, outbound) ? { ...options, outbound } : options;
     this.tidy();
-    this.#grow(0);
+    this.#grow();
   }
 
   /** Gets nothing new. What was not sent goes elsewhere. */
@@ -92,18 +91,18 @@ export class Target implements OutboundListener, Tenant {
   }
 
   /**
-   * Sends the message, or puts it in the queue; `content` is the message when `delivery` has no copy of its own.
+   * Sends the message, or puts it in the line; `content` is the message when `delivery` has no copy of its own.
    * False: this target cannot have a single connection now, because its server is full.
    */
   offer(delivery: Delivery, content: Buffer | undefined): boolean {
-    const connection = this.#idle.pop();
+    const connection = this.#connectionFor(delivery);
     if (connection) {
       this.#send(connection, delivery, content);
       return true;
     }
-    if (!this.#grow(1) && this.#connections.size === 0) return false;
+    if (!this.#grow(delivery) && this.#connections.size === 0) return false;
     if (content) delivery.keep(content);
-    this.#waiting.push(delivery);
+    this.#line.add(delivery);
     return true;
   }
 
@@ -176,7 +175,7 @@ export class Target implements OutboundListener, Tenant {
     }
     this.server.release(true);
     if (this.#closed) return;
-    if (connection.isConnected) this.#grow(0);
+    if (connection.isConnected) this.#grow();
     else if (this.#connections.size === 0) this.#cannotBeHad(error?.message ?? 'no connection');
   }
 
@@ -201,6 +200,20 @@ export class Target implements OutboundListener, Tenant {
     this.#tidyUp(connection);
   }
 
+  committed(connection: OutboundConnection): void {
+    this.#serve(connection);
+  }
+
+  notCommitted(connection: OutboundConnection, delivery: Delivery): void {
+    this.#ended(delivery, 'failure');
+    this.#serve(connection);
+    if (delivery.heldFor === this) this.hold(delivery);
+    else if (!delivery.stream) this.#listener.refused(delivery, NOT_COMMITTED);
+    // Parts of it have been sent.
+    else this.#listener.lost(delivery, { cause: 'closed', whole: false, detail: NOT_COMMITTED });
+    this.#tidyUp(connection);
+  }
+
   answeredLater(delivery: Delivery, answer: Acknowledgement, bytes: Buffer): void {
     this.#listener.answeredLater(delivery, answer, bytes);
   }
@@ -210,7 +223,9 @@ export class Target implements OutboundListener, Tenant {
   }
 
   lost(delivery: Delivery, loss: Loss): void {
-    this.#ended(delivery, 'failure');
+    this.#ended(delivery, loss.cause === 'broken' ? undefined : 'failure');
+    // What waited for its place among the streams may go on a connection that lies idle.
+    if (delivery.stream && this.#idle.length > 0) this.#serve(this.#idle.pop()!);
     if (loss.cause === 'timeout' && !delivery.marked) {
       // The same message again and again tells of the message, not of the server.
       delivery.marked = true;
@@ -229,8 +244,24 @@ export class Target implements OutboundListener, Tenant {
     return this.server.isHalted || (pool.mode === 'single-active' && pool.activeServer !== this.server);
   }
 
-  get #queued(): number {
-    return this.#waiting.length - this.#head;
+  /** Long messages shall not hold up short ones: half of the connections carry streams, at most. */
+  get #mayStream(): boolean {
+    const most = Math.min(this.#options.most, this.server.maxConnections ?? Infinity);
+    return this.#streaming < Math.max(Math.floor(most / 2), 1);
+  }
+
+  /** One that lies idle, or that has the fewest messages on their way among those that may have one more. */
+  #connectionFor(delivery: Delivery): OutboundConnection | undefined {
+    if (delivery.stream && !this.#mayStream) return undefined;
+    const idle = this.#idle.pop();
+    const { outbound } = this.#options;
+    if (idle || !outbound.pipeline || outbound.pipeline === 1) return idle;
+    let best: OutboundConnection | undefined;
+    for (const one of this.#connections) {
+      if (!one.isConnected || one.options !== outbound || !one.takes(delivery)) continue;
+      if (!best || one.load < best.load) best = one;
+    }
+    return best;
   }
 
   #send(connection: OutboundConnection, delivery: Delivery, content: Buffer | undefined): void {
@@ -239,21 +270,30 @@ export class Target implements OutboundListener, Tenant {
     const { load } = this.server;
     delivery.attempts++;
     load.operationStarted();
-    load.bytesInFlight += delivery.length;
+    load.bytesInFlight += sizeOf(delivery);
+    if (delivery.stream) this.#streaming++;
     connection.send(delivery, content, answerTimeOf(delivery, now, responseTimeout), now);
   }
 
-  #ended(delivery: Delivery, outcome: 'success' | 'failure'): void {
+  /** `outcome`: what it tells of the server; undefined: nothing. */
+  #ended(delivery: Delivery, outcome: 'success' | 'failure' | undefined): void {
     const { load } = this.server;
-    load.bytesInFlight -= delivery.length;
-    load.operationEnded(this.#outbound.now() - delivery.sentAt, outcome);
+    load.bytesInFlight -= sizeOf(delivery);
+    if (delivery.stream) this.#streaming--;
+    if (outcome) load.operationEnded(this.#outbound.now() - delivery.sentAt, outcome);
+    else load.operations--;
   }
 
-  /** The connection is free: the next message, or it lies idle. */
+  /** The connection has room: for the next messages, or it lies idle. */
   #serve(connection: OutboundConnection): void {
-    const delivery = this.#next();
-    if (delivery) this.#send(connection, delivery, undefined);
-    else if (!connection.isOwing && isSlotWanted(this.server, this)) connection.close();
+    let next = this.#line.first(this.#mayStream);
+    while (next && connection.takes(next)) {
+      this.#line.shift(next);
+      this.#send(connection, next, undefined);
+      next = this.#line.first(this.#mayStream);
+    }
+    if (connection.isGone || connection.load > 0) return;
+    if (!connection.isOwing && isSlotWanted(this.server, this)) connection.close();
     else this.#idle.push(connection);
   }
 
@@ -268,27 +308,11 @@ export class Target implements OutboundListener, Tenant {
     return isTaker && options === outbound && this.#connections.size <= most;
   }
 
-  #next(): Delivery | undefined {
-    while (this.#head < this.#waiting.length) {
-      const delivery = this.#waiting[this.#head++]!;
-      if (this.#head === 1024) {
-        this.#waiting.splice(0, this.#head);
-        this.#head = 0;
-      }
-      if (!delivery.finished) return delivery;
-    }
-    if (this.#head > 0) {
-      this.#waiting = [];
-      this.#head = 0;
-    }
-    return undefined;
-  }
-
-  /** Dials for `wanted` messages more, as far as that is allowed. False: not one connection was dialled. */
-  #grow(wanted: number): boolean {
+  /** Dials for those who wait, and for `coming`, as far as that is allowed. False: not one connection was dialled. */
+  #grow(coming?: Delivery): boolean {
     const { most, outbound } = this.#options;
     let dialled = false;
-    const needed = Math.min(this.#queued + wanted, most);
+    const needed = Math.min(this.#line.length + (coming ? 1 : 0), most);
     while (this.#connections.size < most && this.#dialling < needed && takeSlot(this.server, this)) {
       this.#dialling++;
       dialled = true;
@@ -304,10 +328,7 @@ export class Target implements OutboundListener, Tenant {
 
   /** Nobody waits for a connection any more. `attempts`: what that counts for. */
   #turnAway(detail: string, attempts: 0 | 1): void {
-    const waiting = this.#waiting.slice(this.#head);
-    this.#waiting = [];
-    this.#head = 0;
-    for (const delivery of waiting) {
+    for (const delivery of this.#line.takeAll()) {
       if (delivery.finished) continue;
       if (delivery.heldFor === this) {
         this.hold(delivery);
@@ -326,12 +347,16 @@ export class Target implements OutboundListener, Tenant {
       return;
     }
     if (back.length === 0) return;
-    this.#waiting = [...back, ...this.#waiting.slice(this.#head)];
-    this.#head = 0;
-    while (this.#idle.length > 0 && this.#queued > 0) this.#serve(this.#idle.pop()!);
-    if (this.#queued === 0) return;
-    if (this.#grow(0) || this.#connections.size > 0) return;
+    this.#line.addBefore(back);
+    while (this.#idle.length > 0 && this.#line.first(this.#mayStream)) this.#serve(this.#idle.pop()!);
+    if (this.#line.length === 0) return;
+    if (this.#grow() || this.#connections.size > 0) return;
     // Not a slot to be had: wait on.
     this.#cannotBeHad('the server is full');
   }
+}
+
+/** Bytes of a message that count while it is on its way; of a stream those that are in memory. */
+function sizeOf({ stream, length }: Delivery): number {
+  return stream ? stream.beginning.length : length;
 }
