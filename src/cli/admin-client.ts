@@ -5,8 +5,8 @@ import type { Command } from 'commander';
 import { Failure, runFailure, usageFailure } from './failure.ts';
 
 const TIMEOUT_MS = 10_000;
-/** More than any status: what answers is something else. */
-const LONGEST_ANSWER = 64 * 1024 * 1024;
+/** More than any status or message: what answers is something else. */
+const LONGEST_ANSWER = 1024 ** 3;
 
 /** How a command finds the balancer that runs. */
 export interface AdminOptions {
@@ -40,25 +40,53 @@ export class AdminRefusal extends Failure {
 }
 
 /** Asks, and returns the answer as parsed JSON. Fails with a sentence. */
-export async function askAdmin(
+export async function askAdmin(options: AdminOptions, request: AdminRequest): Promise<unknown> {
+  const { origin, status, content } = await ask(options, request);
+  const document = parsed(content, origin);
+  if (status !== 200) throw refusal(origin, status, document);
+  return document;
+}
+
+/** Asks, and returns the answer's bytes as they are. Fails with a sentence. */
+export async function askAdminForBytes(options: AdminOptions, path: string): Promise<Buffer> {
+  const { origin, status, content } = await ask(options, { method: 'GET', path });
+  if (status !== 200) throw refusal(origin, status, parsed(content, origin));
+  return content;
+}
+
+interface Answered {
+  readonly origin: string;
+  readonly status: number;
+  readonly content: Buffer;
+}
+
+async function ask(
   { admin, token = process.env.GANTRY_TOKEN }: AdminOptions,
   request: AdminRequest,
-): Promise<unknown> {
+): Promise<Answered> {
   const base = URL.canParse(admin) ? new URL(admin) : undefined;
   if (base?.protocol !== 'http:' && base?.protocol !== 'https:') {
     throw usageFailure(`--admin "${admin}" is not a URL, such as http://127.0.0.1:9090`);
   }
-  const { status, text } = await send(new URL(request.path, base), request, token);
-  let document: unknown;
+  const { origin } = base;
+  return { origin, ...(await send(new URL(request.path, base), request, token)) };
+}
+
+function parsed(content: Buffer, origin: string): unknown {
   try {
-    document = JSON.parse(text);
+    return JSON.parse(content.toString());
   } catch {
-    throw runFailure(`what answers at ${base.origin} is not a Gantry admin API`);
+    throw runFailure(`what answers at ${origin} is not a Gantry admin API`);
   }
-  if (status === 200) return document;
+}
+
+function refusal(origin: string, status: number, document: unknown): AdminRefusal {
   const problem = (document ?? {}) as { detail?: string; title?: string };
   const why = problem.detail ?? problem.title ?? 'no reason given';
-  throw new AdminRefusal(`the balancer at ${base.origin} answers ${status}: ${why}`, status, { ...problem });
+  const help = status === 401 ? ' (--token TOKEN, or the environment variable GANTRY_TOKEN)' : '';
+  return new AdminRefusal(`the balancer at ${origin} answers ${status}: ${why}${help}`, status, {
+    ...problem,
+  });
 }
 
 /** Not `fetch`, which refuses some ports. */
@@ -66,7 +94,7 @@ async function send(
   url: URL,
   { method, body }: AdminRequest,
   token: string | undefined,
-): Promise<{ status: number; text: string }> {
+): Promise<{ status: number; content: Buffer }> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const headers = {
     accept: 'application/json',
@@ -79,13 +107,14 @@ async function send(
       const asked = request(url, { method, headers, signal }, resolve).on('error', reject);
       asked.end(body === undefined ? undefined : JSON.stringify(body));
     });
-    response.setEncoding('utf8');
-    let text = '';
-    for await (const part of response as AsyncIterable<string>) {
-      text += part;
-      if (text.length > LONGEST_ANSWER) throw new Error('its answer has no end');
+    const parts: Buffer[] = [];
+    let length = 0;
+    for await (const part of response as AsyncIterable<Buffer>) {
+      parts.push(part);
+      length += part.length;
+      if (length > LONGEST_ANSWER) throw new Error('its answer has no end');
     }
-    return { status: response.statusCode ?? 0, text };
+    return { status: response.statusCode ?? 0, content: Buffer.concat(parts) };
   } catch (error) {
     if (signal.aborted) throw runFailure(`the balancer at ${url.origin} did not answer within 10s`);
     const { code, message } = error as NodeJS.ErrnoException;

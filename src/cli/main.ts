@@ -17,6 +17,7 @@ import { addHl7Send } from './hl7-send.ts';
 import { addNotBuilt } from './not-built.ts';
 import { addPersistence } from './persistence.ts';
 import { addProbe } from './probe.ts';
+import { addQueue } from './queue.ts';
 import { addReload } from './reload.ts';
 import { addRun } from './run.ts';
 import { addSchema } from './schema.ts';
@@ -64,6 +65,7 @@ function createProgram(): Command {
     addServerDuty,
     addReload,
     addPersistence,
+    addQueue,
     addEcho,
     addProbe,
     addDicomSend,

@@ -27,6 +27,7 @@ Example:
 /** The status as tables. */
 export async function statusText(status: StatusDocument): Promise<string> {
   const { formatTable } = await import('./table.ts');
+  const { vipQueuesText } = await import('./queue-text.ts');
   const vips = formatTable(
     ['VIP', 'PROTOCOL', 'MODE', 'LISTEN', 'POOL', 'PERSISTENCE', 'CONNECTIONS', 'TOTALS'],
     status.vips.map((vip) => [
@@ -55,7 +56,9 @@ export async function statusText(status: StatusDocument): Promise<string> {
       ]),
     ),
   );
-  return `Gantry ${status.version}, up for ${durationText(status.uptime)}\n\n${vips}\n${pools}`;
+  const queues = vipQueuesText(status.vips, Date.now());
+  const tables = [vips, queues, pools].filter((table) => table !== '');
+  return `Gantry ${status.version}, up for ${durationText(status.uptime)}\n\n${tables.join('\n')}`;
 }
 
 function totalsText(totals: Readonly<Record<string, number>>): string {
