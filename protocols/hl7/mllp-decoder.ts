@@ -54,7 +54,7 @@ export interface MllpDecoderOptions extends MllpBlocks {
   readonly streamAbove?: number | undefined;
 }
 
-const EMPTY = Buffer.alloc(0);
+const EMPTY: Buffer = Buffer.alloc(0);
 const SMALLEST_GATHERING = 4096;
 /** 0B and two letters. */
 const UNDECIDED_AT_MOST = 3;
@@ -88,7 +88,7 @@ export class MllpDecoder {
   #stopped = false;
   #paused = false;
   /** Of a chunk in whose middle the decoder was paused. */
-  #rest = EMPTY;
+  #rest: Buffer = EMPTY;
 
   constructor(sink: MllpSink, options: MllpDecoderOptions = {}) {
     this.#sink = sink;

@@ -4,25 +4,28 @@
  */
 
 import type { FactValue } from '../../../protocols/facts.ts';
-import type { MllpBlocks } from '../../../protocols/hl7/mllp.ts';
-import { type DropReason, MllpDecoder, type MllpSink } from '../../../protocols/hl7/mllp-decoder.ts';
+import { COMMITTED, type MllpBlocks, NOT_COMMITTED } from '../../../protocols/hl7/mllp.ts';
 import type { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
 import type { Channel, ChannelHandler } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
 import { dismiss } from '../../relay/dismiss.ts';
 import type { ConnectionView } from '../front-end.ts';
-import type { Delivery } from './delivery.ts';
+import type { Delivery, Outcome } from './delivery.ts';
 import type { FlushQueue } from './flush-queue.ts';
-import type { MessageStream } from './message-stream.ts';
+import type { InboundStream } from './inbound-stream.ts';
+import type { Break, MessageStream } from './message-stream.ts';
 import type { Origin } from './origin.ts';
 import { Outbox } from './outbox.ts';
+import { Reception, type Recipient } from './reception.ts';
 import { Row } from './row.ts';
 
 /** What one configuration says about the connections of senders. */
 export interface InboundSettings {
   readonly blocks: MllpBlocks;
   readonly maxFrame: number;
+  /** Senders speak MLLP release 2. */
+  readonly release2: boolean;
   readonly stallTimeout: number;
   readonly idleTimeout: number | undefined;
 }
@@ -54,12 +57,15 @@ const MOST_MESSAGES = 256;
 const MOST_BYTES = 4 * 1024 * 1024;
 /** Bytes of answers that a sender has not taken, above which nothing more is read from it. */
 const MOST_UNREAD = 256 * 1024;
-/** Milliseconds after which an end block with nothing behind it ends a frame. */
-const END_BLOCK_ALONE_MS = 200;
 /** Milliseconds that a sender may take to close its side when we closed ours. */
 const LINGER_MS = 2000;
 
-export class InboundConnection implements ChannelHandler, MllpSink, Origin {
+/** In release 2, in the place of an answer: `over` will tell whether the message was taken. */
+const UNDECIDED = Buffer.alloc(0);
+/** Outcomes of a message that was not taken. */
+const NOT_TAKEN: ReadonlySet<Outcome> = new Set(['rejected', 'unavailable', 'failed']);
+
+export class InboundConnection implements ChannelHandler, Recipient, Origin {
   readonly id: string;
   readonly client: string;
   readonly started: number;
@@ -68,7 +74,7 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
   readonly #host: InboundHost;
   readonly #settings: InboundSettings;
   readonly #channel: Channel;
-  readonly #decoder: MllpDecoder;
+  readonly #reception: Reception;
   readonly #outbox: Outbox;
   /** Not answered. */
   readonly #row = new Row();
@@ -77,7 +83,10 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
   #messages = 0;
   /** Answers of applications that were promised by CA. */
   #owed = 0;
-  #paused = false;
+  /** The long message that came last. */
+  #long: Delivery | undefined;
+  /** A long message that did not come whole: nothing is said about it. */
+  #broken: Delivery | undefined;
   /** The sender sent FIN. */
   #ended = false;
   #draining = false;
@@ -87,7 +96,6 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
   #expiry: Deadline | undefined;
   #expiryAt = Infinity;
   #silence: Deadline | undefined;
-  #endBlock: Deadline | undefined;
 
   /** `id`: unique while the process lives. */
   constructor(channel: Channel, host: InboundHost, id: string) {
@@ -99,9 +107,10 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
     this.client = channel.remote.host;
     const { sni, subject: tlsSubject } = channel.tls ?? {};
     this.facts = { client: this.client, port: String(channel.local.port), vip: host.vip, sni, tlsSubject };
-    const { blocks, maxFrame } = this.#settings;
-    this.#decoder = new MllpDecoder(this, { ...blocks, maxFrame });
-    this.#outbox = new Outbox(channel, host.queue, blocks, () => this.#regulate());
+    const { vip, deadlines } = host;
+    const { blocks } = this.#settings;
+    this.#reception = new Reception(channel, { ...this.#settings, vip, deadlines }, this);
+    this.#outbox = new Outbox(channel, host.queue, blocks, () => this.#reception.regulate());
     channel.handler = this;
     this.#watchSilence();
   }
@@ -138,6 +147,7 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
   enlist(delivery: Delivery): void {
     this.#row.add(delivery);
     this.latest = delivery;
+    if (delivery.stream) this.#long = delivery;
     this.#messages++;
     if (delivery.expires < this.#expiryAt) this.#watchExpiry(delivery.expires);
   }
@@ -145,12 +155,14 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
   /** The answer to a message that is finished: `bytes`, valid during the call, or none. */
   answer(delivery: Delivery, bytes: Buffer | undefined): void {
     if (this.#left) return;
-    if (delivery !== this.#row.first) {
+    if (!bytes && this.#settings.release2 && delivery !== this.#broken) {
+      delivery.answer = UNDECIDED;
+    } else if (delivery !== this.#row.first) {
       if (bytes) delivery.answer = Buffer.from(bytes);
-      return;
+    } else {
+      if (bytes) this.#tell(bytes);
+      this.#advance();
     }
-    if (bytes) this.#outbox.add(bytes);
-    this.#advance();
   }
 
   /** An answer that comes after the one that counted: the application's, after CA. */
@@ -158,8 +170,13 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
     if (!this.#left) this.#outbox.add(bytes);
   }
 
-  over(): void {
-    // Its answer is all that a sender waits for.
+  /** Its answer is all that a sender waits for; in release 2, where there is none, whether it was taken. */
+  over(delivery: Delivery, outcome: Outcome): void {
+    if (delivery.answer !== UNDECIDED || this.#left) return;
+    delivery.answer = NOT_TAKEN.has(outcome) ? NOT_COMMITTED : COMMITTED;
+    if (delivery !== this.#row.first) return;
+    this.#tell(delivery.answer);
+    this.#advance();
   }
 
   /** An application's answer was promised to this sender. */
@@ -185,8 +202,8 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
     for (let behind = delivery.next; behind; behind = behind.next) {
       if (!behind.finished && !behind.connection) this.#host.abandon(behind, why);
     }
-    if (delivery === this.#row.first) this.#leave();
-    else this.#regulate();
+    if (delivery === this.#row.first) this.#refuse();
+    else this.#reception.regulate();
   }
 
   /** Takes no more messages; closes when those that came are answered. */
@@ -202,16 +219,12 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
   }
 
   read(bytes: Buffer): void {
-    this.#decoder.push(bytes);
-    if (this.#left) return;
-    this.#regulate();
-    this.#watchSilence();
-    if (this.#draining) this.#leaveWhenDone();
+    this.#reception.push(bytes);
   }
 
   ended(): void {
     this.#ended = true;
-    this.#decoder.end();
+    this.#reception.end();
     this.#watchSilence();
     this.#leaveWhenDone();
   }
@@ -220,76 +233,79 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
     this.#release(error ? 'its sender was lost' : 'its sender closed the connection');
   }
 
-  frame(content: Buffer): void {
-    // After a message that could not be delivered, those behind it would overtake it.
-    if (this.#left || (this.#draining && this.#row.hangsUp)) return;
-    this.#host.receive(this, content);
+  // What the reception tells.
+
+  get isFull(): boolean {
+    return (
+      this.#row.length >= MOST_MESSAGES ||
+      this.#row.bytes >= MOST_BYTES ||
+      this.#outbox.pending >= MOST_UNREAD ||
+      (this.#draining && !this.#reception.inFrame)
+    );
   }
 
-  dropped(reason: DropReason, byteCount: number): void {
-    notice('warn', 'a broken frame was dropped', {
-      vip: this.#host.vip,
-      client: this.client,
-      reason,
-      bytes: byteCount,
-    });
+  message(content: Buffer): void {
+    if (!this.#isDeaf) this.#host.receive(this, content);
   }
 
-  garbage(byteCount: number): void {
-    // A line end between frames is habit with some senders.
-    if (byteCount <= 2) return;
-    notice('debug', 'bytes between frames were skipped', {
-      vip: this.#host.vip,
-      client: this.client,
-      bytes: byteCount,
-    });
+  longMessage(stream: InboundStream): void {
+    this.#long = undefined;
+    if (this.#isDeaf) stream.cancel();
+    else this.#host.receiveStream(this, stream);
   }
 
-  overlong(byteCount: number, what: 'frame' | 'garbage', beginning?: Buffer): void {
-    const { vip } = this.#host;
-    const fields = { vip, client: this.client, bytes: byteCount };
-    if (what === 'garbage') {
-      notice('warn', 'too many bytes that are no MLLP frame: the connection was closed', fields);
-      this.drain();
-    } else {
-      notice('warn', 'a message was longer than hl7.maxFrame allows', fields);
-      this.#host.receiveOverlong(this, beginning ?? Buffer.alloc(0), byteCount, this.#settings.maxFrame);
-    }
+  longMessageBroken(stream: InboundStream, why: Break): void {
+    const delivery = this.#long;
+    if (!delivery || delivery.finished) return;
+    if (why !== 'it is too long') this.#broken = delivery;
+    if (!stream.wasAsked) this.#host.abandon(delivery, why);
+  }
+
+  overlongMessage(byteCount: number, beginning: Buffer): void {
+    this.#host.receiveOverlong(this, beginning, byteCount, this.#settings.maxFrame);
+  }
+
+  unreadable(): void {
+    this.drain();
+  }
+
+  heard(): void {
+    this.#watchSilence();
+    if (this.#draining) this.#leaveWhenDone();
+  }
+
+  /** After a message that could not be delivered, those behind it would overtake it. */
+  get #isDeaf(): boolean {
+    return this.#left || (this.#draining && this.#row.hangsUp);
+  }
+
+  /** An answer; in release 2 it says that the message was taken, and what was made of it. */
+  #tell(answer: Buffer): void {
+    if (this.#settings.release2 && answer !== COMMITTED && answer !== NOT_COMMITTED)
+      this.#outbox.add(COMMITTED);
+    this.#outbox.add(answer);
   }
 
   /** The first is answered; and so, by now, may be those behind it. */
   #advance(): void {
     for (let next = this.#row.advance(); next?.finished; next = this.#row.advance()) {
       if (next.hangUp) {
-        this.#leave();
+        this.#refuse();
         return;
       }
-      if (next.answer) this.#outbox.add(next.answer);
+      if (next.answer === UNDECIDED) break;
+      if (next.answer) this.#tell(next.answer);
     }
-    if (this.#paused) this.#regulate();
+    if (this.#reception.paused) this.#reception.regulate();
     if (this.#ended || this.#draining) this.#leaveWhenDone();
-  }
-
-  /** Back-pressure: reads while the sender's messages are being answered and it takes the answers. */
-  #regulate(): void {
-    if (this.#left || this.#ended) return;
-    const full =
-      this.#row.length >= MOST_MESSAGES ||
-      this.#row.bytes >= MOST_BYTES ||
-      this.#outbox.pending >= MOST_UNREAD ||
-      (this.#draining && !this.#decoder.inFrame);
-    if (full === this.#paused) return;
-    this.#paused = full;
-    if (full) this.#channel.pause();
-    else this.#channel.resume();
   }
 
   #leaveWhenDone(): void {
     if (this.#left || this.#row.first) {
-      if (this.#draining) this.#regulate();
+      if (this.#draining) this.#reception.regulate();
       return;
     }
-    if (this.#draining && !this.#ended && this.#decoder.inFrame) return;
+    if (this.#draining && !this.#ended && this.#reception.inFrame) return;
     if (!this.#ended && !this.#draining) return;
     if (this.#owed > 0) this.#watchSilence();
     else this.#leave();
@@ -299,35 +315,23 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
   #watchSilence(): void {
     const { deadlines } = this.#host;
     const { stallTimeout, idleTimeout } = this.#settings;
-    if (this.#decoder.pendingEnd) {
-      this.#endBlock ??= deadlines.after(END_BLOCK_ALONE_MS, () => this.#endBlockAlone());
-      this.#endBlock.restart();
-    }
-    const stalls = this.#decoder.inFrame || (this.#ended && this.#owed > 0);
+    const stalls = this.#reception.inFrame || (this.#ended && this.#owed > 0);
     const ms = stalls ? stallTimeout : idleTimeout;
     if (ms === undefined) this.#silence?.cancel();
     else if (this.#silence) this.#silence.restart(ms);
     else this.#silence = deadlines.after(ms, () => this.#silent());
   }
 
-  #endBlockAlone(): void {
-    this.#decoder.flushPendingEnd();
-    this.#regulate();
-    this.#watchSilence();
-    if (this.#draining) this.#leaveWhenDone();
-  }
-
   #silent(): void {
-    if (this.#row.first && !this.#decoder.inFrame) {
+    const { inFrame, paused } = this.#reception;
+    // Who is not listened to, or waits for an answer, may be silent; but not who does not take the answers.
+    if (inFrame ? paused && this.#outbox.pending < MOST_UNREAD : this.#row.first) {
       this.#watchSilence();
       return;
     }
     const { vip } = this.#host;
-    const level = this.#decoder.inFrame ? 'warn' : 'info';
-    const detail = this.#decoder.inFrame
-      ? 'a sender stopped inside a frame'
-      : 'a sender was silent for too long';
-    notice(level, detail, { vip, client: this.client });
+    const detail = inFrame ? 'a sender stopped inside a frame' : 'a sender was silent for too long';
+    notice(inFrame ? 'warn' : 'info', detail, { vip, client: this.client });
     this.#leave();
   }
 
@@ -346,6 +350,12 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
     for (const one of over) if (!one.finished) this.#host.expire(one);
   }
 
+  /** The next message has no answer and will have none. */
+  #refuse(): void {
+    if (this.#settings.release2) this.#outbox.add(NOT_COMMITTED);
+    this.#leave();
+  }
+
   /** Sends what is answered, then closes; who comes later is not heard. */
   #leave(): void {
     if (this.#left) return;
@@ -359,10 +369,9 @@ export class InboundConnection implements ChannelHandler, MllpSink, Origin {
   #release(why: string): void {
     if (!this.#left) {
       this.#left = true;
-      this.#decoder.stop();
+      this.#reception.stop();
       this.#expiry?.cancel();
       this.#silence?.cancel();
-      this.#endBlock?.cancel();
       for (const one of this.#row.clear()) if (!one.finished) this.#host.abandon(one, why);
     }
     if (!this.#channel.open) this.#end();

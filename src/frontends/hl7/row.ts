@@ -1,11 +1,12 @@
 /** The messages of one sender that are not answered, in the order in which they came: a list linked by `next`. */
 import type { Delivery } from './delivery.ts';
+import { STREAMED_ABOVE } from './message-stream.ts';
 
 export class Row {
   /** The one that is answered next. */
   first: Delivery | undefined;
   length = 0;
-  /** Of all messages together. */
+  /** Of all messages together, of a long one what is kept. */
   bytes = 0;
   #last: Delivery | undefined;
 
@@ -14,7 +15,7 @@ export class Row {
     else this.first = delivery;
     this.#last = delivery;
     this.length++;
-    this.bytes += delivery.length;
+    this.bytes += keptLength(delivery);
   }
 
   /** Takes the first out; returns the one that is first now. */
@@ -24,7 +25,7 @@ export class Row {
     if (!this.first) this.#last = undefined;
     gone.next = undefined;
     this.length--;
-    this.bytes -= gone.length;
+    this.bytes -= keptLength(gone);
     return this.first;
   }
 
@@ -52,4 +53,8 @@ export class Row {
     }
     return { over, next };
   }
+}
+
+function keptLength({ stream, length }: Delivery): number {
+  return stream ? STREAMED_ABOVE : length;
 }

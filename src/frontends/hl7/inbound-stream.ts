@@ -1,0 +1,107 @@
+/**
+ * A long message as it comes from its sender. Its parts are views of what the connection read, which reads on when they
+ * were taken: what is kept of the message is its beginning.
+ */
+import type { Break, MessageStream, StreamReader } from './message-stream.ts';
+
+const EMPTY: Buffer = Buffer.alloc(0);
+
+export class InboundStream implements MessageStream {
+  #beginning: Buffer;
+  /** Told when its reader asks, or wants no more: the connection may read on. */
+  readonly #asked: () => void;
+  /** What came and was not asked for: of one chunk, two at most. */
+  #parts: Buffer[] = [];
+  #reader: StreamReader | undefined;
+  #wasAsked = false;
+  #isTouched = false;
+  #over: 'whole' | Break | undefined;
+  /** Its reader knows how it ended, or does not want to. */
+  #isDone = false;
+
+  constructor(beginning: Buffer, asked: () => void) {
+    this.#beginning = beginning;
+    this.#asked = asked;
+  }
+
+  get beginning(): Buffer {
+    return this.#beginning;
+  }
+
+  /** Nothing more may be read: nobody has asked for it. */
+  get holdsUp(): boolean {
+    return !this.#isDone && !this.#reader;
+  }
+
+  /** Its frame has ended, or never will. */
+  get isOver(): boolean {
+    return this.#over !== undefined;
+  }
+
+  /** Somebody asked for what follows its beginning, and will hear how it ends. */
+  get wasAsked(): boolean {
+    return this.#wasAsked;
+  }
+
+  next(reader: StreamReader): void {
+    this.#wasAsked = true;
+    if (this.#isDone) {
+      reader.broken(this.#over === undefined || this.#over === 'whole' ? 'its sender left' : this.#over);
+      return;
+    }
+    this.#reader = reader;
+    this.#serve();
+    this.#asked();
+  }
+
+  rewind(): boolean {
+    if (this.#isTouched || this.#isDone) return false;
+    this.#reader = undefined;
+    return true;
+  }
+
+  cancel(): void {
+    this.#isDone = true;
+    this.#reader = undefined;
+    this.#parts = [];
+    this.#beginning = EMPTY;
+    this.#asked();
+  }
+
+  /** The connection read more of it; valid until the connection reads on. */
+  add(part: Buffer): void {
+    if (this.#isDone) return;
+    this.#parts.push(part);
+    this.#serve();
+  }
+
+  /** The connection read its end. */
+  end(): void {
+    this.#over = 'whole';
+    this.#serve();
+  }
+
+  /** The rest will not come, or what was not asked for is gone. */
+  breakOff(why: Break): void {
+    if (this.#over === 'whole' && this.#parts.length === 0) return;
+    this.#over = why;
+    this.#parts = [];
+    this.#serve();
+  }
+
+  #serve(): void {
+    const reader = this.#reader;
+    if (!reader) return;
+    const part = this.#parts.shift();
+    if (!part && !this.#over) return;
+    this.#reader = undefined;
+    if (part) {
+      this.#isTouched = true;
+      reader.part(part);
+    } else {
+      this.#isDone = true;
+      if (this.#over === 'whole') reader.end();
+      else reader.broken(this.#over!);
+    }
+  }
+}
