@@ -22,9 +22,15 @@ export interface PatientRule {
   readonly repetition?: number;
 }
 
+/** The key that counts instead of this one, or this one. */
+export type Resolve = (key: string) => string;
+
 /** How a message is to be kept in order. */
 export interface Ordering {
-  /** Messages that share a key go one after another. Empty only when `wholeVip`. The first is the patient's own key. */
+  /**
+   * Messages that share a key go one after another. Empty only when `wholeVip`. The first is the patient's own key; one
+   * that stands for another key comes behind that.
+   */
   readonly keys: string[];
   /** The message waits for all work on its keys, and all work on its keys waits for it: several patients take part. */
   readonly barrier: boolean;
@@ -51,7 +57,17 @@ const WHOLE_VIP: Ordering = Object.freeze({ keys: [], barrier: true, wholeVip: t
  */
 export function patientKey(message: Message, rule: PatientRule = {}): string | undefined {
   const at = message.findSegment(PID);
-  return at < 0 ? undefined : keyIn(message, message.fieldStart(at, 3), rule);
+  return at < 0 ? undefined : patientKeyAt(message, at, rule);
+}
+
+/** The key of the patient of the PID segment at `at`; undefined when it names none. */
+export function patientKeyAt(message: Message, at: number, rule: PatientRule): string | undefined {
+  return keyIn(message, message.fieldStart(at, 3), rule);
+}
+
+/** The keys of all ids in field `number` of the segment at `at`: CX, repeating. */
+export function identifierKeys(message: Message, at: number, number: number): string[] {
+  return keysIn(message, message.fieldStart(at, number));
 }
 
 /** Who sends: MSH-3 and MSH-4, as `application^facility`, one character a byte. */
@@ -64,8 +80,16 @@ export function senderKey(message: Message): string {
   return `${SENDER_MARK}${senderOf(message)}`;
 }
 
-/** By which keys a message is kept in order, in one pass over its segments. */
-export function orderingOf(message: Message, rule: PatientRule = {}): Ordering {
+/** Is it the key of a sender, because its message names no patient? */
+export function isSenderKey(key: string): boolean {
+  return key.startsWith(SENDER_MARK);
+}
+
+/**
+ * By which keys a message is kept in order, in one pass over its segments. `resolve`: when some keys stand for others;
+ * then a message has both, so that it also keeps its order with those that came when this was not so.
+ */
+export function orderingOf(message: Message, rule: PatientRule = {}, resolve?: Resolve): Ordering {
   if (message.problem !== undefined || message.batch) return WHOLE_VIP;
   let patient = -1;
   let several = false;
@@ -78,27 +102,29 @@ export function orderingOf(message: Message, rule: PatientRule = {}): Ordering {
     // Several messages in one frame: a batch that nobody says is one.
     else if (code === MSH || code === BHS || code === FHS) return WHOLE_VIP;
   }
-  if (several) return barrierOf(message, rule);
-  const key = patient < 0 ? undefined : keyIn(message, message.fieldStart(patient, 3), rule);
-  return { keys: [key ?? senderKey(message)], barrier: false, wholeVip: false };
+  if (several) return barrierOf(message, rule, resolve);
+  const key = patient < 0 ? undefined : patientKeyAt(message, patient, rule);
+  const counts = key !== undefined && resolve ? resolve(key) : key;
+  const keys = counts === key ? [key ?? senderKey(message)] : [counts!, key!];
+  return { keys, barrier: false, wholeVip: false };
 }
 
 /** Several patients: every id of each, whatever its type, because the messages to wait for may go by any of them. */
-function barrierOf(message: Message, rule: PatientRule): Ordering {
+function barrierOf(message: Message, rule: PatientRule, resolve: Resolve = (key) => key): Ordering {
   const keys = new Set<string>();
   const own = patientKey(message, rule);
-  if (own !== undefined) keys.add(own);
+  if (own !== undefined) keys.add(resolve(own)).add(own);
   const authority = own?.includes('^') ? own.slice(own.indexOf('^')) : '';
   for (let at = message.firstSegment; at >= 0; at = message.nextSegment(at)) {
     const code = message.segmentCode(at);
     if (code !== PID && code !== MRG) continue;
     let readable = false;
     for (const number of code === PID ? PID_FIELDS : MRG_FIELDS) {
-      for (const key of keysIn(message, message.fieldStart(at, number))) {
+      for (const key of identifierKeys(message, at, number)) {
         readable = true;
-        keys.add(key);
+        keys.add(resolve(key)).add(key);
         // A prior id often comes without the authority that the surviving one has.
-        if (code === MRG && !key.includes('^')) keys.add(key + authority);
+        if (code === MRG && !key.includes('^')) keys.add(resolve(key + authority)).add(key + authority);
       }
     }
     if (!readable || keys.size > MAX_KEYS) return WHOLE_VIP;

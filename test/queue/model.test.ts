@@ -10,6 +10,7 @@ import type { Failure, HeldMessage, OrderKeys, QueueSettings } from '../../src/q
 import type { MessageStore } from '../../src/queue/message-store.ts';
 import type { Operation } from '../../src/queue/operations.ts';
 import { pauseAfter } from '../../src/queue/pauses.ts';
+import { type HandingBack, type Step, step } from './model-steps.ts';
 import { copyAsLeft, openStore, scratchFolder } from './scratch.ts';
 import { SETTINGS } from './settings.ts';
 
@@ -33,45 +34,6 @@ interface Standing {
   id: number | undefined;
   isGranted: boolean;
 }
-
-type HandingBack =
-  | { readonly what: 'delivered' | 'hold'; readonly which: number }
-  | { readonly what: 'failed'; readonly which: number; readonly failure: Failure };
-
-type Step =
-  | { readonly what: 'store'; readonly keys: OrderKeys }
-  | HandingBack
-  | { readonly what: 'release' | 'replay' | 'drop' | 'leave'; readonly which: number }
-  | { readonly what: 'stand'; readonly keys: OrderKeys }
-  | { readonly what: 'commit'; readonly ms: number }
-  | { readonly what: 'kill' };
-
-const which = fc.nat(20);
-const keys: fc.Arbitrary<OrderKeys> = fc.oneof(
-  { weight: 6, arbitrary: fc.array(fc.constantFrom('P1', 'P2', 'P3', 'P4'), { minLength: 1, maxLength: 3 }) },
-  { weight: 1, arbitrary: fc.constant<OrderKeys>([]) },
-  { weight: 1, arbitrary: fc.constant<OrderKeys>('whole') },
-);
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ what: fc.constant('store'), keys }) },
-  { weight: 3, arbitrary: fc.record({ what: fc.constant('stand'), keys }) },
-  { weight: 3, arbitrary: fc.record({ what: fc.constant('leave'), which }) },
-  { weight: 6, arbitrary: fc.record({ what: fc.constant('delivered'), which }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      what: fc.constant('failed'),
-      which,
-      failure: fc.constantFrom<Failure>('refused', 'unanswered', 'unsent'),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({ what: fc.constantFrom('hold', 'release', 'replay', 'drop'), which }),
-  },
-  { weight: 6, arbitrary: fc.record({ what: fc.constant('commit'), ms: fc.constantFrom(0, 1, 50, 3000) }) },
-  { weight: 1, arbitrary: fc.record({ what: fc.constant('kill') }) },
-) as fc.Arbitrary<Step>;
 
 class Comparison {
   readonly #prefix: string;
