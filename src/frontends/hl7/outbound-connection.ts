@@ -105,8 +105,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable, 
 
   /**
    * Sends the message, in this turn of the event loop. `content` is the message when `delivery` has no copy of its own;
-   * it is copied. The answer must be there in `ms` milliseconds; of a stream each part must be taken in that time, and
-   * the answer be there in it when it is whole.
+   * it is copied. The answer must be there in `ms` milliseconds; of a stream each part is taken in that time.
    */
   send(delivery: Delivery, content: Buffer | undefined, ms: number, now: number): void {
     const flight = this.#flights.add();
@@ -292,9 +291,9 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable, 
       return;
     }
     const delivery = this.#release(flight);
-    delivery.stream!.cancel();
     this.#leave(undefined);
     this.#listener.answered(this, delivery, answer, content);
+    delivery.stream!.cancel();
   }
 
   /** A commit acknowledgement (MLLP release 2), which is about the message that was sent last. */
@@ -369,10 +368,12 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable, 
     const { delivery, written } = flight;
     const isCommitted = !this.#commitBlocks || delivery!.committed;
     const mayBeSilent = delivery!.silenceIsSuccess && this.options.ackMatch !== 'position';
-    if (written !== 'whole')
-      this.#fail('timeout', 'the server did not take the message in time', undefined, flight);
-    else if (isCommitted && mayBeSilent) this.#confirmNot(flight);
-    else this.#fail('timeout', 'the server did not answer in time', undefined, flight);
+    if (written === 'whole' && isCommitted && mayBeSilent) {
+      this.#confirmNot(flight);
+    } else {
+      const what = written === 'whole' ? 'answer' : 'take the message';
+      this.#fail('timeout', `the server did not ${what} in time`, undefined, flight);
+    }
   }
 
   /** Every message on its way is lost; `guilty`, if any, by `cause`. */

@@ -7,6 +7,7 @@ import type { Server } from '../../pools/server.ts';
 import type { Endpoint } from '../../relay/channel.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
 import type { Delivery } from './delivery.ts';
+import { STREAMED_ABOVE } from './message-stream.ts';
 import type { Loss, OutboundListener, OutboundOptions } from './outbound.ts';
 import { NOT_COMMITTED, OutboundConnection } from './outbound-connection.ts';
 import { OWED_MS } from './owed-answers.ts';
@@ -70,9 +71,7 @@ export class Target implements OutboundListener, Tenant {
 
   /** No connection, and nobody who waits for one. */
   get isEmpty(): boolean {
-    return (
-      this.#connections.size === 0 && this.#line.length === 0 && this.#held.every(({ finished }) => finished)
-    );
+    return this.#connections.size === 0 && this.#line.isEmpty && this.#held.every(({ finished }) => finished);
   }
 
   /** Connections that were made with other options are replaced when they have nothing to do. */
@@ -224,8 +223,7 @@ export class Target implements OutboundListener, Tenant {
 
   lost(delivery: Delivery, loss: Loss): void {
     this.#ended(delivery, loss.cause === 'broken' ? undefined : 'failure');
-    // What waited for its place among the streams may go on a connection that lies idle.
-    if (delivery.stream && this.#idle.length > 0) this.#serve(this.#idle.pop()!);
+    if (delivery.stream) this.#serveElsewhere();
     if (loss.cause === 'timeout' && !delivery.marked) {
       // The same message again and again tells of the message, not of the server.
       delivery.marked = true;
@@ -244,10 +242,14 @@ export class Target implements OutboundListener, Tenant {
     return this.server.isHalted || (pool.mode === 'single-active' && pool.activeServer !== this.server);
   }
 
-  /** Long messages shall not hold up short ones: half of the connections carry streams, at most. */
-  get #mayStream(): boolean {
+  /** Streams that may go now. Long messages shall not hold up short ones: half of the connections carry them, at most. */
+  get #roomForStreams(): number {
     const most = Math.min(this.#options.most, this.server.maxConnections ?? Infinity);
-    return this.#streaming < Math.max(Math.floor(most / 2), 1);
+    return Math.max(Math.floor(most / 2), 1) - this.#streaming;
+  }
+
+  get #mayStream(): boolean {
+    return this.#roomForStreams > 0;
   }
 
   /** One that lies idle, or that has the fewest messages on their way among those that may have one more. */
@@ -256,6 +258,8 @@ export class Target implements OutboundListener, Tenant {
     const idle = this.#idle.pop();
     const { outbound } = this.#options;
     if (idle || !outbound.pipeline || outbound.pipeline === 1) return idle;
+    // Who waits for a connection of its own would never get one.
+    if (this.#line.first(this.#mayStream)) return undefined;
     let best: OutboundConnection | undefined;
     for (const one of this.#connections) {
       if (!one.isConnected || one.options !== outbound || !one.takes(delivery)) continue;
@@ -286,15 +290,27 @@ export class Target implements OutboundListener, Tenant {
 
   /** The connection has room: for the next messages, or it lies idle. */
   #serve(connection: OutboundConnection): void {
+    if (connection.isGone) {
+      this.#serveElsewhere();
+      return;
+    }
     let next = this.#line.first(this.#mayStream);
     while (next && connection.takes(next)) {
       this.#line.shift(next);
       this.#send(connection, next, undefined);
       next = this.#line.first(this.#mayStream);
     }
-    if (connection.isGone || connection.load > 0) return;
+    if (connection.load > 0) return;
     if (!connection.isOwing && isSlotWanted(this.server, this)) connection.close();
     else this.#idle.push(connection);
+  }
+
+  /** A stream is gone, and its connection with it: what waited for its place may go on another. */
+  #serveElsewhere(): void {
+    if (this.#closed) return;
+    const idle = this.#idle.pop();
+    if (idle) this.#serve(idle);
+    else this.#grow();
   }
 
   /** Whoever was served meanwhile may have taken it. */
@@ -312,7 +328,9 @@ export class Target implements OutboundListener, Tenant {
   #grow(coming?: Delivery): boolean {
     const { most, outbound } = this.#options;
     let dialled = false;
-    const needed = Math.min(this.#line.length + (coming ? 1 : 0), most);
+    const streams = this.#line.streams + (coming?.stream ? 1 : 0);
+    const messages = this.#line.messages + (coming && !coming.stream ? 1 : 0);
+    const needed = Math.min(messages + Math.min(streams, this.#roomForStreams), most);
     while (this.#connections.size < most && this.#dialling < needed && takeSlot(this.server, this)) {
       this.#dialling++;
       dialled = true;
@@ -349,14 +367,14 @@ export class Target implements OutboundListener, Tenant {
     if (back.length === 0) return;
     this.#line.addBefore(back);
     while (this.#idle.length > 0 && this.#line.first(this.#mayStream)) this.#serve(this.#idle.pop()!);
-    if (this.#line.length === 0) return;
+    if (this.#line.isEmpty) return;
     if (this.#grow() || this.#connections.size > 0) return;
     // Not a slot to be had: wait on.
     this.#cannotBeHad('the server is full');
   }
 }
 
-/** Bytes of a message that count while it is on its way; of a stream those that are in memory. */
+/** Bytes of a message that count while it is on its way; of a stream about what is in memory at once. */
 function sizeOf({ stream, length }: Delivery): number {
-  return stream ? stream.beginning.length : length;
+  return stream ? STREAMED_ABOVE : length;
 }

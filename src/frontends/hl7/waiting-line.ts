@@ -52,8 +52,17 @@ export class WaitingLine {
   readonly #messages = new Row();
   readonly #streams = new Row();
 
-  get length(): number {
-    return this.#messages.length + this.#streams.length;
+  /** Those that are no streams. */
+  get messages(): number {
+    return this.#messages.length;
+  }
+
+  get streams(): number {
+    return this.#streams.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.#messages.length + this.#streams.length === 0;
   }
 
   add(delivery: Delivery): void {
