@@ -61,10 +61,21 @@ export class Aliases {
   /** The old keys stand for the new ones from now on. */
   learn(merges: readonly Merge[]): void {
     for (const { from, to } of merges) {
-      // Whoever survives is nobody's alias any more: two that were merged both ways make no circle.
-      this.#table.delete(to);
+      if (this.#standsFor(to, from)) this.#turn(from, to);
       this.#table.put(from, to);
     }
+  }
+
+  /** Is `key` an alias of `other`, now or over others? */
+  #standsFor(key: string, other: string): boolean {
+    return this.#follow(key, (one) => (one === other ? undefined : this.#table.serverOf(one))) === other;
+  }
+
+  /** The other way round than before: whoever survives takes the place of the one that is gone, and no circle is made. */
+  #turn(from: string, to: string): void {
+    const further = this.#table.serverOf(from);
+    if (further === undefined) this.#table.delete(to);
+    else this.#table.put(to, further);
   }
 
   #follow(key: string, next: (key: string) => string | undefined): string {

@@ -57,6 +57,16 @@ describe('how a message is kept in order', () => {
     });
   });
 
+  test('who stands for another patient has that one’s key first, and the own', () => {
+    const resolve = (key: string) => (key === '77^HOSP' ? '78^HOSP' : key);
+    const keys = (segments: string) =>
+      orderingOf(openMessage(Buffer.from(HEADER + segments, 'latin1')), {}, resolve).keys;
+    expect(keys('PID|1||77^^^HOSP^MR\r')).toEqual(['78^HOSP', '77^HOSP']);
+    expect(keys('PID|1||78^^^HOSP^MR\r')).toEqual(['78^HOSP']);
+    expect(keys('PID|1||79^^^HOSP^MR\rMRG|77\r')).toEqual(['79^HOSP', '77', '78^HOSP', '77^HOSP']);
+    expect(keys('PV1|\r')).toEqual(orderingOf(openMessage(Buffer.from(HEADER))).keys);
+  });
+
   test('without a patient: the sender', () => {
     const message = openMessage(Buffer.from(`${HEADER}MFI|STF\r`));
     expect(senderOf(message)).toBe('APP^FAC');
