@@ -63,6 +63,16 @@ describe('patient', () => {
     expect(factsIn(HEADER).get('patient')).toBeUndefined();
   });
 
+  test('who stands for another patient is found by that one’s key first', () => {
+    const resolve = (key: string) => (key === '77^HOSP' ? '78^OTHER' : key);
+    const of = (text: string) =>
+      messageFacts(openMessage(Buffer.from(HEADER + text)), {}, {}, resolve).get('patient');
+    expect(of('PID|1||77^^^HOSP\r')).toEqual(['78^OTHER', '78', '77^HOSP', '77']);
+    expect(of('PID|1||78^^^OTHER\r')).toEqual(['78^OTHER', '78']);
+    expect(of('PID|1||79\r')).toBe('79');
+    expect(of('')).toBeUndefined();
+  });
+
   test('of the configured repetition', () => {
     const message = openMessage(fixture('adt-a01'));
     const facts = messageFacts(message, {}, { patient: { types: ['SS'] } });
