@@ -16,7 +16,8 @@ import type { Delivery } from './delivery.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { InboundConnection, type InboundHost, type InboundSettings } from './inbound.ts';
 import { Intake } from './intake.ts';
-import type { MessageStream } from './message-stream.ts';
+import type { Break, MessageStream } from './message-stream.ts';
+import type { OrderMemory } from './order.ts';
 import type { OutboundOptions } from './outbound.ts';
 import type { Plan } from './plan.ts';
 import type { Ambiguity, Hl7Settings, StoreSettings } from './settings.ts';
@@ -45,6 +46,8 @@ export interface Hl7FrontEndOptions {
   readonly release2Pools?: ReadonlySet<string>;
   /** Learns the urgent orders of messages that servers took; undefined: nobody asks for them. */
   readonly statOrders?: StatOrders | undefined;
+  /** What its messages are kept in order by, beside what they say themselves. */
+  readonly orderMemory?: OrderMemory | undefined;
   /** `delivery: store`: opened and closed by whoever made it. The next configuration may have another, or none. */
   readonly queue?: Queue | undefined;
   readonly deadlines: Deadlines;
@@ -215,6 +218,10 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     this.#courier.expire(delivery);
   }
 
+  broken(delivery: Delivery, why: Break): void {
+    this.#intake.broken(delivery, why);
+  }
+
   abandon(delivery: Delivery, why: string): void {
     this.#courier.abandon(delivery, why);
   }
@@ -254,6 +261,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
   async close(): Promise<void> {
     await this.#stopListening();
     for (const sender of [...this.#senders]) sender.close();
+    this.#intake.store?.close();
     this.#closeServers();
     await this.#empty();
   }
@@ -290,6 +298,6 @@ function inboundSettings(settings: Hl7Settings): InboundSettings {
 }
 
 function planOf(options: Hl7FrontEndOptions): Plan {
-  const { director, hl7: settings, onAmbiguousByRule = {}, statOrders } = options;
-  return { director, settings, onAmbiguousByRule, statOrders };
+  const { director, hl7: settings, onAmbiguousByRule = {}, orderMemory = {}, statOrders } = options;
+  return { director, settings, onAmbiguousByRule, orderMemory, statOrders };
 }

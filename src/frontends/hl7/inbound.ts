@@ -1,10 +1,10 @@
 /**
- * One sender's connection. Messages come in, each gets one answer at most, in the order in which they came - also from
- * a sender that does not wait for one answer before it sends the next message.
+ * One sender's connection. Messages come in (`Reception`), each gets one answer at most, in the order in which they came
+ * (`Replies`) - also from a sender that does not wait for one answer before it sends the next message.
  */
 
 import type { FactValue } from '../../../protocols/facts.ts';
-import { COMMITTED, type MllpBlocks, NOT_COMMITTED } from '../../../protocols/hl7/mllp.ts';
+import type { MllpBlocks } from '../../../protocols/hl7/mllp.ts';
 import type { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
 import type { Channel, ChannelHandler } from '../../relay/channel.ts';
@@ -16,9 +16,8 @@ import type { FlushQueue } from './flush-queue.ts';
 import type { InboundStream } from './inbound-stream.ts';
 import type { Break, MessageStream } from './message-stream.ts';
 import type { Origin } from './origin.ts';
-import { Outbox } from './outbox.ts';
 import { Reception, type Recipient } from './reception.ts';
-import { Row } from './row.ts';
+import { Replies, type RepliesHost } from './replies.ts';
 
 /** What one configuration says about the connections of senders. */
 export interface InboundSettings {
@@ -46,26 +45,18 @@ export interface InboundHost {
   receiveOverlong(sender: InboundConnection, beginning: Buffer, byteCount: number, byteLimit: number): void;
   /** The time of this message is over. */
   expire(delivery: Delivery): void;
+  /** The rest of a long message does not come, and nobody has asked for it yet. */
+  broken(delivery: Delivery, why: Break): void;
   /** Nobody waits for the answer to this message any more. */
   abandon(delivery: Delivery, why: string): void;
   /** The connection is gone. */
   over(sender: InboundConnection): void;
 }
 
-/** Messages and bytes of one sender that are not answered, above which nothing more is read from it. */
-const MOST_MESSAGES = 256;
-const MOST_BYTES = 4 * 1024 * 1024;
-/** Bytes of answers that a sender has not taken, above which nothing more is read from it. */
-const MOST_UNREAD = 256 * 1024;
 /** Milliseconds that a sender may take to close its side when we closed ours. */
 const LINGER_MS = 2000;
 
-/** In release 2, in the place of an answer: `over` will tell whether the message was taken. */
-const UNDECIDED = Buffer.alloc(0);
-/** Outcomes of a message that was not taken. */
-const NOT_TAKEN: ReadonlySet<Outcome> = new Set(['rejected', 'unavailable', 'failed']);
-
-export class InboundConnection implements ChannelHandler, Recipient, Origin {
+export class InboundConnection implements ChannelHandler, Recipient, RepliesHost, Origin {
   readonly id: string;
   readonly client: string;
   readonly started: number;
@@ -75,9 +66,7 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
   readonly #settings: InboundSettings;
   readonly #channel: Channel;
   readonly #reception: Reception;
-  readonly #outbox: Outbox;
-  /** Not answered. */
-  readonly #row = new Row();
+  readonly #replies: Replies;
   /** The message that came last. */
   latest: Delivery | undefined;
   #messages = 0;
@@ -107,10 +96,9 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
     this.client = channel.remote.host;
     const { sni, subject: tlsSubject } = channel.tls ?? {};
     this.facts = { client: this.client, port: String(channel.local.port), vip: host.vip, sni, tlsSubject };
-    const { vip, deadlines } = host;
-    const { blocks } = this.#settings;
+    const { vip, deadlines, queue } = host;
     this.#reception = new Reception(channel, { ...this.#settings, vip, deadlines }, this);
-    this.#outbox = new Outbox(channel, host.queue, blocks, () => this.#reception.regulate());
+    this.#replies = new Replies(channel, { ...this.#settings, queue }, this);
     channel.handler = this;
     this.#watchSilence();
   }
@@ -145,7 +133,7 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
 
   /** Takes its place among the messages that are answered in order. */
   enlist(delivery: Delivery): void {
-    this.#row.add(delivery);
+    this.#replies.row.add(delivery);
     this.latest = delivery;
     if (delivery.stream) this.#long = delivery;
     this.#messages++;
@@ -155,28 +143,17 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
   /** The answer to a message that is finished: `bytes`, valid during the call, or none. */
   answer(delivery: Delivery, bytes: Buffer | undefined): void {
     if (this.#left) return;
-    if (!bytes && this.#settings.release2 && delivery !== this.#broken) {
-      delivery.answer = UNDECIDED;
-    } else if (delivery !== this.#row.first) {
-      if (bytes) delivery.answer = Buffer.from(bytes);
-    } else {
-      if (bytes) this.#tell(bytes);
-      this.#advance();
-    }
+    if (delivery === this.#broken && !bytes) this.#replies.skip(delivery);
+    else this.#replies.reply(delivery, bytes);
   }
 
   /** An answer that comes after the one that counted: the application's, after CA. */
   answerLater(_: Delivery, bytes: Buffer): void {
-    if (!this.#left) this.#outbox.add(bytes);
+    if (!this.#left) this.#replies.add(bytes);
   }
 
-  /** Its answer is all that a sender waits for; in release 2, where there is none, whether it was taken. */
   over(delivery: Delivery, outcome: Outcome): void {
-    if (delivery.answer !== UNDECIDED || this.#left) return;
-    delivery.answer = NOT_TAKEN.has(outcome) ? NOT_COMMITTED : COMMITTED;
-    if (delivery !== this.#row.first) return;
-    this.#tell(delivery.answer);
-    this.#advance();
+    if (!this.#left) this.#replies.settle(delivery, outcome);
   }
 
   /** An application's answer was promised to this sender. */
@@ -195,15 +172,14 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
    * behind it and was not sent is dropped, so that the sender keeps its queue in order.
    */
   hangUp(delivery: Delivery): void {
-    delivery.hangUp = true;
     if (this.#left) return;
     this.#draining = true;
     const why = 'a message before it could not be delivered';
     for (let behind = delivery.next; behind; behind = behind.next) {
       if (!behind.finished && !behind.connection) this.#host.abandon(behind, why);
     }
-    if (delivery === this.#row.first) this.#refuse();
-    else this.#reception.regulate();
+    this.#replies.silence(delivery);
+    this.#reception.regulate();
   }
 
   /** Takes no more messages; closes when those that came are answered. */
@@ -236,12 +212,7 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
   // What the reception tells.
 
   get isFull(): boolean {
-    return (
-      this.#row.length >= MOST_MESSAGES ||
-      this.#row.bytes >= MOST_BYTES ||
-      this.#outbox.pending >= MOST_UNREAD ||
-      (this.#draining && !this.#reception.inFrame)
-    );
+    return this.#replies.isFull || (this.#draining && !this.#reception.inFrame);
   }
 
   message(content: Buffer): void {
@@ -258,7 +229,7 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
     const delivery = this.#long;
     if (!delivery || delivery.finished) return;
     if (why !== 'it is too long') this.#broken = delivery;
-    if (!stream.wasAsked) this.#host.abandon(delivery, why);
+    if (!stream.wasAsked) this.#host.broken(delivery, why);
   }
 
   overlongMessage(byteCount: number, beginning: Buffer): void {
@@ -276,32 +247,26 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
 
   /** After a message that could not be delivered, those behind it would overtake it. */
   get #isDeaf(): boolean {
-    return this.#left || (this.#draining && this.#row.hangsUp);
+    return this.#left || (this.#draining && this.#replies.row.hangsUp);
   }
 
-  /** An answer; in release 2 it says that the message was taken, and what was made of it. */
-  #tell(answer: Buffer): void {
-    if (this.#settings.release2 && answer !== COMMITTED && answer !== NOT_COMMITTED)
-      this.#outbox.add(COMMITTED);
-    this.#outbox.add(answer);
-  }
+  // What the replies tell.
 
-  /** The first is answered; and so, by now, may be those behind it. */
-  #advance(): void {
-    for (let next = this.#row.advance(); next?.finished; next = this.#row.advance()) {
-      if (next.hangUp) {
-        this.#refuse();
-        return;
-      }
-      if (next.answer === UNDECIDED) break;
-      if (next.answer) this.#tell(next.answer);
-    }
+  replied(): void {
     if (this.#reception.paused) this.#reception.regulate();
     if (this.#ended || this.#draining) this.#leaveWhenDone();
   }
 
+  outboxDrained(): void {
+    this.#reception.regulate();
+  }
+
+  silenced(): void {
+    this.#leave();
+  }
+
   #leaveWhenDone(): void {
-    if (this.#left || this.#row.first) {
+    if (this.#left || this.#replies.row.first) {
       if (this.#draining) this.#reception.regulate();
       return;
     }
@@ -325,7 +290,7 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
   #silent(): void {
     const { inFrame, paused } = this.#reception;
     // Who is not listened to, or waits for an answer, may be silent; but not who does not take the answers.
-    if (inFrame ? paused && this.#outbox.pending < MOST_UNREAD : this.#row.first) {
+    if (inFrame ? paused && !this.#replies.isUnread : this.#replies.row.first) {
       this.#watchSilence();
       return;
     }
@@ -345,21 +310,15 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
   /** Runs while there are messages; not stopped and started for each. */
   #lookForExpired(): void {
     this.#expiryAt = Infinity;
-    const { over, next } = this.#row.expired(this.#host.now());
+    const { over, next } = this.#replies.row.expired(this.#host.now());
     if (next < Infinity) this.#watchExpiry(next);
     for (const one of over) if (!one.finished) this.#host.expire(one);
-  }
-
-  /** The next message has no answer and will have none. */
-  #refuse(): void {
-    if (this.#settings.release2) this.#outbox.add(NOT_COMMITTED);
-    this.#leave();
   }
 
   /** Sends what is answered, then closes; who comes later is not heard. */
   #leave(): void {
     if (this.#left) return;
-    this.#outbox.finish();
+    this.#replies.finish();
     const { deadlines } = this.#host;
     this.#release('its sender was sent away');
     dismiss(this.#channel, deadlines, LINGER_MS, undefined, () => this.#end());
@@ -372,7 +331,7 @@ export class InboundConnection implements ChannelHandler, Recipient, Origin {
       this.#reception.stop();
       this.#expiry?.cancel();
       this.#silence?.cancel();
-      for (const one of this.#row.clear()) if (!one.finished) this.#host.abandon(one, why);
+      for (const one of this.#replies.row.clear()) if (!one.finished) this.#host.abandon(one, why);
     }
     if (!this.#channel.open) this.#end();
   }
