@@ -72,7 +72,7 @@ export async function openQuarantine(...messages: readonly Poison[]): Promise<Qu
   onTestFinished(() => queue.close());
   queue.listener = {
     handed({ id }) {
-      queue.hold(id, reasons.get(id) ?? 'AE from ris/a, 10 times');
+      queue.hold(id, reasons.get(id) ?? 'AE from ris/a');
       held.push(id);
       if (held.length === messages.length) done.resolve();
     },
@@ -123,6 +123,7 @@ export interface QueueAdmin {
 export async function startQueueAdmin(
   queues: Readonly<Record<string, Queue>>,
   token?: string,
+  source: Partial<AdminSource> = {},
 ): Promise<QueueAdmin> {
   const deadlines = createDeadlines();
   const byVip = new Map(Object.entries(queues));
@@ -137,7 +138,7 @@ export async function startQueueAdmin(
     token,
     hash: createKeyedHash(),
     hashUids: false,
-    source: { ...idle, ...control },
+    source: { ...idle, ...control, ...source },
   });
   onTestFinished(async () => {
     control.close();
