@@ -1,5 +1,9 @@
 /** How one HL7 VIP behaves: `vips.NAME.hl7` of the configuration, with every default filled in. */
-import type { AcknowledgementCode, AcknowledgementMatch } from '../../../protocols/hl7/acknowledgement.ts';
+import type {
+  AcknowledgementCode,
+  AcknowledgementMatch,
+  AcknowledgementMode,
+} from '../../../protocols/hl7/acknowledgement.ts';
 import type { Message } from '../../../protocols/hl7/cursor.ts';
 import type { FieldPath } from '../../../protocols/hl7/field-path.ts';
 import type { PatientRule } from '../../../protocols/hl7/patient.ts';
@@ -56,6 +60,17 @@ export interface Hl7Settings {
     /** Milliseconds a sender may be silent between messages; undefined: for ever. */
     readonly idle: number | undefined;
   };
+}
+
+/**
+ * Is a message kept on the disk before it is delivered? In enhanced mode the acknowledgement that it is kept is what the
+ * sender asks for (HL7 v2.5.1 2.9.3); one that waits for the application alone is not content with it. In original mode
+ * it must be wanted (`ackOnStore`).
+ */
+export function isStored({ store }: Pick<Hl7Settings, 'store'>, mode: AcknowledgementMode): boolean {
+  if (!store) return false;
+  if (!mode.enhanced) return store.ackOnStore !== undefined;
+  return mode.accept !== 'NE' || mode.application === 'NE';
 }
 
 /** All the time that this message has, in milliseconds: by its sending application, MSH-3.1. */
