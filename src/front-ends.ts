@@ -216,6 +216,7 @@ function hl7Options(
     onAmbiguousByRule: Object.fromEntries(ofRules),
     connections: Object.fromEntries(configuration.pools.map((pool) => [pool.name, pool.hl7.connections])),
     release2Pools: new Set(configuration.pools.flatMap((pool) => (pool.hl7.release2 ? [pool.name] : []))),
+    orderMemory: assembly.orderMemories.get(name),
     statOrders: assembly.statOrders.get(name),
     queue: queueOf(name),
   };

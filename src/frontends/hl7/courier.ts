@@ -18,6 +18,8 @@ import {
 } from '../../../protocols/hl7/acknowledgement.ts';
 import { Message } from '../../../protocols/hl7/cursor.ts';
 import { messageFacts } from '../../../protocols/hl7/facts.ts';
+import { mergesIn } from '../../../protocols/hl7/merges.ts';
+import { type Ties, tiesOf } from '../../../protocols/hl7/ties.ts';
 import type { Choice, ChooseOptions } from '../../director/director.ts';
 import { notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
@@ -119,10 +121,19 @@ export class Courier implements TargetListener {
     delivery.ambiguous = origin.taken.maybeTwice;
     delivery.attempts = origin.taken.attempts - 1;
     this.endings.inHand++;
-    if (!to) this.dispatch(delivery, message, content);
-    else if (!this.#offer(delivery, this.#returns.of(to), content))
+    if (!to) {
+      this.#recallOrder(delivery, message);
+      this.dispatch(delivery, message, content);
+    } else if (!this.#offer(delivery, this.#returns.of(to), content))
       this.endings.finish(delivery, 'unavailable');
     return delivery;
+  }
+
+  /** The queue has kept its order; what it merges counts also when nobody could write it down before. */
+  #recallOrder(delivery: Delivery, message: Message): void {
+    const { settings, orderMemory } = delivery.plan;
+    delivery.ties = tiesOf(message);
+    delivery.merges = orderMemory.aliases?.expect(mergesIn(message, settings.patient));
   }
 
   /** All of its time is over. */
@@ -254,6 +265,7 @@ export class Courier implements TargetListener {
       return;
     }
     if (this.#goBack(delivery, content)) return;
+    if (delivery.ties && this.#goAlong(delivery, delivery.ties, content)) return;
     const place = delivery.lane?.place;
     if (place && place.server.pool === choice.pool?.name && place.keepsLanes) {
       delivery.reason = 'messages of the same patient are there';
@@ -291,9 +303,20 @@ export class Courier implements TargetListener {
     return this.#offer(delivery, target, content);
   }
 
+  /** A message of a stream, or a fragment, goes where the one before it went. */
+  #goAlong(delivery: Delivery, ties: Ties, content: Buffer | undefined): boolean {
+    const pool = delivery.choice?.pool;
+    const server = pool && this.#plan.orderMemory.pins?.serverOf(ties, pool);
+    const target = server && this.targets.of(server, delivery.origin.port);
+    if (!target) return false;
+    delivery.reason = 'the message before it went there';
+    return this.#offer(delivery, target, content);
+  }
+
   #choose(message: Message, origin: Origin): Choice {
-    const { director, settings } = this.#plan;
-    return director.choose(messageFacts(message, origin.facts, settings), CHOOSE);
+    const { director, settings, orderMemory } = this.#plan;
+    const facts = messageFacts(message, origin.facts, settings, orderMemory.aliases?.resolver);
+    return director.choose(facts, CHOOSE);
   }
 
   /** Tries one candidate after the other. */

@@ -1,8 +1,10 @@
 /** One message on its way: from its sender to a server, and the answer back. */
 import { type AcknowledgementMode, isSent } from '../../../protocols/hl7/acknowledgement.ts';
 import type { Message } from '../../../protocols/hl7/cursor.ts';
+import type { Merge } from '../../../protocols/hl7/merges.ts';
 import { encodeFrame } from '../../../protocols/hl7/mllp.ts';
 import { type Order, ordersIn } from '../../../protocols/hl7/orders.ts';
+import type { Ties } from '../../../protocols/hl7/ties.ts';
 import type { Choice } from '../../director/director.ts';
 import { events } from '../../observe/events.ts';
 import type { Standing } from '../../queue/queue.ts';
@@ -62,6 +64,10 @@ export class Delivery implements Turn<Target> {
   plan: Plan;
 
   keys: OrderKeys = NO_KEYS;
+  /** What it merges; settled at its end. */
+  merges: readonly Merge[] | undefined;
+  /** The stream or the fragments that it belongs to. */
+  ties: Ties | undefined;
   lane: Lane<Target> | undefined;
   moreLanes: readonly Lane<Target>[] | undefined;
   behind = 0;

@@ -35,6 +35,9 @@ const ARRIVED: ReadonlySet<Outcome> = new Set([
   'stored',
   'duplicate',
 ]);
+/** Answers that say yes. */
+const TAKEN: ReadonlySet<string> = new Set(['AA', 'CA']);
+
 /** How each outcome is counted. */
 const TOTALS: Readonly<Record<Outcome, keyof Endings['totals']>> = {
   delivered: 'delivered',
@@ -181,6 +184,7 @@ export class Endings {
     delivery.stream?.cancel();
     if (!ARRIVED.has(outcome)) delivery.choice?.abandon();
     this.#forget(delivery);
+    settleOrder(delivery, ARRIVED.has(outcome));
     this.totals[TOTALS[outcome]]++;
     decided(delivery);
     delivery.publish(outcome, now());
@@ -191,4 +195,13 @@ export class Endings {
     for (const follower of delivery.followers ?? []) if (!follower.finished) this.hangUp(follower, outcome);
     if (this.inHand === 0) whenEmpty();
   }
+}
+
+/** A merge that happened makes aliases; what belongs to a stream stays with the server that took it. */
+function settleOrder({ merges, ties, plan, target, acknowledgement }: Delivery, hasArrived: boolean): void {
+  if (!merges && !ties) return;
+  const { aliases, pins } = plan.orderMemory;
+  const isTaken = hasArrived && (acknowledgement === undefined || TAKEN.has(acknowledgement));
+  if (merges) aliases?.settle(merges, isTaken);
+  if (ties && target && hasArrived) pins?.went(ties, target.server);
 }

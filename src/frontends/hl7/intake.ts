@@ -5,7 +5,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { acknowledgementMode, isAcknowledgement } from '../../../protocols/hl7/acknowledgement.ts';
 import { Message } from '../../../protocols/hl7/cursor.ts';
-import { orderingOf } from '../../../protocols/hl7/patient.ts';
 import { notice } from '../../observe/events.ts';
 import type { OrderKeys as QueueKeys } from '../../queue/message.ts';
 import type { Courier } from './courier.ts';
@@ -15,9 +14,10 @@ import { HashingStream } from './hashing-stream.ts';
 import type { InboundConnection } from './inbound.ts';
 import { type OrderKeys, WHOLE_VIP } from './lanes.ts';
 import type { MessageStream } from './message-stream.ts';
+import { orderOf } from './order.ts';
 import type { Origin } from './origin.ts';
 import { kept, overlong, rejectionCode, unreadable } from './refusal.ts';
-import { type Hl7Settings, senderTimeoutOf } from './settings.ts';
+import { type Hl7Settings, isStored, senderTimeoutOf } from './settings.ts';
 import type { KeepListener, Store } from './store.ts';
 import { aboutOf } from './stored-message.ts';
 
@@ -112,7 +112,7 @@ export class Intake implements KeepListener {
       return;
     delivery.keys = this.#keysOf(delivery, message);
     const { store } = this;
-    if (store && isStored(delivery)) {
+    if (store && isStored(delivery.plan.settings, delivery.mode)) {
       this.#keep(delivery, message, content, store);
     } else if (store) {
       delivery.keep(content);
@@ -156,15 +156,13 @@ export class Intake implements KeepListener {
 
   /** By what it is kept in order. */
   #keysOf(delivery: Delivery, message: Message): OrderKeys {
-    const { order, patient } = delivery.plan.settings;
-    if (this.#orderChanged) {
-      this.#orderChanged = false;
-      return WHOLE_VIP;
-    }
-    if (order === 'sender') return delivery.source;
-    if (order === 'none') return [];
-    const { keys, wholeVip } = orderingOf(message, patient);
-    return wholeVip ? WHOLE_VIP : keys.length === 1 ? keys[0]! : keys;
+    const { settings, orderMemory } = delivery.plan;
+    const { keys, merges, ties } = orderOf(message, settings, delivery.source, orderMemory);
+    delivery.merges = merges;
+    delivery.ties = ties;
+    if (!this.#orderChanged) return keys;
+    this.#orderChanged = false;
+    return WHOLE_VIP;
   }
 
   #keep(delivery: Delivery, message: Message, content: Buffer, store: Store): void {
@@ -199,15 +197,6 @@ export class Intake implements KeepListener {
   broken(delivery: Delivery, why: Parameters<KeepListener['broken']>[1]): void {
     if (!delivery.finished) this.#courier.endings.broken(delivery, why);
   }
-}
-
-/**
- * In enhanced mode the acknowledgement that a message is kept is what the sender asks for (HL7 v2.5.1 2.9.3); one that
- * waits for the application alone is not content with it. In original mode it must be wanted (`ackOnStore`).
- */
-function isStored({ mode, plan }: Delivery): boolean {
-  if (!mode.enhanced) return plan.settings.store?.ackOnStore !== undefined;
-  return mode.accept !== 'NE' || mode.application === 'NE';
 }
 
 function queueKeys(keys: OrderKeys): QueueKeys {

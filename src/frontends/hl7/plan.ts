@@ -2,6 +2,7 @@
 import type { Director } from '../../director/director.ts';
 import type { StatOrders } from '../../tables/stat-orders.ts';
 import type { Delivery } from './delivery.ts';
+import type { OrderMemory } from './order.ts';
 import type { Loss } from './outbound.ts';
 import { type Ambiguity, ackTimeoutOf, type Hl7Settings } from './settings.ts';
 
@@ -10,6 +11,8 @@ export interface Plan {
   readonly settings: Hl7Settings;
   /** By rule (`routes[1]`), where it differs from the VIP's. */
   readonly onAmbiguousByRule: Readonly<Record<string, Ambiguity>>;
+  /** What messages are kept in order by, beside what they say themselves. */
+  readonly orderMemory: OrderMemory;
   /** Where the urgent orders of messages are remembered; undefined: nobody asks for them. */
   readonly statOrders: StatOrders | undefined;
 }
@@ -17,9 +20,11 @@ export interface Plan {
 /** An answer that does not fit its message is believed to be a mistake once. */
 const MOST_MISMATCHES = 1;
 
-/** What is done with this message, which has a choice, when it may have arrived. */
+/** What is done with this message when it may have arrived. */
 export function ambiguityOf({ plan, choice }: Delivery): Ambiguity {
-  return plan.onAmbiguousByRule[choice!.rule] ?? plan.settings.onAmbiguous;
+  // Nobody chose the server of an answer: it goes to its return address.
+  const ofRule = choice && plan.onAmbiguousByRule[choice.rule];
+  return ofRule ?? plan.settings.onAmbiguous;
 }
 
 /**

@@ -35,6 +35,7 @@ export interface StoreHost {
     to?: Endpoint,
   ): Delivery;
   expire(delivery: Delivery): void;
+  abandon(delivery: Delivery, why: string): void;
 }
 
 /** What became of a message that was to be kept. */
@@ -57,6 +58,11 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   unavailable: 'the queue cannot be written',
 };
 
+/** The answer of the application, not of the side that received the message. */
+function isApplications(code: string | undefined): boolean {
+  return code?.startsWith('A') ?? false;
+}
+
 export class Store implements QueueListener, StoredMessageListener {
   readonly #queue: Queue;
   readonly #host: StoreHost;
@@ -70,6 +76,7 @@ export class Store implements QueueListener, StoredMessageListener {
   #window = 0;
   #isDraining = false;
   #isLost = false;
+  isOpen = true;
 
   constructor(queue: Queue, host: StoreHost, deadlines: Deadlines) {
     this.#queue = queue;
@@ -85,23 +92,26 @@ export class Store implements QueueListener, StoredMessageListener {
   /** The servers that may get something now can have so many messages at once. */
   resize(room: number): void {
     const window = this.#isDraining ? 0 : room;
-    if (window === this.#window || this.#isLost) return;
+    // A queue whose file went to another VIP has another listener, whose window it is now.
+    if (window === this.#window || this.#isLost || this.#queue.listener !== this) return;
     const isMore = window > this.#window;
     this.#window = window;
     this.#queue.window(window);
     if (isMore) this.#queue.hurry();
   }
 
-  /** Hands out nothing more; what is out is finished, and then `emptied` is called. */
+  /** Hands out nothing more. Resolves when everything that was handed out has come. */
   async drain(): Promise<void> {
     this.#isDraining = true;
     this.resize(0);
     if (!this.#isLost) await this.#queue.settled().catch(() => {});
   }
 
-  /** Messages that were handed out and are not decided. */
-  get inHand(): number {
-    return this.#inHand.size;
+  /** Hands out nothing more, and gives back what is out. */
+  close(): void {
+    void this.drain();
+    this.isOpen = false;
+    for (const delivery of [...this.#inHand]) this.#host.abandon(delivery, 'the balancer is shutting down');
   }
 
   // In.
@@ -159,11 +169,13 @@ export class Store implements QueueListener, StoredMessageListener {
     if (this.#isLost) return;
     if (outcome === 'delivered' || outcome === 'maybe twice' || outcome === 'unconfirmed') {
       if (acknowledgement !== undefined && !POSITIVE.has(acknowledgement)) {
-        if (message.answerBytes) this.#refusals.set(id, message.answerBytes);
+        if (message.answerBytes && isApplications(acknowledgement))
+          this.#refusals.set(id, message.answerBytes);
         this.#queue.failed(id, 'refused', `a server answered ${acknowledgement}`);
         return;
       }
-      if (message.answerBytes) this.answeredLater(delivery, message.answerBytes);
+      if (message.answerBytes && isApplications(acknowledgement))
+        this.answeredLater(delivery, message.answerBytes);
       this.#forget(id);
       this.#queue.delivered(id);
     } else if (outcome === 'rejected') {

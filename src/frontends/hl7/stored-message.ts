@@ -7,6 +7,8 @@ import type { Origin } from './origin.ts';
 
 /** What becomes of messages that the queue handed out. */
 export interface StoredMessageListener {
+  /** The balancer is not ending: an attempt may take its time. */
+  readonly isOpen: boolean;
   /** An attempt is over. `answer`: what the server said, if anything. */
   attempted(message: StoredMessage, delivery: Delivery, outcome: Outcome): void;
   /** The answer of the application to a message that is delivered. */
@@ -19,7 +21,6 @@ export class StoredMessage implements Origin {
   readonly port: number;
   readonly facts: Readonly<Record<string, FactValue>>;
   readonly latest = undefined;
-  readonly isListening = true;
   /** Where it may have arrived before: it goes nowhere else. */
   readonly boundTo: Server | undefined;
   /** What the server answered. */
@@ -39,6 +40,10 @@ export class StoredMessage implements Origin {
     this.facts = { client, port, vip, sni, tlsSubject };
     this.boundTo = boundTo;
     this.#listener = listener;
+  }
+
+  get isListening(): boolean {
+    return this.#listener.isOpen;
   }
 
   enlist(): void {
