@@ -55,9 +55,8 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable, 
   /** The flush queue was asked for a turn to write. */
   #isAsking = false;
   #streamWriter: StreamWriter | undefined;
-  /** MLLP release 2. */
   readonly #commitBlocks: CommitBlocks | undefined;
-  /** Messages that were answered, and not committed before that. */
+  /** Messages that were answered, and not committed before that (MLLP release 2). */
   #commitsMissed = 0;
   /** Clock time by which the next answer must be there. */
   #due = Infinity;
@@ -83,7 +82,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable, 
     return this.#connected;
   }
 
-  /** It is gone: nothing can be sent on it any more. */
+  /** Nothing can be sent on it any more. */
   get isGone(): boolean {
     return this.#gone;
   }
@@ -247,9 +246,8 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable, 
     notice('warn', 'a server sent a broken frame', { reason, bytes: byteCount });
   }
 
-  garbage(): void {
-    // Line ends between frames and the like: harmless.
-  }
+  /** Line ends between frames and the like: harmless. */
+  garbage(): void {}
 
   overlong(byteCount: number): void {
     const detail = 'the server sent a frame that is too long';

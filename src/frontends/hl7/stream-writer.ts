@@ -41,11 +41,6 @@ export class StreamWriter implements StreamReader {
     this.#endBlock = Buffer.of(endBlock, CARRIAGE_RETURN);
   }
 
-  /** A message is being written: nothing else may be. */
-  get isWriting(): boolean {
-    return this.#stream !== undefined;
-  }
-
   /** `delivery` has a stream. */
   begin(delivery: Delivery): void {
     const stream = delivery.stream!;
