@@ -59,7 +59,7 @@ export interface MessageEvent {
   readonly attempts: number;
   /** MSA-1 that the sender got, or undefined when it got none. */
   readonly acknowledgement: string | undefined;
-  /** `delivered`, `maybe twice`, `unconfirmed`, `rejected`, `unavailable`, `failed`. */
+  /** `delivered`, `maybe twice`, `unconfirmed`, `stored`, `duplicate`, `held`, `quarantined`, `rejected`, `unavailable`, `failed`. */
   readonly outcome: string;
   /** Why it did not go well, a sentence without patient data. */
   readonly detail: string | undefined;

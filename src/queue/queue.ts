@@ -92,7 +92,9 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     });
   }
   if (messages > 0) notice('info', 'the durable queue has messages', { file, messages, maybeTwice, held });
-  return new Queue(worker, options, opening);
+  const queue = new Queue(worker, options, opening);
+  await queue.recall();
+  return queue;
 }
 
 export class Queue {
@@ -113,6 +115,7 @@ export class Queue {
   readonly #standing = new Map<number, () => void>();
   /** The next name of a body that is received, or of a standing. */
   #names = 0;
+  #remembered: readonly Remembered[] = [];
   /** The thread is gone, or told to go. */
   #isOver = false;
   readonly #gone = Promise.withResolvers<void>();
@@ -211,9 +214,16 @@ export class Queue {
     return asBuffer(await this.#ask<Uint8Array | undefined>({ do: 'read', id, number }));
   }
 
-  /** Fingerprints of messages that were stored, in this run or before, in their order. */
-  remembered(): Promise<readonly Remembered[]> {
-    return this.#ask({ do: 'remembered' });
+  /** Part of opening: reads what `takeRemembered` gives. */
+  async recall(): Promise<void> {
+    this.#remembered = await this.#ask<readonly Remembered[]>({ do: 'remembered' });
+  }
+
+  /** Fingerprints of messages that were stored before the queue was opened, in their order; once. */
+  takeRemembered(): readonly Remembered[] {
+    const remembered = this.#remembered;
+    this.#remembered = [];
+    return remembered;
   }
 
   // Quarantine, by operators. Each rejects with GTY_QUEUE when the file cannot be read or written.

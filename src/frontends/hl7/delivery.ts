@@ -21,7 +21,7 @@ import type { Target } from './target.ts';
  * How it ended (contract, "Log lines"): `delivered` - a server answered; `maybe twice` - so too, and an attempt before
  * was not answered; `unconfirmed` - sent, and no answer was asked for or came; `rejected` - by us: no rule takes it, or
  * it cannot be read; `stored` - kept in the queue; `duplicate` - it
- * came before, and is answered as it was; `unavailable` - never sent; `failed` - sent, and never answered.
+ * came before, and is answered as it was; `held` - not delivered, or refused, and kept in the queue; `unavailable` - never sent; `failed` - sent, and never answered.
  */
 export type Outcome =
   | 'delivered'
@@ -29,6 +29,7 @@ export type Outcome =
   | 'unconfirmed'
   | 'stored'
   | 'duplicate'
+  | 'held'
   | 'rejected'
   | 'unavailable'
   | 'failed';

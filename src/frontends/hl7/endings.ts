@@ -35,9 +35,6 @@ const ARRIVED: ReadonlySet<Outcome> = new Set([
   'stored',
   'duplicate',
 ]);
-/** Answers that say yes. */
-const TAKEN: ReadonlySet<string> = new Set(['AA', 'CA']);
-
 /** How each outcome is counted. */
 const TOTALS: Readonly<Record<Outcome, keyof Endings['totals']>> = {
   delivered: 'delivered',
@@ -45,6 +42,7 @@ const TOTALS: Readonly<Record<Outcome, keyof Endings['totals']>> = {
   unconfirmed: 'unconfirmed',
   stored: 'stored',
   duplicate: 'duplicates',
+  held: 'held',
   rejected: 'rejected',
   unavailable: 'unavailable',
   failed: 'failed',
@@ -56,6 +54,7 @@ export class Endings {
     messages: 0,
     stored: 0,
     duplicates: 0,
+    held: 0,
     delivered: 0,
     unconfirmed: 0,
     rejected: 0,
@@ -184,10 +183,12 @@ export class Endings {
     delivery.stream?.cancel();
     if (!ARRIVED.has(outcome)) delivery.choice?.abandon();
     this.#forget(delivery);
-    settleOrder(delivery, ARRIVED.has(outcome));
-    this.totals[TOTALS[outcome]]++;
+    const isTaken = ARRIVED.has(outcome) && isYes(delivery.acknowledgement);
+    settleOrder(delivery, isTaken, ARRIVED.has(outcome));
+    const shown = delivery.origin.keepsMessages && !isTaken ? 'held' : outcome;
+    this.totals[TOTALS[shown]]++;
     decided(delivery);
-    delivery.publish(outcome, now());
+    delivery.publish(shown, now());
     delivery.origin.over(delivery, outcome);
     this.inHand--;
     if (delivery.standing) delivery.standing.leave();
@@ -197,11 +198,14 @@ export class Endings {
   }
 }
 
-/** A merge that happened makes aliases; what belongs to a stream stays with the server that took it. */
-function settleOrder({ merges, ties, plan, target, acknowledgement }: Delivery, hasArrived: boolean): void {
-  if (!merges && !ties) return;
+/** A merge that happened makes aliases; what belongs to a stream stays with the server that has it. */
+function settleOrder({ merges, ties, plan, target }: Delivery, isTaken: boolean, hasArrived: boolean): void {
   const { aliases, pins } = plan.orderMemory;
-  const isTaken = hasArrived && (acknowledgement === undefined || TAKEN.has(acknowledgement));
   if (merges) aliases?.settle(merges, isTaken);
   if (ties && target && hasArrived) pins?.went(ties, target.server);
+}
+
+/** Answers that say yes; and who wants no answer does not say no. */
+function isYes(code: string | undefined): boolean {
+  return code === undefined || code === 'AA' || code === 'CA';
 }

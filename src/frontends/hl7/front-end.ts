@@ -140,17 +140,16 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     if (queue !== before?.queue) {
       void before?.drain();
       this.#intake.store = queue && new Store(queue, this, deadlines);
-      if (queue) void this.#recall(queue);
+      if (queue) this.#recall(queue);
     }
     this.#resize();
   }
 
   /** What the process before this one stored is known when it comes again. */
-  async #recall(queue: Queue): Promise<void> {
-    const wallNow = (this.#options.wallClock ?? Date.now)();
-    const remembered = await queue.remembered().catch(() => []);
-    for (const { fingerprint, at } of remembered)
-      this.#courier.endings.duplicates.recall(fingerprint, Math.max(wallNow - at, 0));
+  #recall(queue: Queue): void {
+    const { wallClock = Date.now } = this.#options;
+    for (const { fingerprint, at } of queue.takeRemembered())
+      this.#courier.endings.duplicates.recall(fingerprint, Math.max(wallClock() - at, 0));
   }
 
   /** As many messages of the queue are on their way as servers that may get one have connections. */

@@ -67,6 +67,7 @@ export class InboundConnection implements ChannelHandler, Recipient, RepliesHost
   readonly #channel: Channel;
   readonly #reception: Reception;
   readonly #replies: Replies;
+  readonly keepsMessages = false;
   /** The message that came last. */
   latest: Delivery | undefined;
   #messages = 0;

@@ -11,6 +11,8 @@ export interface Origin {
   readonly facts: Readonly<Record<string, FactValue>>;
   /** Somebody is there to hear answers. */
   readonly isListening: boolean;
+  /** A message that is not delivered, or refused, stays there and comes again, or goes into quarantine. */
+  readonly keepsMessages: boolean;
   /** The message that came before, to which the next is much alike. */
   readonly latest: Delivery | undefined;
   /** A message of it is in hand from now on. */

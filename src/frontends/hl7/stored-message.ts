@@ -20,6 +20,7 @@ export class StoredMessage implements Origin {
   readonly client: string;
   readonly port: number;
   readonly facts: Readonly<Record<string, FactValue>>;
+  readonly keepsMessages = true;
   readonly latest = undefined;
   /** Where it may have arrived before: it goes nowhere else. */
   readonly boundTo: Server | undefined;
