@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Configuration, VipConfiguration } from '../config/schema.ts';
 import type { Explanation } from '../director/director.ts';
+import type { DeliveryExplanation } from './explain-delivery.ts';
 import { usageFailure } from './failure.ts';
 
 interface ExplainOptions {
@@ -24,7 +25,7 @@ export function addExplain(program: Command): void {
     .option('--dicom <file>', 'take the facts from a DICOM file, or from a captured A-ASSOCIATE-RQ')
     .option(
       '--json',
-      '{ vip, rule, persistence, urgent, candidates: [{ server, reason }], exhausted, reject }',
+      '{ vip, rule, persistence, urgent, candidates: [{ server, reason }], exhausted, reject, delivery }',
     )
     .option('--live', 'ask the running balancer (not built yet)')
     .allowUnknownOption()
@@ -48,13 +49,19 @@ Examples:
       const { needConfiguration } = await import('./configuration.ts');
       const configuration = await needConfiguration(options.config);
       const vip = await findVip(configuration, options.vip);
-      const { givenFacts, parseFacts } = await import('./given-facts.ts');
-      const facts = givenFacts(vip, parseFacts(words, vip), options);
+      const { givenFacts, messageIn, parseFacts } = await import('./given-facts.ts');
+      const given = parseFacts(words, vip);
+      const message = options.hl7 === undefined ? undefined : messageIn(options.hl7, vip);
+      const facts = givenFacts(vip, given, { message, dicom: options.dicom });
       const { assemble } = await import('../assemble.ts');
       // No clock and no chance: the same question has the same answer.
       const assembly = assemble(configuration, { now: () => 0, random: () => 0.5 });
       const explanation = assembly.directors.get(vip.name)!.explain(facts);
-      process.stdout.write(options.json ? explanationJson(explanation) : explanationText(explanation));
+      const { explainDelivery } = await import('./explain-delivery.ts');
+      const delivery =
+        message && explanation.reject === undefined ? explainDelivery(vip, message) : undefined;
+      const say = options.json ? explanationJson : explanationText;
+      process.stdout.write(say(explanation, delivery));
     });
 }
 
@@ -67,19 +74,32 @@ async function findVip({ vips }: Configuration, name: string | undefined): Promi
   throw usageFailure(`there is no VIP "${name}": ${advice(name, names)}`);
 }
 
-function explanationJson({ vip, rule, candidates, ...rest }: Explanation): string {
+function explanationJson(
+  { vip, rule, candidates, ...rest }: Explanation,
+  delivery: DeliveryExplanation | undefined,
+): string {
   const { persistence = null, urgent = null, exhausted = null, reject = null } = rest;
-  const document = { vip, rule, persistence, urgent, candidates, exhausted, reject };
+  const document = {
+    vip,
+    rule,
+    persistence,
+    urgent,
+    candidates,
+    exhausted,
+    reject,
+    delivery: delivery ?? null,
+  };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function explanationText(explanation: Explanation): string {
+function explanationText(explanation: Explanation, delivery: DeliveryExplanation | undefined): string {
   const { vip, rule, persistence, urgent, candidates, exhausted, reject } = explanation;
   const lines = [
     `vip          ${vip}`,
     `rule         ${rule}`,
     `persistence  ${persistence ? `${persistence.by} = ${persistence.key}` : 'none'}`,
     ...(urgent === undefined ? [] : [`urgent       ${urgent}`]),
+    ...(delivery ? deliveryLines(delivery) : []),
     ...(reject === undefined ? [] : [`reject       ${reject}`]),
     ...(exhausted === undefined ? [] : [`candidates   none: ${exhausted}`]),
     ...candidates.map(
@@ -88,4 +108,12 @@ function explanationText(explanation: Explanation): string {
     ),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function deliveryLines({ stored, why, order, keys }: DeliveryExplanation): string[] {
+  const behind = keys === 'whole' ? 'everything that came to this VIP before' : keys.join(', ');
+  return [
+    `delivery     ${stored ? 'stored' : 'relayed'}: ${why}`,
+    `order        ${behind === '' ? 'none' : `by ${order}: behind ${behind}`}`,
+  ];
 }

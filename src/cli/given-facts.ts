@@ -7,7 +7,7 @@ import { messageFacts, WANTED_TAGS } from '../../protocols/dicom/message-facts.t
 import { modalityOf } from '../../protocols/dicom/modality.ts';
 import { parseTag } from '../../protocols/dicom/tags.ts';
 import { type Facts, type FactValue, factsFrom, firstValue } from '../../protocols/facts.ts';
-import { openMessage } from '../../protocols/hl7/cursor.ts';
+import { type Message, openMessage } from '../../protocols/hl7/cursor.ts';
 import { messageFacts as hl7MessageFacts } from '../../protocols/hl7/facts.ts';
 import { fieldPath } from '../../protocols/hl7/field-path.ts';
 import { requestFacts } from '../../protocols/http/facts.ts';
@@ -15,8 +15,8 @@ import { factFault } from '../config/fact-names.ts';
 import type { VipConfiguration } from '../config/schema.ts';
 import { createInflate } from '../frontends/dicom/inflate.ts';
 import { usageFailure } from './failure.ts';
+import { messagesIn } from './hl7-file.ts';
 import { readInput } from './input.ts';
-import { messagesIn } from './mllp-client.ts';
 import { isPart10, type Part10, readPart10 } from './part10.ts';
 
 /** `--called X --PID-3.4=Y …` as a record; a fact that is there several times has several values. */
@@ -38,27 +38,43 @@ export function parseFacts(words: readonly string[], vip: VipConfiguration): Rec
   );
 }
 
-/** The facts of a connection to `vip`, from what was `given` and, behind it, from the bytes of a file. */
+/** The first message of a file, for a VIP that routes messages. */
+export function messageIn(file: string, vip: VipConfiguration): Message {
+  needProtocol('hl7', vip);
+  const [first] = messagesIn(readInput(file));
+  if (!first) throw usageFailure(`${file} has no HL7 message: none begins with MSH`);
+  const message = openMessage(first);
+  if (message.problem !== undefined)
+    throw usageFailure(`${file} has no readable HL7 message: ${message.problem}`);
+  return message;
+}
+
+function needProtocol<Wanted extends 'hl7' | 'dicom'>(
+  wanted: Wanted,
+  vip: VipConfiguration,
+): asserts vip is Extract<VipConfiguration, { readonly protocol: Wanted }> {
+  if (vip.protocol === wanted) return;
+  throw usageFailure(`--${wanted} is for a VIP of protocol ${wanted}; ${vip.name} speaks ${vip.protocol}`);
+}
+
+/** The facts of a connection to `vip`, from what was `given` and, behind it, from a message or the bytes of a file. */
 export function givenFacts(
   vip: VipConfiguration,
   given: Readonly<Record<string, FactValue>>,
-  files: { readonly hl7?: string; readonly dicom?: string },
+  { message, dicom }: { readonly message?: Message | undefined; readonly dicom?: string | undefined },
 ): Facts {
   // C-STORE with priority HIGH is urgent, unless it was said that it is not.
   const urgent = given.priority === 'high' ? { urgent: 'true' } : {};
-  const known = { vip: vip.name, port: String(vip.listen[0]?.port), ...urgent, ...given };
-  const [file, wanted] = files.hl7 !== undefined ? [files.hl7, 'hl7'] : [files.dicom, 'dicom'];
-  if (file === undefined) return vip.protocol === 'http' ? factsOfRequest(known) : factsFrom(known);
-  if (vip.protocol !== wanted) {
-    throw usageFailure(`--${wanted} is for a VIP of protocol ${wanted}; ${vip.name} speaks ${vip.protocol}`);
-  }
-  const read = factsOfFile(readInput(file), file, vip);
+  // What was said of the sender holds for the whole message.
+  const senders = given.sendingApp === undefined ? {} : { sendingApps: undefined };
+  const known = { vip: vip.name, port: String(vip.listen[0]?.port), ...urgent, ...senders, ...given };
+  const read = message
+    ? factsOfMessage(message, vip)
+    : dicom === undefined
+      ? undefined
+      : factsOfDicom(dicom, vip);
+  if (!read) return vip.protocol === 'http' ? factsOfRequest(known) : factsFrom(known);
   return { get: (name) => (Object.hasOwn(known, name) ? known[name as keyof typeof known] : read.get(name)) };
-}
-
-function factsOfFile(bytes: Buffer, file: string, vip: VipConfiguration): Facts {
-  if (vip.protocol === 'hl7') return factsOfMessage(bytes, file, vip);
-  return vip.protocol === 'dicom' ? factsOfDicom(bytes, file, vip) : factsFrom({});
 }
 
 /** As a request has them: its host in lower case, its path normalised, its query taken apart. */
@@ -85,24 +101,19 @@ function factsOfRequest(given: Readonly<Record<string, FactValue>>): Facts {
   };
 }
 
-function factsOfMessage(bytes: Buffer, file: string, vip: VipConfiguration & { protocol: 'hl7' }): Facts {
-  const [first] = messagesIn(bytes);
-  if (!first) throw usageFailure(`${file} has no HL7 message: none begins with MSH`);
-  const message = openMessage(first);
-  if (message.problem !== undefined)
-    throw usageFailure(`${file} has no readable HL7 message: ${message.problem}`);
-  return hl7MessageFacts(
-    message,
-    {},
-    { patient: vip.hl7.patient, accession: vip.hl7.accession.map(fieldPath) },
-  );
+function factsOfMessage(message: Message, vip: VipConfiguration): Facts {
+  needProtocol('hl7', vip);
+  const { patient, accession } = vip.hl7;
+  return hl7MessageFacts(message, {}, { patient, accession: accession.map(fieldPath) });
 }
 
 /**
  * Of a file: as an association that brings it would be, and with study routing the C-STORE of it. Of an A-ASSOCIATE-RQ
  * (01 00 …): its own.
  */
-function factsOfDicom(bytes: Buffer, file: string, vip: VipConfiguration & { protocol: 'dicom' }): Facts {
+function factsOfDicom(file: string, vip: VipConfiguration): Facts {
+  needProtocol('dicom', vip);
+  const bytes = readInput(file);
   if (isPart10(bytes)) {
     const instance = readPart10(bytes);
     const { sopClass } = instance;

@@ -82,6 +82,7 @@ describe('gantry explain', () => {
       ],
       exhausted: null,
       reject: null,
+      delivery: null,
     });
   });
 
@@ -94,6 +95,7 @@ describe('gantry explain', () => {
       candidates: [],
       exhausted: null,
       reject: 'called-ae-not-recognized',
+      delivery: null,
     });
   });
 
