@@ -38,10 +38,10 @@ export function parseFacts(words: readonly string[], vip: VipConfiguration): Rec
   );
 }
 
-/** The first message of a file, for a VIP that routes messages. */
+/** The first message of a file, or the batch that it begins with, for a VIP that routes messages. */
 export function messageIn(file: string, vip: VipConfiguration): Message {
   needProtocol('hl7', vip);
-  const [first] = messagesIn(readInput(file));
+  const [first] = messagesIn(readInput(file), true);
   if (!first) throw usageFailure(`${file} has no HL7 message: none begins with MSH`);
   const message = openMessage(first);
   if (message.problem !== undefined)
