@@ -8,12 +8,14 @@
  *                 the order of its patient, though only the first names that. What others send of that patient meanwhile
  *                 may come between two fragments: a receiver joins them by their pointers (HL7 v2.5.1 2.10.2)
  *
- * A pin holds as long as its server may have work that persistence keeps there: not when health checks find it down, an
- * operator halts it, or the configuration has it no more. Then the next message goes where the rules send it, and the pin
- * with it. For that case the standard has numbers and pointers: a server that misses something says so (2.10.1).
+ * A pin holds as long as its server may have work that persistence keeps there and can be dialled: not when health checks
+ * find it down, an operator halts it, or the configuration has it no more. Then the next message goes where the rules send
+ * it, and the pin with it. For that case the standard has numbers and pointers: a server that misses something says so
+ * (2.10.1).
  *
  * An entry of the table is the key of a tie; its place `POOL/SERVER`. A rule that sends a fragment to another pool than
- * the first one's wins: it should look at MSH only, which all of them have.
+ * the first one's wins: it should look at MSH only, which all of them have. A fragment that is streamed is not known to
+ * be followed by others: its DSC is not read before it goes.
  */
 import { isSenderKey } from '../../../protocols/hl7/patient.ts';
 import type { Ties } from '../../../protocols/hl7/ties.ts';
