@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { receiverFor } from '../frontends/hl7/start-receivers.ts';
 import { fieldOf, hl7Message, hl7Messages } from '../peers/hl7-messages.ts';
-import { connectSender, mllpFrame } from '../peers/mllp-peer.ts';
+import { dribbling, mllpFrame } from '../peers/mllp-peer.ts';
 import { describeWith, freePort, runProgram, waitForPort } from '../peers/processes.ts';
-import { startGantry, startPeer, temporaryFolder } from './hl7-setup.ts';
+import type { Address } from '../peers/test-connection.ts';
+import { mixedMessages, sendTogether, sha256, startGantry, startPeer, temporaryFolder } from './hl7-setup.ts';
 
 // The package is Debian's, and so is the Python it is for, whatever else is installed.
 const PYTHON = '/usr/bin/python3';
@@ -40,18 +41,33 @@ describeWith(['python3-hl7'], 'python3-hl7', () => {
     for (const { controlId } of receiver.messages.items) expect(sent.output).toContain(`MSA|AA|${controlId}`);
   });
 
-  test('its asyncio server gets messages and answers them', async () => {
+  test('mllp_send takes what one recv() gives for the answer: it gets whole answers, one at a time', async () => {
+    const receiver = await receiverFor(dribbling());
+    const gantry = await startGantry([receiver.address.port]);
+    const file = join(temporaryFolder(), 'messages.hl7');
+    writeFileSync(file, Buffer.concat(hl7Messages(3, 1)));
+    const send = (to: Address) =>
+      runProgram('mllp_send', ['--loose', '-p', String(to.port), '-f', file, to.host]);
+    const straight = await send(receiver.address);
+    expect(straight.output).not.toContain('MSA|AA|M3');
+    const balanced = await send(gantry.address);
+    const answers = balanced.output.match(/MSA\|AA\|M\d/g);
+    expect(answers).toEqual(['MSA|AA|M1', 'MSA|AA|M2', 'MSA|AA|M3']);
+  });
+
+  test('its asyncio server: four senders, pipelined in one chunk, 1 MiB too: each message its own bytes, each answer matched', async () => {
     const port = await freePort();
     const python = startPeer(PYTHON, [RECEIVER, String(port)]);
     await waitForPort(port, python);
-    const gantry = await startGantry([port]);
-    const sender = await connectSender(gantry.address);
-    for (const message of hl7Messages(20, 5)) {
-      const answer = await sender.send(message);
-      expect(fieldOf(answer!, 'MSA', 1)).toBe('AA');
-      expect(fieldOf(answer!, 'MSA', 2)).toBe(fieldOf(message, 'MSH', 10));
-    }
+    const gantry = await startGantry([port], '{ senderTimeout: 30s }');
+    const all = [0, 1, 2, 3].map((sender) => mixedMessages(sender, 50));
+    const again = all.map((messages, sender) => sendTogether(gantry.address, messages, 1 + sender * 3));
+    expect(await Promise.all(again)).toEqual([0, 0, 0, 0]);
     // It says so before it answers, but on a pipe that is read when it is read.
-    await expect.poll(() => python.output.match(/^got M\d+$/gm), { timeout: 20_000 }).toHaveLength(20);
+    const got = () =>
+      [...python.output.matchAll(/^got (\S+) (\S+)$/gm)].map(([, id, hash]) => `${id} ${hash}`);
+    await expect.poll(() => got().length, { timeout: 20_000 }).toBe(200);
+    const sent = all.flat().map((message) => `${fieldOf(message, 'MSH', 10)} ${sha256(message)}`);
+    expect(new Set(got())).toEqual(new Set(sent));
   });
 });

@@ -3,12 +3,14 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fieldOf, hl7Message } from '../peers/hl7-messages.ts';
-import { connectSender } from '../peers/mllp-peer.ts';
+import { mixedMessage } from '../peers/hl7-mix.ts';
+import { connectSender, mllpFrame } from '../peers/mllp-peer.ts';
 import { freePort, type PeerProcess, startProgram, waitForPort } from '../peers/processes.ts';
 import type { Address } from '../peers/test-connection.ts';
 
+export const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 const fileOf = (path: string) => new URL(path, import.meta.url).pathname;
 
 export function temporaryFolder(): string {
@@ -135,8 +137,7 @@ export function outgoing(
         : ['PV1|1|I', 'ZZZ|\u00e4\u00f6\u00fc of any length'],
       length: 200 + ((index * 37) % 1500),
     });
-    const hash = createHash('sha256').update(bytes).digest('hex');
-    return { controlId, patients: isMerge ? [own, prior] : [own], bytes, hash };
+    return { controlId, patients: isMerge ? [own, prior] : [own], bytes, hash: sha256(bytes) };
   });
 }
 
@@ -161,4 +162,44 @@ export async function sendAll(to: Address, messages: readonly Outgoing[], window
     if (said !== `AA ${controlId}`) throw new Error(`"${said}" came as the answer to ${controlId}`);
     answered += 1;
   }
+}
+
+export const MEBIBYTE = 1024 * 1024;
+
+/** The messages of one sender: a mix, the last of them of `longest` bytes. */
+export function mixedMessages(sender: number, count: number, longest = MEBIBYTE): Buffer[] {
+  return Array.from({ length: count }, (_, index) =>
+    mixedMessage(sender, index, index === count - 1 ? longest : 0),
+  );
+}
+
+/**
+ * Sends with `together` frames in each chunk, and expects AA for each message in the order of sending. What was not answered
+ * when the connection is closed is sent again on another, as senders do; how often is returned.
+ */
+export async function sendTogether(
+  to: Address,
+  messages: readonly Buffer[],
+  together: number,
+): Promise<number> {
+  let sender = await connectSender(to);
+  let again = 0;
+  for (let answered = 0; answered < messages.length; ) {
+    const chunk = messages.slice(answered, answered + together);
+    await sender.connection.write(Buffer.concat(chunk.map(mllpFrame)));
+    for (const message of chunk) {
+      const answer = await sender.read('an acknowledgement');
+      if (!answer) {
+        again++;
+        sender = await connectSender(to);
+        break;
+      }
+      expect(`${fieldOf(answer, 'MSA', 1)} ${fieldOf(answer, 'MSA', 2)}`).toBe(
+        `AA ${fieldOf(message, 'MSH', 10)}`,
+      );
+      answered++;
+    }
+  }
+  sender.end();
+  return again;
 }
