@@ -114,9 +114,12 @@ export class Endings {
   /** A server committed it (MLLP release 2), and its answer was lost: it goes nowhere else. */
   answerForCommit(delivery: Delivery): void {
     const { enhanced, accept } = delivery.mode;
-    const answer = enhanced ? kept(true, accept) : undefined;
+    if (!enhanced) {
+      this.hangUp(delivery, 'unconfirmed');
+      return;
+    }
+    const answer = kept(true, accept);
     if (answer) this.reply(delivery, answer, this.#message.open(delivery.content));
-    else if (!enhanced) delivery.origin.hangUp(delivery);
     this.finish(delivery, 'unconfirmed');
   }
 
