@@ -158,6 +158,14 @@ export class Delivery implements Turn<Target> {
     this.courier.turnOf(this);
   }
 
+  /** Is its time over? That of a long message on its way begins anew: how it flows is watched by its connection. */
+  isOverdue(now: number): boolean {
+    if (this.expires > now) return false;
+    if (!this.stream || !this.connection) return true;
+    this.expires = now + this.senderTimeout;
+    return false;
+  }
+
   /** Takes a copy of the message: it has to wait. */
   keep(content: Buffer): void {
     if (!this.stream) this.frame ??= encodeFrame(content);

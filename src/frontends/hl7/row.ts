@@ -48,7 +48,7 @@ export class Row {
     let next = Infinity;
     for (let one = this.first; one; one = one.next) {
       if (one.finished) continue;
-      if (one.expires <= now) over.push(one);
+      if (one.isOverdue(now)) over.push(one);
       else next = Math.min(next, one.expires);
     }
     return { over, next };

@@ -49,6 +49,8 @@ export interface KeepListener {
 
 const POSITIVE: ReadonlySet<string> = new Set(['AA', 'CA']);
 
+/** The next part of a long message may stay away for so long, in milliseconds. */
+const FLOW_MS = 60_000;
 /** How often is looked for messages whose time is over, in milliseconds. */
 const LOOK_MS = 250;
 
@@ -137,7 +139,11 @@ export class Store implements QueueListener, StoredMessageListener {
       stored(undefined, refusal);
     };
     const reader: StreamReader = {
-      part: (bytes) => body.write(bytes, written),
+      part: (bytes) => {
+        // As long as it flows: how long the sender may be silent inside a frame is watched elsewhere.
+        delivery.expires = this.#host.now() + delivery.senderTimeout + FLOW_MS;
+        body.write(bytes, written);
+      },
       end: () => body.store(describe(), stored),
       broken: (why) => {
         body.discard();
@@ -257,7 +263,7 @@ export class Store implements QueueListener, StoredMessageListener {
   #lookForExpired(): void {
     const now = this.#host.now();
     for (const delivery of [...this.#inHand])
-      if (!delivery.finished && delivery.expires <= now) this.#host.expire(delivery);
+      if (!delivery.finished && delivery.isOverdue(now)) this.#host.expire(delivery);
     if (this.#inHand.size > 0) this.#look!.restart();
     else this.#look = undefined;
   }
