@@ -310,7 +310,11 @@ export class Courier implements TargetListener {
     const target = server && this.targets.of(server, delivery.origin.port);
     if (!target) return false;
     delivery.reason = 'the message before it went there';
-    return this.#offer(delivery, target, content);
+    if (this.#offer(delivery, target, content)) return true;
+    // Full: another server would have half of a stream.
+    if (content) delivery.keep(content);
+    this.#roomless.add(delivery);
+    return true;
   }
 
   #choose(message: Message, origin: Origin): Choice {
