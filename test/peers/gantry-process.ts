@@ -10,6 +10,8 @@ export interface GantryProcess {
   readonly pid: number;
   /** Its log so far, without the lines of single requests and messages, of which there may be millions. */
   readonly log: Journal<LogLine>;
+  /** Pending while it lives; then its exit code and what it said on standard error. */
+  readonly ended: Promise<{ readonly code: number | null; readonly complaints: string }>;
   signal(signal: NodeJS.Signals): void;
   /** Sends SIGTERM; resolves with the exit code. */
   end(): Promise<number | null>;
@@ -78,6 +80,7 @@ export async function startGantry(
   return {
     pid,
     log,
+    ended: closed.then((code) => ({ code, complaints })),
     signal: (signal) => void gantry.kill(signal),
     async end() {
       gantry.kill('SIGTERM');

@@ -1,0 +1,44 @@
+/**
+ * Late answers: one in a hundred messages is answered after its time is over. Every other answer, and the late ones that
+ * still come, must reach the sender of the message they belong to and nobody else.
+ */
+import { type Outcome, play } from './hl7-scene.ts';
+import { sendAll } from './hl7-senders.ts';
+import { randomFrom } from './random.ts';
+
+export interface LateOptions {
+  readonly ackMatch: 'strict' | 'prefix20' | 'position';
+  readonly messages: number;
+  readonly seed: number;
+}
+
+export interface LateResult extends Outcome {
+  /** Messages whose answer was held back beyond the time-out. */
+  readonly late: number;
+}
+
+const SENDERS = 32;
+const ACK_TIMEOUT_MS = 150;
+/** An answer is at most so many times as late: some come while their message is on its way again. */
+const LATEST = 4;
+
+export function runLate({ ackMatch, messages, seed }: LateOptions): Promise<LateResult> {
+  const random = randomFrom(seed);
+  const hl7 = ['senderTimeout: 5s', `ackTimeout: ${ACK_TIMEOUT_MS}ms`, `ackMatch: ${ackMatch}`];
+  return play({ delivery: 'relay', receivers: ['one', 'two'], hl7 }, async (scene) => {
+    let drafted = 0;
+    let late = 0;
+    await sendAll(scene.balancer.address, scene.ledger, {
+      senders: SENDERS,
+      rate: Infinity,
+      draft(sender) {
+        if (drafted++ >= messages) return undefined;
+        const patient = `INV${sender}-${Math.floor(random() * 4)}`;
+        const answerAfter = random() < 0.01 ? ACK_TIMEOUT_MS * (1 + random() * (LATEST - 1)) : 0;
+        if (answerAfter > 0) late++;
+        return { patient, answerAfter, length: 300 };
+      },
+    });
+    return { ...(await scene.end()), late };
+  });
+}
