@@ -48,17 +48,30 @@ export function referenceReports(bytes: Buffer, limits: Limits = {}): Report {
   return reports;
 }
 
-/** What the push decoder reports when it gets the chunks, and then the end of the stream. */
-export function decoderReports(chunks: Iterable<Buffer>, options?: MllpDecoderOptions): Report {
+/**
+ * What the push decoder reports when it gets the chunks, and then the end of the stream. `pauses`: it is paused at
+ * everything that it tells, and resumed.
+ */
+export function decoderReports(
+  chunks: Iterable<Buffer>,
+  options?: MllpDecoderOptions,
+  pauses = false,
+): Report {
   const reports: Report = [];
   let skipped = 0;
   const settle = (): void => {
     if (skipped > 0) reports.push(`skipped ${skipped}`);
     skipped = 0;
   };
+  const pause = (): void => {
+    if (!pauses) return;
+    assert.ok(!decoder.paused, 'a paused decoder tells nothing');
+    decoder.pause();
+  };
   const report = (text: string): void => {
     settle();
     reports.push(text);
+    pause();
   };
   const skip = (byteCount: number): void => {
     skipped += byteCount;
@@ -122,6 +135,7 @@ export function decoderReports(chunks: Iterable<Buffer>, options?: MllpDecoderOp
     // A buffer of its own that is spoilt afterwards: the decoder may keep nothing of what it is given.
     const lent = Buffer.from(chunk);
     decoder.push(lent);
+    while (decoder.paused) decoder.resume();
     for (const [part, asItWas] of lentParts)
       assert.ok(part.equals(asItWas), 'a part is valid while the chunk is');
     lentParts = [];
