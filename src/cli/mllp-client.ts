@@ -1,43 +1,26 @@
-/** A small MLLP client for the command line: one message, one answer. */
+/** A small MLLP client for the command line: messages out, answers in. */
 import { connect, type Socket } from 'node:net';
-import { END_BLOCK, encodeFrame, START_BLOCK } from '../../protocols/hl7/mllp.ts';
+import type { TLSSocket } from 'node:tls';
+import { encodeFrame } from '../../protocols/hl7/mllp.ts';
 import { MllpDecoder } from '../../protocols/hl7/mllp-decoder.ts';
+import { connectTls, type TlsClientOptions } from '../relay/tls-client.ts';
+import { tlsError } from '../relay/tls-error.ts';
 import type { Endpoint } from './endpoint.ts';
 import { runFailure } from './failure.ts';
 
-const START = String.fromCharCode(START_BLOCK);
-const END = String.fromCharCode(END_BLOCK);
-
-/**
- * The messages of a file: each begins with an MSH segment. Framing, and the headers and trailers of a batch, are left
- * out; line ends become carriage returns. All other bytes stay as they are.
- */
-export function messagesIn(file: Buffer): Buffer[] {
-  const segments = file
-    .toString('latin1')
-    .replace(/^\xef\xbb\xbf/, '')
-    .replaceAll(`${START}MSH`, '\rMSH')
-    .replaceAll(`${END}\r`, '\r')
-    .split(/[\r\n]+/)
-    .filter((segment) => segment !== '' && segment !== END && !/^\W?(FHS|BHS|BTS|FTS)\W/.test(segment));
-  const messages: string[][] = [];
-  for (const segment of segments) {
-    if (segment.startsWith('MSH')) messages.push([segment]);
-    else messages.at(-1)?.push(segment);
-  }
-  return messages.map((lines) => Buffer.from(`${lines.join('\r')}\r`, 'latin1'));
-}
+/** For the last bytes to leave. */
+const LINGER_MS = 1000;
 
 export class MllpClient {
+  /** `host:port`. */
+  readonly target: string;
   readonly #socket: Socket;
-  readonly #target: string;
-  readonly #timeout: number;
   readonly #answers: Buffer[] = [];
   #lost: string | undefined;
   #wake: () => void = () => {};
 
-  /** `timeout` in milliseconds, for the connection and for each answer. */
-  static async connect(endpoint: Endpoint, timeout: number): Promise<MllpClient> {
+  /** `timeout`: milliseconds for the connection, with TLS if `tls` says how. Fails with a sentence. */
+  static async connect(endpoint: Endpoint, timeout: number, tls?: TlsClientOptions): Promise<MllpClient> {
     const target = `${endpoint.host}:${endpoint.port}`;
     const socket = connect({ ...endpoint, noDelay: true });
     try {
@@ -50,18 +33,18 @@ export class MllpClient {
           reject(runFailure(`${target} cannot be reached: ${error.code ?? error.message}`));
         });
       });
+      socket.removeAllListeners('timeout').removeAllListeners('error');
+      const spoken = tls ? await secure(socket, endpoint, tls) : socket;
+      return new MllpClient(spoken.setTimeout(0), target);
     } catch (error) {
       socket.destroy();
       throw error;
     }
-    socket.setTimeout(0).removeAllListeners('timeout').removeAllListeners('error');
-    return new MllpClient(socket, target, timeout);
   }
 
-  private constructor(socket: Socket, target: string, timeout: number) {
+  private constructor(socket: Socket, target: string) {
+    this.target = target;
     this.#socket = socket;
-    this.#target = target;
-    this.#timeout = timeout;
     const decoder = new MllpDecoder({
       frame: (content) => {
         this.#answers.push(Buffer.from(content));
@@ -76,37 +59,55 @@ export class MllpClient {
     socket.on('close', () => this.#lose('it closed the connection'));
   }
 
-  /** Sends a message and resolves with the content of the next frame. `name` is for the sentence when it fails. */
-  async exchange(message: Buffer, name: string): Promise<Buffer> {
-    this.#socket.write(encodeFrame(message));
-    let timer: NodeJS.Timeout | undefined;
-    let late = false;
-    try {
-      while (this.#answers.length === 0 && this.#lost === undefined && !late) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-          timer ??= setTimeout(() => {
-            late = true;
-            this.#wake();
-          }, this.#timeout);
-        });
-      }
-    } finally {
-      clearTimeout(timer);
-    }
-    const answer = this.#answers.shift();
-    if (answer) return answer;
-    throw runFailure(
-      `${name}: no acknowledgement from ${this.#target}: ${this.#lost ?? 'none came in time'}`,
-    );
+  /** Why there will be no more answers. */
+  get lost(): string | undefined {
+    return this.#lost;
   }
 
-  close(): void {
-    this.#socket.destroy();
+  send(message: Buffer): void {
+    this.#socket.write(encodeFrame(message));
+  }
+
+  /** The content of the next frame; undefined: none came within `timeout` milliseconds, or none ever will. */
+  async answer(timeout: number): Promise<Buffer | undefined> {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.#wake();
+    }, timeout);
+    while (this.#answers.length === 0 && this.#lost === undefined && !isLate) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    clearTimeout(timer);
+    return this.#answers.shift();
+  }
+
+  /** Resolves when all that was sent is on its way, or the other side does not take it. */
+  async close(): Promise<void> {
+    const socket = this.#socket;
+    const late = setTimeout(() => socket.destroy(), LINGER_MS);
+    if (!socket.destroyed) await new Promise<void>((resolve) => socket.end(() => resolve()));
+    clearTimeout(late);
+    socket.destroy();
   }
 
   #lose(reason: string): void {
     this.#lost ??= reason;
     this.#wake();
   }
+}
+
+function secure(socket: Socket, endpoint: Endpoint, tls: TlsClientOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    // Of the time that is left to connect.
+    socket.once('timeout', () =>
+      socket.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })),
+    );
+    connectTls(socket, endpoint, tls, (error, secured) => {
+      if (secured) resolve(secured);
+      else reject(tlsError(error, endpoint));
+    });
+  });
 }
