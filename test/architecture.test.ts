@@ -71,6 +71,7 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
     'probes.ts',
     'report.ts',
     'queue-control.ts',
+    'queues.ts',
     'server-control.ts',
     'cli/',
     'demo/',
