@@ -47,7 +47,7 @@ export function fuzzDecoder({ chunks, seed, print = () => {} }: FuzzOptions): Fu
     const bytes = mutate(stream(random), random);
     const limits: Limits = {
       maxFrame: pick(CAPS, random),
-      streamAbove: pick(CAPS, random),
+      streamAbove: random(2) ? random(120) : pick(CAPS, random),
       maxGarbage: pick(CAPS, random),
     };
     const pieces = random(200) === 0 ? [...oneByOne(bytes)] : cutAt(bytes, places(bytes, random));

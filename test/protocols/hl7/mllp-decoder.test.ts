@@ -287,6 +287,19 @@ describe('over-long frames', () => {
     }
   });
 
+  test('blocks that never turn out to be any, one byte at a time: no more is held than is streamed above', () => {
+    const seen = decoderWith({ streamAbove: 5000 });
+    for (const pattern of ['\x1c', '\x0bMS']) {
+      seen.decoder.push(latin1('\x0bMSH|'));
+      for (const byte of oneByOne(latin1(pattern.repeat(10_000)))) {
+        seen.decoder.push(byte);
+        expect(seen.decoder.bytesHeld).toBeLessThanOrEqual(5003);
+      }
+      seen.decoder.push(latin1('x\x1c\r'));
+    }
+    expect(seen).toMatchObject({ frames: [], dropped: [] });
+  });
+
   test('a large gathering buffer is given back after its frame, a small one is kept', () => {
     const seen = decoderWith();
     for (const size of [1000, 1_000_000]) {
