@@ -186,4 +186,6 @@ export interface HeldDocument {
   readonly sender: string | null;
   /** The address that it came from. */
   readonly client: string | null;
+  /** Where it is to go, when it is the answer of an application: `host port`. */
+  readonly returnTo: string | null;
 }

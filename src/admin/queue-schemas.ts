@@ -39,6 +39,7 @@ export const heldSchema: Schema = list(
     controlId: textOrNull('MSH-10'),
     sender: textOrNull('MSH-3 and MSH-4, as application^facility.'),
     client: textOrNull('The address that it came from.'),
+    returnTo: textOrNull('Where it is to go, when it is the answer of an application: host port.'),
   }),
   'Messages in quarantine, by id.',
 );

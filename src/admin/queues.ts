@@ -172,6 +172,8 @@ async function notHeld(quarantine: Quarantine, id: number, reply: FastifyReply):
 }
 
 function heldDocument({ about, arrived, ...message }: HeldMessage): HeldDocument {
-  const { type = null, event = null, controlId = null, sender = null, client = null } = about;
-  return { ...message, arrived: new Date(arrived).toISOString(), type, event, controlId, sender, client };
+  const { type = null, event = null, controlId = null } = about;
+  const { sender = null, client = null, returnTo = null } = about;
+  const stored = new Date(arrived).toISOString();
+  return { ...message, arrived: stored, type, event, controlId, sender, client, returnTo };
 }

@@ -39,18 +39,18 @@ export function heldText(messages: readonly HeldDocument[]): string {
   return formatTable(
     ['ID', 'ARRIVED', 'MESSAGE', 'CONTROL ID', 'SENDER', 'SIZE', 'ATTEMPTS', 'REASON'],
     messages.map(
-      ({ id, arrived, type, event, controlId, sender, size, attempts, maybeTwice, keepsPlace, reason }) => [
+      ({ id, arrived, type, event, controlId, sender, returnTo, size, attempts, maybeTwice, ...why }) => [
         String(id),
         arrived,
         event ? `${type ?? ''}^${event}` : (type ?? '-'),
         controlId ?? '-',
-        sender ?? '-',
+        sender ?? (returnTo === null ? '-' : `answer for ${returnTo}`),
         sizeText(size),
         String(attempts),
         [
-          reason,
+          why.reason,
           ...(maybeTwice ? ['may have arrived already'] : []),
-          ...(keepsPlace ? [] : ['nobody waits for it']),
+          ...(why.keepsPlace ? [] : ['nobody waits for it']),
         ].join('; '),
       ],
     ),

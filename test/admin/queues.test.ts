@@ -57,6 +57,7 @@ test('what is in quarantine is listed page by page, with why and without bodies'
     controlId: 'M2',
     sender: 'LAB^NORTH',
     client: '10.0.0.7',
+    returnTo: null,
   });
   expect(JSON.parse((await ask(`${AT}?limit=2`)).body)).toEqual(all.slice(0, 2));
   expect(JSON.parse((await ask(`${AT}?after=1&limit=1`)).body)).toEqual(all.slice(1, 2));
@@ -68,7 +69,10 @@ test('what a message did not say is null', async () => {
   const [held] = await queue.list(0, 1);
   vi.spyOn(queue, 'list').mockResolvedValue([{ ...held!, about: {} }]);
   const { ask } = await startQueueAdmin({ ORDERS: queue });
-  const none = { type: null, event: null, controlId: null, sender: null, client: null };
+  const none = {
+    ...{ type: null, event: null, controlId: null },
+    ...{ sender: null, client: null, returnTo: null },
+  };
   expect(JSON.parse((await ask(AT)).body)).toEqual([expect.objectContaining(none)]);
 });
 

@@ -137,10 +137,10 @@ const HELD = [['Message'], ['From'], ['Stored'], ['Why it is here'], ['']];
 let heldRows = new Map();
 
 function heldRow({ vip, id, ...message }) {
-  const { type, event, controlId, sender, client, arrived, reason, attempts } = message;
+  const { type, event, controlId, sender, client, returnTo, arrived, reason, attempts } = message;
   const name = `${vip} ${id}`;
   const kind = [type, event].filter(Boolean).join('^') || 'message';
-  const from = sender || client || 'unknown';
+  const from = sender || client || (returnTo ? `an application, for ${returnTo}` : 'unknown');
   const button = (label, hint, kindOfButton, act) => {
     const made = document.createElement('button');
     made.type = 'button';
