@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME… [--rounds 5] [--seconds 4] [--only SUBJECT,…]`; without a name, all of them; `tcp`: all of TCP. */
+/** `npm run bench -- NAME… [--rounds 5] [--seconds 4] [--only SUBJECT,…]`; without a name, all of them; `tcp`, `hl7`: all of that. */
 import { type Bench, readOptions } from './harness/options.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
@@ -9,7 +9,8 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   associate: () => import('./associate.ts'),
   idle: () => import('./idle.ts'),
   'idle-connections': () => import('./idle-connections.ts'),
-  hl7: () => import('./hl7.ts'),
+  'hl7-relay': () => import('./hl7-relay.ts'),
+  'hl7-store': () => import('./hl7-store.ts'),
   choose: () => import('./choose.ts'),
   http: () => import('./http.ts'),
 };
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
 /** Names for several. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   tcp: ['relay', 'connections', 'idle-connections'],
+  hl7: ['hl7-relay', 'hl7-store'],
 };
 
 const { names, options } = readOptions(process.argv.slice(2));

@@ -1,14 +1,16 @@
 /**
- * Acknowledges HL7 messages of the bench's own kind, as fast as it can: `hl7-receiver.ts PORT LENGTH`.
- * Answers are collected per chunk and written at once.
+ * Acknowledges HL7 messages of the bench's own kind, as fast as it can: `hl7-receiver.ts PORT LENGTH COUNT`.
+ * Answers are collected per chunk and written at once. Who connects to the port COUNT is told how many there were.
  */
 import { createServer } from 'node:net';
 import { ANSWER_FRAME, ANSWERED_ID_AT, benchFrame, CONTROL_ID } from './hl7-message.ts';
 
-const [port, length] = process.argv.slice(2).map(Number) as [number, number];
+const [port, length, count] = process.argv.slice(2).map(Number) as [number, number, number];
 const frameLength = benchFrame(length).length;
 const { at, length: digits } = CONTROL_ID;
 const size = ANSWER_FRAME.length;
+
+let received = 0;
 
 createServer({ noDelay: true }, (socket) => {
   /** Bytes of the frame in hand that came so far, and its control id as far as it came. */
@@ -28,7 +30,10 @@ createServer({ noDelay: true }, (socket) => {
       answered += size;
     }
     have = (have + chunk.length) % frameLength;
+    received += complete;
     if (answered > 0) socket.write(answers);
   });
   socket.on('error', () => socket.destroy());
 }).listen({ port, host: '127.0.0.1', backlog: 1024 });
+
+createServer((socket) => socket.end(String(received))).listen(count, '127.0.0.1');

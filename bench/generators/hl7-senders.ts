@@ -1,39 +1,45 @@
 /**
- * Sends HL7 messages and waits for the answer to each before the next: `hl7-senders.ts PORT SENDERS LENGTH SECONDS`.
+ * Sends HL7 messages and waits for the answer to each before the next: `hl7-senders.ts PORT SENDERS LENGTH SECONDS MODE`.
  * Prints `{ messages, perSecond, p50, p99, wrong }`: latencies in milliseconds, `wrong` answers of another message.
  */
 import { connect } from 'node:net';
 import { createHistogram } from 'node:perf_hooks';
+import { CARRIAGE_RETURN, END_BLOCK } from '../../protocols/hl7/mllp.ts';
 import {
-  ANSWER_FRAME,
-  ANSWERED_ID_AT,
+  ACKNOWLEDGED,
   benchFrame,
   CONTROL_ID,
-  PATIENT,
+  type Mode,
+  patientIn,
   readDigits,
   writeDigits,
 } from './hl7-message.ts';
 
-const [port, senders, length, seconds] = process.argv.slice(2).map(Number) as [
+const [port, senders, length, seconds] = process.argv.slice(2, 6).map(Number) as [
   number,
   number,
   number,
   number,
 ];
+const mode = process.argv[6] as Mode;
+const PATIENT = patientIn(mode);
 const PATIENTS = 500;
+/** MSA-1, and what follows it. */
+const CODE = 'AA|';
 /** Every so many messages the time is taken. */
 const SAMPLED = 16;
 
 const latencies = createHistogram();
-let number = 0;
+/** Two processes never send the same message: it would be a repetition. */
+let number = (process.pid % 10_000) * 1_000_000;
 let answered = 0;
 let wrong = 0;
 let over = false;
 
 function sender(index: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const frame = benchFrame(length);
-    const answer = Buffer.alloc(ANSWER_FRAME.length);
+    const frame = benchFrame(length, mode);
+    const answer = Buffer.alloc(1024);
     let have = 0;
     let controlId = 0;
     let asked = 0;
@@ -50,11 +56,12 @@ function sender(index: number): Promise<void> {
     const take = (count: number, chunk: Uint8Array): boolean => {
       answer.set(chunk.subarray(0, count), have);
       have += count;
-      if (have < answer.length) return true;
+      if (answer[have - 1] !== CARRIAGE_RETURN || answer[have - 2] !== END_BLOCK) return true;
+      const answeredId = answer.subarray(0, have).indexOf(ACKNOWLEDGED) + ACKNOWLEDGED.length + CODE.length;
       have = 0;
       answered += 1;
       if (asked > 0) latencies.record(Math.max(1, Math.round((performance.now() - asked) * 1000)));
-      if (readDigits(answer, ANSWERED_ID_AT, CONTROL_ID.length) !== controlId) wrong += 1;
+      if (readDigits(answer, answeredId, CONTROL_ID.length) !== controlId) wrong += 1;
       if (over) socket.end();
       else next();
       return true;

@@ -32,6 +32,7 @@ async function round(port: number, relay: Running | undefined, seconds: number):
     SENDERS,
     LENGTH,
     seconds,
+    'original',
   ]);
   if (wrong > 0) throw new Error(`${wrong} answers came to the wrong message`);
   const spent = relay ? cpuSeconds(relay.pid) - cpu : 0;
@@ -65,7 +66,7 @@ export const bench: Bench = {
   async run({ rounds, seconds, wants }) {
     const receiver = await freePort();
     const processes: Running[] = [
-      startOurs(new URL('generators/hl7-receiver.ts', import.meta.url), [receiver, LENGTH]),
+      startOurs(new URL('generators/hl7-receiver.ts', import.meta.url), [receiver, LENGTH, await freePort()]),
     ];
     await untilListening(receiver);
     const subjects: Subject[] = [];
@@ -90,7 +91,7 @@ export const bench: Bench = {
     const results = await interleave(subjects, rounds);
     for (const process of processes.reverse()) await process.stop();
     await publish({
-      name: 'hl7',
+      name: 'hl7-relay',
       title: bench.title,
       results,
       columns: [
