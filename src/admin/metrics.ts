@@ -112,8 +112,7 @@ class Metrics {
   #add(name: string, type: 'gauge' | 'counter', help: string, labels: Labels, value: number): void {
     let lines = this.#lines.get(name);
     if (!lines) {
-      const oneLine = help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
-      lines = [`# HELP ${name} ${oneLine}\n`, `# TYPE ${name} ${type}\n`];
+      lines = [`# HELP ${name} ${help}\n`, `# TYPE ${name} ${type}\n`];
       this.#lines.set(name, lines);
     }
     lines.push(`${name}${labelText(labels)} ${value}\n`);
