@@ -86,7 +86,9 @@ async function killBalancer(
     );
     await balancer.kill();
     await pause(random() * 200);
+    const began = performance.now();
     await balancer.restart();
+    print(`${ledger.seconds()}: the balancer is back after ${Math.round(performance.now() - began)} ms`);
   }
   return balancerKills;
 }

@@ -1,5 +1,6 @@
 /** The HL7 runs as `npm run faults -- hl7` does them: in their full counts, with what came of them printed. */
 import { parseArgs } from 'node:util';
+import { fuzzDecoder } from '../protocols/hl7/decoder-fuzz.ts';
 import { LIMIT, runAway } from './hl7-away.ts';
 import type { Delivery } from './hl7-balancer.ts';
 import { runHuge } from './hl7-huge.ts';
@@ -18,6 +19,7 @@ interface Counts {
   readonly messages: number;
   readonly merges: number;
   readonly frames: number;
+  readonly chunks: number;
   /** Seconds. */
   readonly stall: number;
   readonly away: number;
@@ -72,6 +74,14 @@ const RUNS: Readonly<Record<string, (counts: Counts) => Promise<boolean>>> = {
       const isUnhurt = delivery === 'relay' || result.lostConnections === 0;
       return report(result) && isUnhurt && result.mostInHand <= LIMIT;
     }),
+  async fuzz({ chunks, seed }) {
+    const { streams, bytes, reports, slowestMs } = fuzzDecoder({ chunks, seed, print });
+    print(
+      `${streams} streams, ${bytes} bytes: reported as by the reference decoder ${JSON.stringify(reports)}`,
+    );
+    print(`slowest chunk of 512 KiB: ${slowestMs.toFixed(1)} ms`);
+    return true;
+  },
 };
 
 /** `words`: the command line behind `hl7`. */
@@ -86,6 +96,7 @@ export async function runHl7(words: string[]): Promise<boolean> {
       messages: { type: 'string', default: '100000' },
       merges: { type: 'string', default: '1000' },
       frames: { type: 'string', default: '100' },
+      chunks: { type: 'string', default: '1000000' },
       stall: { type: 'string', default: '10' },
       away: { type: 'string', default: '120' },
       rate: { type: 'string', default: '500' },
