@@ -135,16 +135,16 @@ function barrierOf(message: Message, rule: PatientRule, resolve: Resolve = (key)
 /** The key of the repetition that the rule means, in the field that begins at `start`. */
 function keyIn(message: Message, start: number, rule: PatientRule): string | undefined {
   if (start < 0) return undefined;
-  const { bytes, repetitionSeparator } = message;
+  const { layout, repetitionSeparator } = message;
   const end = message.fieldEnd(start);
   if (rule.repetition !== undefined) {
-    const from = partStart(bytes, repetitionSeparator, rule.repetition, start, end);
-    return from < 0 ? undefined : keyOf(message, from, seek(bytes, repetitionSeparator, from, end));
+    const from = partStart(layout, repetitionSeparator, rule.repetition, start, end);
+    return from < 0 ? undefined : keyOf(message, from, seek(layout, repetitionSeparator, from, end));
   }
   const types = rule.types ?? USUAL_TYPES;
   let first: string | undefined;
   for (let from = start; from <= end; ) {
-    const to = seek(bytes, repetitionSeparator, from, end);
+    const to = seek(layout, repetitionSeparator, from, end);
     const key = keyOf(message, from, to);
     if (key !== undefined && types.includes(component(message, 5, from, to))) return key;
     first ??= key;
@@ -159,7 +159,7 @@ function keysIn(message: Message, start: number): string[] {
   if (start < 0) return keys;
   const end = message.fieldEnd(start);
   for (let from = start; from <= end && keys.length <= MAX_KEYS; ) {
-    const to = seek(message.bytes, message.repetitionSeparator, from, end);
+    const to = seek(message.layout, message.repetitionSeparator, from, end);
     const key = keyOf(message, from, to);
     if (key !== undefined) keys.push(key);
     from = to + 1;
@@ -176,10 +176,10 @@ function keyOf(message: Message, from: number, to: number): string | undefined {
 }
 
 function component(message: Message, number: number, from: number, to: number): string {
-  const { bytes, componentSeparator } = message;
-  let start = partStart(bytes, componentSeparator, number, from, to);
+  const { bytes, layout, componentSeparator } = message;
+  let start = partStart(layout, componentSeparator, number, from, to);
   if (start < 0) return '';
-  let end = seek(bytes, componentSeparator, start, to);
+  let end = seek(layout, componentSeparator, start, to);
   while (start < end && bytes[start] === BLANK) start++;
   while (start < end && bytes[end - 1] === BLANK) end--;
   return latin1(bytes, start, end);

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { characterSetOf, decodeText, layoutOf } from '../../../protocols/hl7/character-set.ts';
 import { openMessage } from '../../../protocols/hl7/cursor.ts';
 import { messageFacts } from '../../../protocols/hl7/facts.ts';
+import { orderingOf, patientKey } from '../../../protocols/hl7/patient.ts';
 import { ALPHABETS, DELIMITERS, messageOf, written } from './alphabets.ts';
 
 describe.each(Object.entries(ALPHABETS))('%s', (name, characters) => {
@@ -166,6 +167,17 @@ test('facts: a name in GBK whose second byte is 7C, and what stands behind it', 
   expect(facts.get('PID-5.2')).toBe(decoder.decode(Buffer.from('\xad|', 'latin1')));
   expect(facts.get('PID-7')).toBe('19000101');
   expect(facts.get('PID-11.3')).toBe('科隆');
+});
+
+test('the key of a patient whose authority has bytes that look like delimiters', () => {
+  const message = openMessage(
+    Buffer.from(
+      'MSH|^~\\&|A|B|C|D|2026||ADT^A40|1|P|2.5||||||GBK\rPID|1||8^^^SSA^SS~7^^^\x84^\x85~^MR\rMRG|9^^^\x85~\r',
+      'latin1',
+    ),
+  );
+  expect(patientKey(message)).toBe('7^\x84^\x85~');
+  expect(orderingOf(message).keys).toEqual(['7^\x84^\x85~', '8^SSA', '9^\x85~']);
 });
 
 test('a batch: the character set is that of its first message', () => {
