@@ -259,7 +259,7 @@ export class InboundConnection implements ChannelHandler, Recipient, RepliesHost
   }
 
   outboxDrained(): void {
-    this.#reception.regulate();
+    if (this.#reception.paused) this.#reception.regulate();
   }
 
   silenced(): void {

@@ -22,11 +22,12 @@ export class Outbox implements Flushable {
   #spare: Buffer = EMPTY;
   /** The channel still holds a buffer of ours. */
   #held: Buffer | undefined;
+  #heldLength = 0;
   readonly #drained: () => void;
   #asked = false;
   #finished = false;
 
-  /** `drained` is called when the kernel took what it had left lying. */
+  /** `drained` is called when the channel took everything. */
   constructor(channel: Channel, queue: FlushQueue, blocks: MllpBlocks, drained: () => void) {
     this.#channel = channel;
     this.#queue = queue;
@@ -34,9 +35,9 @@ export class Outbox implements Flushable {
     this.#drained = drained;
   }
 
-  /** Bytes that the kernel has not taken yet. */
+  /** Bytes that the channel has not taken yet. `drained` is called when it has. */
   get pending(): number {
-    return this.#length + this.#channel.pending;
+    return this.#length + this.#heldLength;
   }
 
   /** Adds a frame around `content`, which is copied. */
@@ -59,9 +60,11 @@ export class Outbox implements Flushable {
     this.#length = 0;
     if (this.#channel.write(this.#view, this.#written)) {
       if (buffer.length > LARGEST_KEPT) this.#use(EMPTY);
+      this.#drained();
       return;
     }
     this.#held = buffer;
+    this.#heldLength = this.#view.length;
     this.#use(this.#spare);
     this.#spare = EMPTY;
   }
@@ -84,8 +87,9 @@ export class Outbox implements Flushable {
   readonly #written = (): void => {
     if (this.#held && this.#held.length <= LARGEST_KEPT) this.#spare = this.#held;
     this.#held = undefined;
-    this.flush();
-    this.#drained();
+    this.#heldLength = 0;
+    if (this.#length > 0) this.flush();
+    else this.#drained();
   };
 
   #grow(needed: number): void {

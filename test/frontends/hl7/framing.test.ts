@@ -37,7 +37,7 @@ const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex
 
 test('MLLP garbage between frames is skipped, and said', () =>
   withOneServer({}, async (sender, receiver, hl7) => {
-    const noise = Buffer.from('\r\n\0\0 noise that is no frame \x1c\r');
+    const noise = Buffer.from('\ufeff\r\n\0\0 noise that is no frame \x1c\r');
     await sender.connection.write(
       Buffer.concat([noise, mllpFrame(message('M1')), noise, mllpFrame(message('M2'))]),
     );
@@ -93,6 +93,42 @@ test('two frames in a chunk are two messages, answered in order', () =>
     expect(receiver.messages.items.map(({ controlId }) => controlId)).toEqual(['M1', 'M2']);
   }));
 
+test('a thousand frames in a chunk are a thousand messages, answered in order', () =>
+  withOneServer({}, async (sender, receiver) => {
+    const ids = Array.from({ length: 1000 }, (_, i) => `M${i + 1}`);
+    void sender.connection.write(Buffer.concat(ids.map((id) => mllpFrame(message(id)))));
+    for (const id of ids) expect(await nextAnswer(sender)).toBe(`AA ${id}`);
+    expect(receiver.messages.items.map(({ controlId }) => controlId)).toEqual(ids);
+  }));
+
+test('a frame and a half in a chunk, the other half in the next: two messages', () =>
+  withOneServer({}, async (sender, receiver) => {
+    const second = mllpFrame(message('M2'));
+    await sender.connection.write(Buffer.concat([mllpFrame(message('M1')), second.subarray(0, 40)]));
+    expect(await nextAnswer(sender)).toBe('AA M1');
+    await sender.connection.write(second.subarray(40));
+    expect(await nextAnswer(sender)).toBe('AA M2');
+    expect(receiver.messages.items.map(({ bytes }) => bytes)).toEqual([message('M1'), message('M2')]);
+  }));
+
+test.each([
+  ['between end block and CR', -1],
+  ['in the middle of a character of UTF-8', message('M1').length - 4],
+])('a frame cut %s: not a byte is changed', (_, cut) =>
+  withOneServer({}, async (sender, receiver, hl7) => {
+    const bytes = Buffer.concat([message('M1').subarray(0, -6), Buffer.from('\u738b|x\r')]);
+    const frame = mllpFrame(bytes);
+    const [before, after] = [frame.subarray(0, cut), frame.subarray(cut)];
+    await sender.connection.write(before);
+    // What was written before was read when another sender is answered.
+    const other = await connectSender(hl7.address);
+    await other.send(message('M0'));
+    await sender.connection.write(after);
+    expect(await nextAnswer(sender)).toBe('AA M1');
+    expect(receiver.messages.items[1]!.bytes).toEqual(bytes);
+  }),
+);
+
 test('a frame in a thousand chunks is one message', () =>
   withOneServer({}, async (sender, receiver) => {
     const long = hl7Message({ controlId: 'M1', length: 997 });
@@ -137,6 +173,44 @@ test('over-long frame without a header that can be read: the connection is close
     await sender.connection.write(Buffer.concat([Buffer.of(SB), Buffer.alloc(100_000, 'x')]));
     expect(await sender.read()).toBeUndefined();
     expect(receiver.messages.length).toBe(0);
+  }));
+
+test('over-long header: AR, and the connection lives on', () =>
+  withOneServer({}, async (sender, receiver) => {
+    const answer = await sender.send(
+      Buffer.from(`MSH|^~\\&|A|B|C|D|${'x'.repeat(20_000)}|ADT^A08|M1|P|2.5\r`),
+    );
+    expect(fieldOf(answer!, 'MSA', 1)).toBe('AR');
+    expect(fieldOf(answer!, 'MSA', 3)).toBe('Unreadable: MSH is too long');
+    await sender.write(message('M2'));
+    expect(await nextAnswer(sender)).toBe('AA M2');
+    expect(receiver.messages.length).toBe(1);
+  }));
+
+test('empty frames without end: AR to each; no more is read while their sender takes no answers', () =>
+  withOneServer({}, async (sender, receiver, hl7) => {
+    const flood = Array.from({ length: 10_000 }, () => mllpFrame(Buffer.alloc(0)));
+    sender.connection.pause();
+    void sender.connection.write(Buffer.concat([...flood, mllpFrame(message('M1'))]));
+    while (hl7.frontEnd.totals.rejected! < 2000) await new Promise(setImmediate);
+    sender.connection.resume();
+    for (let i = 0; i < flood.length; i++) expect(await nextAnswer(sender)).toBe('AR ');
+    expect(await nextAnswer(sender)).toBe('AA M1');
+    expect(receiver.messages.length).toBe(1);
+  }));
+
+test('broken frames without end: the connection is closed, and few words are made of it', () =>
+  withOneServer({}, async (sender, receiver, hl7) => {
+    await sender.connection.write(
+      Buffer.concat([mllpFrame(message('M1')), Buffer.from('\x0bMSH|'.repeat(10_000))]),
+    );
+    expect(await nextAnswer(sender)).toBe('AA M1');
+    expect(await sender.read()).toBeUndefined();
+    await hl7.notices.find(({ message }) => message.startsWith('too many broken frames'));
+    expect(hl7.notices.items.filter(({ message }) => message === 'a broken frame was dropped')).toHaveLength(
+      17,
+    );
+    expect(receiver.messages.length).toBe(1);
   }));
 
 test('no MSH: AR, and the connection lives on', () =>
@@ -248,6 +322,22 @@ test('a sender that stops inside a frame is sent away after the stall time', () 
       expect(await sender.read()).toBeUndefined();
       expect(receiver.messages.length).toBe(0);
       await hl7.notices.find(({ message }) => message === 'a sender stopped inside a frame');
+    },
+  ));
+
+test('a sender that dribbles is heard to the end, however long that takes; nobody waits for it', () =>
+  withOneServer(
+    { hl7: { timeouts: { connect: 2000, stall: 600, idle: undefined } } },
+    async (sender, receiver, hl7) => {
+      const frame = mllpFrame(message('SLOW'));
+      const slow = await connectSender(hl7.address);
+      await slow.connection.write(frame.subarray(0, -16));
+      const dribbled = slow.connection.dribble(frame.subarray(-16), 50);
+      await sender.send(message('M1'));
+      expect(receiver.messages.items.map(({ controlId }) => controlId)).toEqual(['M1']);
+      await dribbled;
+      expect(await nextAnswer(slow)).toBe('AA SLOW');
+      expect(receiver.messages.items[1]!.bytes).toEqual(message('SLOW'));
     },
   ));
 
