@@ -19,8 +19,9 @@ export interface LateResult extends Outcome {
 
 const SENDERS = 32;
 const ACK_TIMEOUT_MS = 150;
-/** An answer is at most so many times as late: some come while their message is on its way again. */
-const LATEST = 4;
+/** Part of the messages; and times the time-out that their answers take: some come while the message is on its way again. */
+const LATE = 0.0125;
+const [EARLIEST, LATEST] = [1.2, 4];
 
 export function runLate({ ackMatch, messages, seed }: LateOptions): Promise<LateResult> {
   const random = randomFrom(seed);
@@ -34,7 +35,8 @@ export function runLate({ ackMatch, messages, seed }: LateOptions): Promise<Late
       draft(sender) {
         if (drafted++ >= messages) return undefined;
         const patient = `INV${sender}-${Math.floor(random() * 4)}`;
-        const answerAfter = random() < 0.01 ? ACK_TIMEOUT_MS * (1 + random() * (LATEST - 1)) : 0;
+        const answerAfter =
+          random() < LATE ? ACK_TIMEOUT_MS * (EARLIEST + random() * (LATEST - EARLIEST)) : 0;
         if (answerAfter > 0) late++;
         return { patient, answerAfter, length: 300 };
       },

@@ -75,11 +75,7 @@ const RUNS: Readonly<Record<string, (counts: Counts) => Promise<boolean>>> = {
       return report(result) && isUnhurt && result.mostInHand <= LIMIT;
     }),
   async fuzz({ chunks, seed }) {
-    const { streams, bytes, reports, slowestMs } = fuzzDecoder({ chunks, seed, print });
-    print(
-      `${streams} streams, ${bytes} bytes: reported as by the reference decoder ${JSON.stringify(reports)}`,
-    );
-    print(`slowest chunk of 512 KiB: ${slowestMs.toFixed(1)} ms`);
+    fuzzDecoder({ chunks, seed, print });
     return true;
   },
 };
