@@ -11,7 +11,7 @@ export interface LineWriter {
   writeAscii(line: string): void;
   /** Resolves when everything is written, or cannot be. */
   flush(): Promise<void>;
-  /** Writes what is left, as far as the reader takes it at once: for a process that exits. */
+  /** Writes what is left now, as far as the reader takes it: what a process that is killed would take with it. */
   flushSync(): void;
 }
 
@@ -111,11 +111,15 @@ export function createLineWriter(descriptor: number): LineWriter {
       if (broken) return;
       setAside();
       try {
-        for (const bytes of full.splice(0)) {
-          for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+        for (let bytes = full[0]; bytes; bytes = full[0]) {
+          const written = writeSync(descriptor, bytes);
+          fullBytes -= written;
+          if (written === bytes.length) full.shift();
+          else full[0] = bytes.subarray(written);
         }
       } catch {
-        // A full pipe or no reader: nobody can be told.
+        // A full pipe, which may take the rest later; or no reader, which nobody can be told.
+        timer ??= setTimeout(send, FLUSH_AFTER_MS).unref();
       }
     },
   };

@@ -17,6 +17,9 @@ import { messageLine } from './message-line.ts';
 import { type KeyedHash, withoutUids } from './privacy.ts';
 import { requestLine } from './request-line.ts';
 
+/** Outcomes of messages that a server may have got, and may get again. */
+const TELLS_OF_REPETITIONS: ReadonlySet<string> = new Set(['maybe twice', 'failed', 'held']);
+
 export interface LogOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   /** Study UIDs become keyed hashes. */
@@ -51,6 +54,8 @@ export function startLog({ level, hashUids, hash, descriptor = 1 }: LogOptions):
   };
   const message = (event: MessageEvent) => {
     writer.writeAscii(messageLine(event, sentence(event.reason), sentence(event.detail)));
+    // Who looks for messages that came twice must find them, also when the process is killed the moment after.
+    if (TELLS_OF_REPETITIONS.has(event.outcome)) writer.flushSync();
   };
   const request = (event: RequestEvent) => {
     writer.writeAscii(requestLine(event, sentence(event.reason), sentence(event.detail), hash));

@@ -142,6 +142,10 @@ export class Courier implements TargetListener {
       delivery.connection.giveUp(delivery);
       return;
     }
+    if (delivery.committed) {
+      this.endings.answerForCommit(delivery);
+      return;
+    }
     delivery.detail ??= 'no server took it in time';
     this.endings.giveUp(delivery, delivery.ambiguous ? 'failed' : 'unavailable');
   }
@@ -175,6 +179,13 @@ export class Courier implements TargetListener {
   // What targets tell.
 
   answered(delivery: Delivery, answer: Acknowledgement | undefined, bytes: Buffer): void {
+    if (answer?.code === 'CA' && delivery.wantsApplicationsAnswerOnly) {
+      // Its sender does not want to hear of this: the answer that it waits for follows.
+      delivery.committed = true;
+      delivery.isPromised = true;
+      delivery.origin.promise();
+      return;
+    }
     delivery.acknowledgement = answer?.code;
     delivery.choice?.settle();
     if (isPositive(answer?.code)) delivery.learnOrders();
@@ -197,6 +208,11 @@ export class Courier implements TargetListener {
   /** The answer of the application, after CA; or one that nobody asked for. */
   answeredLater(delivery: Delivery, answer: Acknowledgement, bytes: Buffer): void {
     const { origin } = delivery;
+    if (!delivery.finished) {
+      this.answered(delivery, answer, bytes);
+      this.#promiseEnded(delivery);
+      return;
+    }
     if (!isPositive(answer.code)) delivery.unlearnOrders();
     if (origin.isListening) origin.answerLater(delivery, bytes);
     else {
@@ -212,6 +228,7 @@ export class Courier implements TargetListener {
 
   notAnsweredLater(delivery: Delivery): void {
     if (!this.#promiseEnded(delivery)) return;
+    if (!delivery.finished) this.endings.answerForCommit(delivery);
     const { controlId } = delivery;
     const server = delivery.target?.server.name;
     notice('warn', 'a server accepted a message and its application never answered', {

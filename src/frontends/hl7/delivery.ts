@@ -196,6 +196,11 @@ export class Delivery implements Turn<Target> {
     return this.mode.enhanced && isSent(this.mode.application, true);
   }
 
+  /** CA is not for its sender: the answer of the application is all it waits for. */
+  get wantsApplicationsAnswerOnly(): boolean {
+    return this.wantsApplicationsAnswer && !isSent(this.mode.accept, true);
+  }
+
   /** No answer will ever come. */
   get wantsNoAnswer(): boolean {
     const { enhanced, accept, application } = this.mode;

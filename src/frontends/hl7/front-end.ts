@@ -48,7 +48,7 @@ export interface Hl7FrontEndOptions {
   readonly statOrders?: StatOrders | undefined;
   /** What its messages are kept in order by, beside what they say themselves. */
   readonly orderMemory?: OrderMemory | undefined;
-  /** `delivery: store`: opened and closed by whoever made it. The next configuration may have another, or none. */
+  /** `delivery: store`: opened and closed by whoever made it, and the same for as long as the front-end lives. */
   readonly queue?: Queue | undefined;
   readonly deadlines: Deadlines;
   /** Milliseconds of the clock that the pools use too. */
@@ -58,6 +58,9 @@ export interface Hl7FrontEndOptions {
 }
 
 const USUAL_CONNECTIONS = 8;
+/** Messages that the queue hands out for each connection; and for all, at least. */
+const AT_HAND = 4;
+const LEAST_AT_HAND = 32;
 
 /** Takes the connections of its listeners from now on. */
 export function createHl7FrontEnd(options: Hl7FrontEndOptions): FrontEnd<Hl7FrontEndOptions> {
@@ -106,7 +109,12 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     };
     this.#pools = new PoolWatch(listener, deadlines);
     this.#watch();
-    this.#openStore();
+    const { queue } = options;
+    if (queue) {
+      this.#intake.store = new Store(queue, this, deadlines);
+      this.#recall(queue);
+      this.#resize();
+    }
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -123,7 +131,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     this.#watch();
     this.#intake.reconfigure(this.#courier.plan.settings, options.hl7);
     this.#courier.reconfigure(planOf(options), this.#targetsOf(options));
-    this.#openStore();
+    this.#resize();
   }
 
   #watch(): void {
@@ -133,18 +141,6 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     this.#pools.watch(pools);
   }
 
-  /** The queue of the configuration in force; that of another is not served any more. */
-  #openStore(): void {
-    const { queue, deadlines } = this.#options;
-    const before = this.#intake.store;
-    if (queue !== before?.queue) {
-      void before?.drain();
-      this.#intake.store = queue && new Store(queue, this, deadlines);
-      if (queue) this.#recall(queue);
-    }
-    this.#resize();
-  }
-
   /** What the process before this one stored is known when it comes again. */
   #recall(queue: Queue): void {
     const { wallClock = Date.now } = this.#options;
@@ -152,7 +148,10 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
       this.#courier.endings.duplicates.recall(fingerprint, Math.max(wallClock() - at, 0));
   }
 
-  /** As many messages of the queue are on their way as servers that may get one have connections. */
+  /**
+   * The queue hands out more messages than servers that may get one have connections: while the disk hears that one is
+   * delivered, the next is at hand.
+   */
   #resize(): void {
     const { store } = this.#intake;
     if (!store) return;
@@ -163,7 +162,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
       for (const { eligible, maxConnections = Infinity } of servers)
         if (eligible) room += Math.min(most, maxConnections) * (hl7.pipeline ?? 1);
     }
-    store.resize(room);
+    store.resize(room === 0 ? 0 : Math.max(AT_HAND * room, LEAST_AT_HAND));
   }
 
   #targetsOf({ pools, links, hl7, connections = {}, release2Pools }: Hl7FrontEndOptions): TargetsOf {

@@ -168,9 +168,10 @@ export class Intake implements KeepListener {
   #keep(delivery: Delivery, message: Message, content: Buffer, store: Store): void {
     // What no rule takes is refused while its sender can still hear of it.
     if (!this.#courier.hasRoute(delivery, message)) return;
+    const application = message.header(3, 1);
     const describe = () => ({
       keys: queueKeys(delivery.keys),
-      about: aboutOf(delivery),
+      about: aboutOf(delivery, application),
       fingerprint: bytesOf(delivery.fingerprint),
     });
     // What its answer is made of is kept in memory: the first segment.

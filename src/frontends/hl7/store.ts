@@ -19,7 +19,7 @@ import type { Break, MessageStream, StreamReader } from './message-stream.ts';
 import { ambiguityOf } from './plan.ts';
 import { QueueStream } from './queue-stream.ts';
 import type { StoreSettings } from './settings.ts';
-import { aboutOf, StoredMessage, type StoredMessageListener } from './stored-message.ts';
+import { StoredMessage, type StoredMessageListener } from './stored-message.ts';
 
 /** What the store asks of the courier. */
 export interface StoreHost {
@@ -65,6 +65,11 @@ function isApplications(code: string | undefined): boolean {
   return code?.startsWith('A') ?? false;
 }
 
+/** It waits for a connection of a server that is there: its sender has its answer, and nobody else's time runs. */
+function isInLine({ connection, ambiguous, target }: Delivery): boolean {
+  return !connection && !ambiguous && (target?.server.eligible ?? false);
+}
+
 export class Store implements QueueListener, StoredMessageListener {
   readonly #queue: Queue;
   readonly #host: StoreHost;
@@ -102,18 +107,26 @@ export class Store implements QueueListener, StoredMessageListener {
     if (isMore) this.#queue.hurry();
   }
 
-  /** Hands out nothing more. Resolves when everything that was handed out has come. */
+  /** Hands out nothing more, and gives back what no server has. Resolves when everything that was handed out has come. */
   async drain(): Promise<void> {
     this.#isDraining = true;
     this.resize(0);
+    this.#giveBack();
     if (!this.#isLost) await this.#queue.settled().catch(() => {});
   }
 
   /** Hands out nothing more, and gives back what is out. */
   close(): void {
-    void this.drain();
     this.isOpen = false;
-    for (const delivery of [...this.#inHand]) this.#host.abandon(delivery, 'the balancer is shutting down');
+    void this.drain();
+  }
+
+  #giveBack(): void {
+    for (const delivery of [...this.#inHand]) {
+      const mayBeThere = delivery.ambiguous && this.isOpen;
+      if (!delivery.finished && !mayBeThere)
+        this.#host.abandon(delivery, 'the balancer takes it up again later');
+    }
   }
 
   // In.
@@ -181,7 +194,7 @@ export class Store implements QueueListener, StoredMessageListener {
         return;
       }
       if (message.answerBytes && isApplications(acknowledgement))
-        this.answeredLater(delivery, message.answerBytes);
+        this.answeredLater(message, delivery, message.answerBytes);
       this.#forget(id);
       this.#queue.delivered(id);
     } else if (outcome === 'rejected') {
@@ -224,8 +237,8 @@ export class Store implements QueueListener, StoredMessageListener {
     });
   }
 
-  answeredLater(delivery: Delivery, answer: Buffer): void {
-    if (delivery.wantsApplicationsAnswer) this.#sendBack(aboutOf(delivery), answer);
+  answeredLater(message: StoredMessage, delivery: Delivery, answer: Buffer): void {
+    if (delivery.wantsApplicationsAnswer) this.#sendBack(message.taken.about, answer);
   }
 
   /** Keeps an answer of an application for the return address of the message that it answers. */
@@ -263,7 +276,7 @@ export class Store implements QueueListener, StoredMessageListener {
   #lookForExpired(): void {
     const now = this.#host.now();
     for (const delivery of [...this.#inHand])
-      if (!delivery.finished && delivery.isOverdue(now)) this.#host.expire(delivery);
+      if (!delivery.finished && delivery.isOverdue(now) && !isInLine(delivery)) this.#host.expire(delivery);
     if (this.#inHand.size > 0) this.#look!.restart();
     else this.#look = undefined;
   }

@@ -12,7 +12,7 @@ export interface StoredMessageListener {
   /** An attempt is over. `answer`: what the server said, if anything. */
   attempted(message: StoredMessage, delivery: Delivery, outcome: Outcome): void;
   /** The answer of the application to a message that is delivered. */
-  answeredLater(delivery: Delivery, answer: Buffer): void;
+  answeredLater(message: StoredMessage, delivery: Delivery, answer: Buffer): void;
 }
 
 export class StoredMessage implements Origin {
@@ -56,7 +56,7 @@ export class StoredMessage implements Origin {
   }
 
   answerLater(delivery: Delivery, bytes: Buffer): void {
-    this.#listener.answeredLater(delivery, bytes);
+    this.#listener.answeredLater(this, delivery, bytes);
   }
 
   promise(): void {
@@ -76,9 +76,12 @@ export class StoredMessage implements Origin {
   }
 }
 
-/** What the queue is to know of a message again: where it came from, and what is shown of it. No patient data. */
-export function aboutOf(delivery: Delivery): About {
-  const { origin, type, event, controlId, source, application } = delivery;
+/**
+ * What the queue is to know of a message again: where it came from, and what is shown of it. No patient data.
+ * `application`: MSH-3.1, by which its return address is found.
+ */
+export function aboutOf(delivery: Delivery, application: string): About {
+  const { origin, type, event, controlId, source } = delivery;
   const { sni, tlsSubject } = origin.facts;
   return {
     type,

@@ -304,3 +304,28 @@ test('the answer of a server that is a batch answers the batch', async () => {
   expect((await sender.send(batch))!.equals(answer)).toBe(true);
   expect(receiver.messages.items[0]!.bytes.equals(batch)).toBe(true);
 });
+
+test('a sender that wants the answer of the application alone does not hear of CA', async () => {
+  const gate = createGate();
+  const receiver = await receiverFor(async ({ bytes }, connection) => {
+    await connection.write(acknowledgementOf(bytes, 'CA'));
+    await gate.opened;
+    await connection.write(acknowledgementOf(bytes, 'AA'));
+  });
+  await using hl7 = await startHl7({ pools: { main: { servers: [receiver.address] } } });
+  const sender = await connectSender(hl7.address);
+  const wanting = { acceptAcknowledgement: 'NE', applicationAcknowledgement: 'AL', patient: 'INV1' };
+  await sender.write(hl7Message({ controlId: 'M1', ...wanting }));
+  await sender.write(hl7Message({ controlId: 'M2', ...wanting }));
+  await receiver.messages.count(1);
+  gate.open();
+  for (const id of ['M1', 'M2']) {
+    const answer = await sender.read();
+    expect([fieldOf(answer!, 'MSA', 1), fieldOf(answer!, 'MSA', 2)]).toEqual(['AA', id]);
+  }
+  // The second of the patient went when the application had answered the first.
+  expect(hl7.messages.items).toMatchObject([
+    { controlId: 'M1', outcome: 'delivered', acknowledgement: 'AA' },
+    { controlId: 'M2', outcome: 'delivered', acknowledgement: 'AA' },
+  ]);
+});
