@@ -134,7 +134,11 @@ export class Flights {
 
   #belongs(answer: Acknowledgement | undefined, { batch, controlId }: Delivery): boolean {
     // The answer to a batch may be a batch without a single MSA: all is well (HL7 v2.5.1 2.10.3.4).
-    return batch || (answer !== undefined && matches(answer, controlId, this.#match));
+    if (batch) return true;
+    if (answer === undefined || !matches(answer, controlId, this.#match)) return false;
+    // By its position too an answer belongs to nobody when it names who was answered a moment ago.
+    const named = answer.controlId;
+    return this.#match !== 'position' || named === '' || named === controlId || !this.isAnsweredAlready(answer);
   }
 }
 
