@@ -294,11 +294,11 @@ export class Target implements OutboundListener, Tenant {
       this.#serveElsewhere();
       return;
     }
-    let next = this.#line.first(this.#mayStream);
-    while (next && connection.takes(next)) {
+    while (!this.#line.isEmpty) {
+      const next = this.#line.first(this.#mayStream);
+      if (!next || !connection.takes(next)) break;
       this.#line.shift(next);
       this.#send(connection, next, undefined);
-      next = this.#line.first(this.#mayStream);
     }
     if (connection.load > 0) return;
     if (!connection.isOwing && isSlotWanted(this.server, this)) connection.close();
