@@ -2,13 +2,22 @@
  * Real parts: HL7 libraries that the project did not write, behind a VIP as receivers and in front of it as senders. What
  * each is known to do wrong is shown, and that nothing is lost by it behind Gantry.
  */
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { receiverFor } from '../frontends/hl7/start-receivers.ts';
 import { fieldOf, hl7Message } from '../peers/hl7-messages.ts';
 import { connectSender, mllpFrame } from '../peers/mllp-peer.ts';
 import { freePort, type PeerProcess, waitForPort } from '../peers/processes.ts';
 import type { Address } from '../peers/test-connection.ts';
-import { MEBIBYTE, mixedMessages, sendTogether, sha256, startGantry, startPeer } from './hl7-setup.ts';
+import {
+  MEBIBYTE,
+  mixedMessages,
+  sendTogether,
+  sha256,
+  startGantry,
+  startPeer,
+  temporaryFolder,
+} from './hl7-setup.ts';
 
 const PROGRAM = new URL('../peers/hl7-library-process.ts', import.meta.url).pathname;
 const LIBRARIES = ['@medplum/hl7', 'hl7v2-net', 'simple-hl7', 'node-hl7-server'];
@@ -79,7 +88,58 @@ describe.each(LIBRARIES)('%s', (library) => {
   });
 });
 
+test.each(['@medplum/hl7', 'node-hl7-server'])(
+  '%s, stored: senders hear at once, each message comes as its own bytes',
+  async (library) => {
+    const receiver = await startLibrary(library);
+    const queue = join(temporaryFolder(), 'queue');
+    const gantry = await startGantry([receiver.port], `{ delivery: store, ackOnStore: AA, queue: ${queue} }`);
+    const all = Array.from({ length: SENDERS }, (_, sender) => mixedMessages(sender, 20));
+    const again = all.map((messages, sender) => sendTogether(gantry.address, messages, 1 + sender * 3));
+    expect(await Promise.all(again)).toEqual([0, 0, 0, 0]);
+    const expected = all.flat().map((one): [string, string] => [fieldOf(one, 'MSH', 10), sha256(one)]);
+    expect(await gotAll(receiver, SENDERS * 20)).toEqual(new Map(expected));
+  },
+);
+
 describe('fragile', () => {
+  test.each(['@medplum/hl7', 'hl7v2-net'])(
+    '%s takes a frame that breaks off, and the one behind it, for one message; behind Gantry it gets the whole one',
+    async (library) => {
+      const receiver = await startLibrary(library);
+      const [broken, whole] = ['M1', 'M2'].map((controlId) => hl7Message({ controlId }));
+      const chunk = Buffer.concat([mllpFrame(broken!).subarray(0, 100), mllpFrame(whole!)]);
+      const straight = await connectSender(hostPort(receiver.port));
+      await straight.connection.write(chunk);
+      expect(fieldOf((await straight.read())!, 'MSA', 2)).toBe('M1');
+      straight.end();
+
+      const gantry = await startGantry([receiver.port]);
+      const sender = await connectSender(gantry.address);
+      await sender.connection.write(chunk);
+      expect(fieldOf((await sender.read())!, 'MSA', 2)).toBe('M2');
+      expect((await gotAll(receiver, 2)).get('M2')).toBe(sha256(whole!));
+    },
+  );
+
+  test('hl7v2-net takes what it has for a message when its connection is closed; Gantry resets it, and it has none', async () => {
+    const receiver = await startLibrary('hl7v2-net');
+    const half = (controlId: string) =>
+      mllpFrame(hl7Message({ controlId, length: MEBIBYTE })).subarray(0, MEBIBYTE / 2);
+    const straight = await connectSender(hostPort(receiver.port));
+    await straight.connection.write(half('M1'));
+    straight.end();
+    expect([...(await gotAll(receiver, 1)).keys()]).toEqual(['M1']);
+
+    const gantry = await startGantry([receiver.port]);
+    const sender = await connectSender(gantry.address);
+    await sender.connection.write(half('M2'));
+    sender.end();
+    expect(await sender.read()).toBeUndefined();
+    expect(await sendTogether(gantry.address, [hl7Message({ controlId: 'M3' })], 1)).toBe(0);
+    expect([...(await gotAll(receiver, 2)).keys()]).toEqual(['M1', 'M3']);
+  });
+
   test('simple-hl7 takes two frames in one chunk for one message; behind Gantry it gets both', async () => {
     const receiver = await startLibrary('simple-hl7');
     const messages = ['M1', 'M2'].map((controlId) => hl7Message({ controlId }));
