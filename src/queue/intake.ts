@@ -18,17 +18,22 @@ export class Intake {
   #before = this.counts;
   /** Why nothing is taken in now. */
   #closed: Refusal | undefined;
+  /** Of the file and its log, as they were found first. */
+  readonly #inodes = new Map<string, number>();
 
   constructor(file: string, rows: Rows, settings: QueueSettings) {
     this.settings = settings;
     this.bodies = new Bodies(rows);
     this.#rows = rows;
     this.#file = file;
+    this.#lookForFiles();
   }
 
-  /** A transaction with these operations began. */
+  /** A transaction with these operations began. Throws when what is new would go into a file that nobody finds again. */
   begin(operations: readonly Operation[]): void {
-    this.#closed = operations.some(isNew) && !this.#hasReserve ? 'no space' : undefined;
+    const bringsNew = operations.some(isNew);
+    if (bringsNew) this.#lookForFiles();
+    this.#closed = bringsNew && !this.#hasReserve ? 'no space' : undefined;
     this.bodies.begin();
   }
 
@@ -93,6 +98,18 @@ export class Intake {
       this.counts.bytes + this.bodies.bytes + bytes > mostBytes ||
       bytes > MOST_PIECES * PIECE_BYTES;
     return isTooMuch ? 'full' : undefined;
+  }
+
+  /** SQLite goes on writing to a file without a name; with the process it would be gone. */
+  #lookForFiles(): void {
+    for (const path of [this.#file, `${this.#file}-wal`]) {
+      const inode = statSync(path, { throwIfNoEntry: false })?.ino;
+      const before = this.#inodes.get(path);
+      if (inode === before) continue;
+      if (before !== undefined)
+        throw new Error(`${path} was removed or replaced: put it back, or start again`);
+      this.#inodes.set(path, inode!);
+    }
   }
 
   /** Other programs write to the disk too. */

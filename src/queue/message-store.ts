@@ -82,6 +82,7 @@ export class MessageStore {
 
   /** Carries out the operations and hands out what may go. Never throws: what went wrong is in the outcome. */
   commit(operations: readonly Operation[], now: number): Outcome {
+    if (now < this.#now) this.#pauses.shorten(now + this.#intake.settings.pause.longest);
     this.#now = now;
     this.#pauses.wake(now);
     const outcome = this.#carryOut(operations);

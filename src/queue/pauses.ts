@@ -41,6 +41,11 @@ export class Pauses {
     this.#end(over);
   }
 
+  /** The clock was set back: none ends later than `latest`. */
+  shorten(latest: number): void {
+    this.#heap = this.#heap.map((pause) => (pause.due > latest ? { ...pause, due: latest } : pause));
+  }
+
   /** Ends the pauses of those that wait for a server. */
   hurry(): void {
     const over = this.#heap.filter(({ isRefused }) => !isRefused);

@@ -185,6 +185,19 @@ test('a pause does not become longer when the clock is set back', () => {
   next.close();
 });
 
+test('nor when it is set back while the queue is open', () => {
+  const store = openStore(newFile(), { pause: { first: 10, longest: 100 } });
+  store.commit([storing(['P1']), storing(['P2'])], 1e6);
+  handedBy(store, 1e6);
+  const unsent = { do: 'failed', failure: 'unsent', reason: 'no server is up' } as const;
+  apply(store, { ...unsent, id: 1 }, 1e6);
+  apply(store, { ...unsent, id: 2 }, 1e6 - 1);
+  store.commit([], 5000);
+  expect(store.nextDue).toBe(5100);
+  expect(handedBy(store, 5100)).toMatchObject([{ id: 1 }, { id: 2 }]);
+  store.close();
+});
+
 test('one transaction does not hand out more bytes than fit into memory with ease', () => {
   const store = openStore(newFile());
   const body = 'x'.repeat(PIECE_BYTES);
