@@ -67,8 +67,9 @@ const PAIRS: Readonly<Record<string, CharacterSet['isPair']>> = {
 };
 
 const known = new Map<string, CharacterSet>();
-/** There are few names; the cap is for senders that invent them. */
+/** There are few names; the caps are for senders that invent them. */
 const MAX_KNOWN = 100;
+const LONGEST_NAME = 40;
 const decoders = new Map<string, Decoder>();
 
 /** The character set of one that MSH-18 declares, or of several the first that is more than ASCII. */
@@ -81,6 +82,7 @@ export function characterSetOf(declared: readonly string[]): CharacterSet {
 }
 
 function named(name: string): CharacterSet {
+  if (name.length > LONGEST_NAME) return UNKNOWN;
   let characterSet = known.get(name);
   if (!characterSet) {
     characterSet = read(name);

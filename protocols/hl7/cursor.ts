@@ -45,6 +45,8 @@ const MAX_HEADER = 16_384;
 const HEADER_FIELDS = 32;
 /** MSH-18. */
 const CHARACTER_SET = 18;
+/** So many of its repetitions are looked at. */
+const MOST_CHARACTER_SETS = 8;
 /** ESC begins the escape sequences of ISO 2022. */
 const SHIFT = 0x1b;
 const NOTHING: readonly string[] = [];
@@ -165,7 +167,8 @@ export class Message implements Delimiters {
     }
     if (from === to) return NOTHING;
     const declared = latin1(bytes, from, to);
-    return repetitionSeparator < 0 ? [declared] : declared.split(String.fromCharCode(repetitionSeparator));
+    if (repetitionSeparator < 0) return [declared];
+    return declared.split(String.fromCharCode(repetitionSeparator), MOST_CHARACTER_SETS);
   }
 
   /**
