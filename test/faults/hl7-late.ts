@@ -20,8 +20,8 @@ export interface LateResult extends Outcome {
 const SENDERS = 32;
 const ACK_TIMEOUT_MS = 150;
 /** Part of the messages; and times the time-out that their answers take: some come while the message is on its way again. */
-const LATE = 0.0125;
-const [EARLIEST, LATEST] = [1.2, 4];
+const LATE = 0.012;
+const [EARLIEST, LATEST] = [2, 5];
 
 export function runLate({ ackMatch, messages, seed }: LateOptions): Promise<LateResult> {
   const random = randomFrom(seed);

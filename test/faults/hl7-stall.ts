@@ -23,8 +23,8 @@ export interface StallResult extends Outcome {
 
 const SENDERS = 32;
 const RATE = 600;
-/** Two connections to each of two servers: the stall takes one of four. */
-const CONNECTIONS = 2;
+/** To each of two servers: the stall takes one of eight. */
+const CONNECTIONS = 4;
 
 export function runStall({ delivery, stall, seed }: StallOptions): Promise<StallResult> {
   const random = randomFrom(seed);
