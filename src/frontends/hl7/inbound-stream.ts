@@ -83,7 +83,7 @@ export class InboundStream implements MessageStream {
 
   /** The rest will not come, or what was not asked for is gone. */
   breakOff(why: Break): void {
-    if (this.#over === 'whole' && this.#parts.length === 0) return;
+    if (this.#over !== undefined && this.#parts.length === 0) return;
     this.#over = why;
     this.#parts = [];
     this.#serve();

@@ -61,8 +61,8 @@ test('MLLP over TLS in and out: certificates are checked on both sides, and the 
   const socket = connectTls({ ...hl7.address, ca: authority.ca, ...sender }, () => resolve());
   await done;
   const client = new MllpSender(new TestConnection(socket));
-  for (let n = 0; n < 20; n++) {
-    const length = n * 4000;
+  const lengths = [...Array.from({ length: 20 }, (_, n) => n * 4000), 8 * 1024 * 1024, 300_000];
+  for (const [n, length] of lengths.entries()) {
     const message = hl7Message({ controlId: `M${n}`, length });
     expect(fieldOf((await client.send(message))!, 'MSA', 2)).toBe(`M${n}`);
     expect(receiver.messages.items[n]!.bytes.equals(message)).toBe(true);
