@@ -38,6 +38,8 @@ function start(): void {
 
 function serve(store: MessageStore): void {
   let next: NodeJS.Timeout | undefined;
+  /** After trouble: what comes meanwhile does not put it off. */
+  let again: NodeJS.Timeout | undefined;
   let soon: NodeJS.Immediate | undefined;
   let tidying = setTimeout(tidy, TIDY_MS);
 
@@ -47,6 +49,7 @@ function serve(store: MessageStore): void {
       return;
     }
     clearTimeout(next);
+    clearTimeout(again);
     clearTimeout(tidying);
     clearImmediate(soon);
     store.close();
@@ -60,7 +63,7 @@ function serve(store: MessageStore): void {
     clearTimeout(next);
     clearImmediate(soon);
     if (outcome.trouble !== undefined) {
-      next = setTimeout(goOn, TROUBLE_MS);
+      again ??= setTimeout(goOn, TROUBLE_MS);
     } else if (store.hasReady) {
       // Operations that came meanwhile are taken along.
       soon = setImmediate(goOn);
@@ -71,6 +74,8 @@ function serve(store: MessageStore): void {
   }
 
   function goOn(): void {
+    clearTimeout(again);
+    again = undefined;
     answer(store.commit([], Date.now()), false);
   }
 

@@ -2,7 +2,10 @@
 import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { openQueue } from '../../src/queue/queue.ts';
+import { createGate, within } from '../peers/waiting.ts';
 import { openStore, scratchFolder, storing } from './scratch.ts';
+import { SETTINGS } from './settings.ts';
 
 const REFUSED = { results: [{ refusal: 'unavailable' }], trouble: expect.stringContaining('removed') };
 
@@ -32,4 +35,24 @@ test('a copy is put in the place of the file: nothing is taken in until the file
   renameSync(`${file}.real`, file);
   expect(store.commit([storing(['P2'])], 0).results).toEqual([expect.any(Number)]);
   store.close();
+});
+
+test('however many come and are refused, what is there goes out', async () => {
+  const file = join(scratchFolder(), 'queue');
+  const handed = createGate();
+  const listener = { handed: () => handed.open(), quarantined: () => {}, lost: () => {} };
+  const queue = await openQueue({ file, settings: SETTINGS, listener });
+  const { promise: stored, resolve } = Promise.withResolvers<number | undefined>();
+  queue.store({ keys: ['P1'], about: {} }, Buffer.from('invented'), resolve);
+  expect(await stored).toBeTypeOf('number');
+  rmSync(file);
+  let isOver = false;
+  const again = () => {
+    if (!isOver) queue.store({ keys: ['P2'], about: {} }, Buffer.from('invented'), again);
+  };
+  again();
+  queue.window(10);
+  await within(handed.opened, 'the message', 10_000);
+  isOver = true;
+  await queue.close();
 });
