@@ -226,7 +226,7 @@ export class InboundConnection implements ChannelHandler, Recipient, RepliesHost
     else this.#host.receiveStream(this, stream);
   }
 
-  longMessageBroken(stream: InboundStream, why: Break): void {
+  longMessageBreaks(stream: InboundStream, why: Break): void {
     const delivery = this.#long;
     if (!delivery || delivery.finished) return;
     if (why !== 'it is too long') this.#broken = delivery;

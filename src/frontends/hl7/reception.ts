@@ -26,8 +26,8 @@ export interface Recipient {
   message(content: Buffer): void;
   /** A message that is longer than `STREAMED_ABOVE`. */
   longMessage(stream: InboundStream): void;
-  /** The rest of the long message that came last will not come. */
-  longMessageBroken(stream: InboundStream, why: Break): void;
+  /** The rest of the long message that came last will not come, as its reader hears next. */
+  longMessageBreaks(stream: InboundStream, why: Break): void;
   /** A message was too long. Nothing more comes. Its beginning is valid during the call. */
   overlongMessage(byteCount: number, beginning: Buffer): void;
   /** What came was not MLLP. Nothing more comes. */
@@ -183,9 +183,8 @@ export class Reception implements MllpSink {
   #breakStream(why: Break): void {
     const stream = this.#stream;
     if (!stream) return;
-    const wasOver = stream.isOver;
+    if (!stream.isOver) this.#recipient.longMessageBreaks(stream, why);
     stream.breakOff(why);
-    if (!wasOver) this.#recipient.longMessageBroken(stream, why);
   }
 
   #heard(): void {

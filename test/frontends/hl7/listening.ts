@@ -100,7 +100,7 @@ export function listenTo(options: Options = {}, take: (message: LongMessage) => 
       longMessages.push(message);
       take(message);
     },
-    longMessageBroken: (_, why) => heard.push(why),
+    longMessageBreaks: (_, why) => heard.push(why),
     overlongMessage: (byteCount) => heard.push(`overlong ${byteCount > 0}`),
     unreadable: () => heard.push('unreadable'),
     heard() {},

@@ -111,12 +111,20 @@ test("the sender's own 06 and 15 for our answers are consumed; a 15 is said", as
   await hl7.notices.find(({ message }) => message === 'a sender did not take an acknowledgement');
 });
 
-test('nothing is said about a message that its sender broke off', async () => {
-  const { hl7, sender } = await withServer();
+test('nothing is said about a message that its sender broke off, whether its server waited for more or not', async () => {
+  const { receiver, hl7, sender } = await withServer();
   await using _ = hl7;
   const half = mllpFrame(hl7Message({ controlId: 'HALF', length: 1_000_000 })).subarray(0, 500_000);
   void sender.connection.write(Buffer.concat([half, mllpFrame(message('M2'))]));
   expect(await blocks(sender, 2)).toEqual(['06', 'AA M2']);
+  await sender.connection.write(half);
+  const isTaken = () =>
+    receiver.connections.items.some(
+      ({ connection: { socket, bytesReceived } }) => !socket.destroyed && bytesReceived >= half.length,
+    );
+  while (!isTaken()) await new Promise(setImmediate);
+  await sender.write(message('M3'));
+  expect(await blocks(sender, 2)).toEqual(['06', 'AA M3']);
 });
 
 test('a long message: 06 and its answer', async () => {
