@@ -123,13 +123,13 @@ export class Flights {
 
   /** Remembers the last of them, as many as may be on their way. */
   wasAnswered({ controlId }: Delivery): void {
-    this.#answered[this.#answeredAt] = controlId;
+    this.#answered[this.#answeredAt] = answerKey(controlId, this.#match);
     this.#answeredAt = (this.#answeredAt + 1) % this.most;
   }
 
   /** Does it answer once more what was answered a moment ago? */
   isAnsweredAlready({ controlId }: Acknowledgement): boolean {
-    return this.#answered.includes(controlId);
+    return this.#answered.includes(answerKey(controlId, this.#match));
   }
 
   #belongs(answer: Acknowledgement | undefined, { batch, controlId }: Delivery): boolean {
@@ -138,7 +138,9 @@ export class Flights {
     if (answer === undefined || !matches(answer, controlId, this.#match)) return false;
     // By its position too an answer belongs to nobody when it names who was answered a moment ago.
     const named = answer.controlId;
-    return this.#match !== 'position' || named === '' || named === controlId || !this.isAnsweredAlready(answer);
+    return (
+      this.#match !== 'position' || named === '' || named === controlId || !this.isAnsweredAlready(answer)
+    );
   }
 }
 

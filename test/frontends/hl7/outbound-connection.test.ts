@@ -212,6 +212,14 @@ test('answered twice: the second is dropped, whatever else is on its way', () =>
   ]);
 });
 
+test('answered twice, and cut to twenty characters', () => {
+  const it = stage({ pipeline: 2, ackMatch: 'prefix20' });
+  it.send(deliveryOf({ controlId: 'TWENTY-CHARACTERS-AND-MORE' }));
+  it.send(deliveryOf({ controlId: 'M2' }));
+  for (const controlId of ['TWENTY-CHARACTERS-AN', 'TWENTY-CHARACTERS-AN', 'M2']) answer(it, controlId);
+  expect(it.told.map(({ what }) => what)).toEqual(['answered', 'answered']);
+});
+
 test('a message that was not answered in time takes all others with it; it alone is to blame', () => {
   const it = stage({ pipeline: 3 });
   it.send(deliveryOf({ controlId: 'M1' }));

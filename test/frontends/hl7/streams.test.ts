@@ -119,16 +119,19 @@ test('a server that takes nothing any more is given up after its answer time', a
 
 test('early answers: a server refuses a message before it is whole; its sender gets that, and goes on', async () => {
   const receiver = await receiverFor();
-  await using hl7 = await startHl7({ pools: { main: { servers: [receiver.address] } } });
+  await using hl7 = await startHl7({ pools: { main: { servers: [receiver.address], connections: 1 } } });
   const sender = await sending(hl7, message('S1', LENGTH));
   const connection = await pausedConnection(receiver, 1);
+  const next = await sending(hl7, message('S2', LENGTH));
+  await expectInHand(hl7, 2);
   await connection.write(mllpFrame(acknowledgementOf(message('S1'), 'AR')));
   const answer = (await sender.read())!;
   expect([fieldOf(answer, 'MSA', 1), fieldOf(answer, 'MSA', 2)]).toEqual(['AR', 'S1']);
   connection.resume();
   expect(await connection.ending).toBe('reset');
+  expect(fieldOf((await next.read())!, 'MSA', 2)).toBe('S2');
   expect(fieldOf((await sender.send(message('M1')))!, 'MSA', 2)).toBe('M1');
-  expect(receiver.messages.items.map(({ controlId }) => controlId)).toEqual(['M1']);
+  expect(receiver.messages.items.map(({ controlId }) => controlId)).toEqual(['S2', 'M1']);
 });
 
 test('a sender that leaves in the middle: the server never reads an end, and its connection is reset', async () => {
