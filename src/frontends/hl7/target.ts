@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Acknowledgement } from '../../../protocols/hl7/acknowledgement.ts';
 import type { GantryError } from '../../errors.ts';
+import type { OperationOutcome } from '../../pools/load.ts';
 import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Endpoint } from '../../relay/channel.ts';
@@ -204,7 +205,7 @@ export class Target implements OutboundListener, Tenant {
   }
 
   notCommitted(connection: OutboundConnection, delivery: Delivery): void {
-    this.#ended(delivery, 'failure');
+    this.#ended(delivery, 'refused');
     this.#serve(connection);
     if (delivery.heldFor === this) this.hold(delivery);
     else if (!delivery.stream) this.#listener.refused(delivery, NOT_COMMITTED);
@@ -280,7 +281,7 @@ export class Target implements OutboundListener, Tenant {
   }
 
   /** `outcome`: what it tells of the server; undefined: nothing. */
-  #ended(delivery: Delivery, outcome: 'success' | 'failure' | undefined): void {
+  #ended(delivery: Delivery, outcome: OperationOutcome | undefined): void {
     const { load } = this.server;
     load.bytesInFlight -= sizeOf(delivery);
     if (delivery.stream) this.#streaming--;
