@@ -1,8 +1,11 @@
 /**
  * A long message as it comes from its sender. Its parts are views of what the connection read, which reads on when they
- * were taken: what is kept of the message is its beginning.
+ * were taken. What is kept of the message is its beginning, and what of the rest finds room in the retry buffer: as long
+ * as all of it does, the message can be read again for another server.
  */
+
 import type { Break, MessageStream, StreamReader } from './message-stream.ts';
+import { RetryBuffer } from './retry-buffer.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
@@ -14,10 +17,14 @@ export class InboundStream implements MessageStream {
   #parts: Buffer[] = [];
   #reader: StreamReader | undefined;
   #wasAsked = false;
-  #isTouched = false;
+  /** What was taken. */
+  readonly #taken = new RetryBuffer();
+  /** Of what was taken, the part that comes next once more; undefined: what comes is new. */
+  #again: number | undefined;
   #over: 'whole' | Break | undefined;
   /** Its reader knows how it ended, or does not want to. */
   #isDone = false;
+  #isCancelled = false;
 
   constructor(beginning: Buffer, asked: () => void) {
     this.#beginning = beginning;
@@ -45,6 +52,12 @@ export class InboundStream implements MessageStream {
 
   next(reader: StreamReader): void {
     this.#wasAsked = true;
+    const again = this.#again === undefined ? undefined : this.#taken.part(this.#again++);
+    if (again) {
+      reader.part(again);
+      return;
+    }
+    this.#again = undefined;
     if (this.#isDone) {
       reader.broken(this.#over === undefined || this.#over === 'whole' ? 'its sender left' : this.#over);
       return;
@@ -55,16 +68,20 @@ export class InboundStream implements MessageStream {
   }
 
   rewind(): boolean {
-    if (this.#isTouched || this.#isDone) return false;
+    if (this.#isCancelled || !this.#taken.isWhole) return false;
     this.#reader = undefined;
+    this.#isDone = false;
+    this.#again = 0;
     return true;
   }
 
   cancel(): void {
+    this.#isCancelled = true;
     this.#isDone = true;
     this.#reader = undefined;
     this.#parts = [];
     this.#beginning = EMPTY;
+    this.#taken.clear();
     this.#asked();
   }
 
@@ -96,7 +113,7 @@ export class InboundStream implements MessageStream {
     if (!part && !this.#over) return;
     this.#reader = undefined;
     if (part) {
-      this.#isTouched = true;
+      this.#taken.add(part);
       reader.part(part);
     } else {
       this.#isDone = true;

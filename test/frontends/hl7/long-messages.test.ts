@@ -191,3 +191,25 @@ test('a long message may take longer than the sender timeout, as long as it flow
     expect(await nextAnswer(sender)).toBe('AA LONG');
     expect(sha256(receiver.messages.items[0]!.bytes)).toBe(sha256(message));
   }));
+
+test('a server lost in the middle of a message that the retry buffer holds: the next gets it whole', async () => {
+  const one = await receiverFor();
+  const two = await receiverFor();
+  await using hl7 = await startHl7({
+    pools: { main: { servers: [one.address, two.address], balance: 'first' } },
+  });
+  const sender = await connectSender(hl7.address);
+  await sender.send(short('M1'));
+  const [connection] = await one.connections.count(1);
+  const message = long('LONG', 3 * MIB);
+  const frame = mllpFrame(message);
+  await sender.connection.write(frame.subarray(0, 2 * MIB));
+  // More than its beginning has gone to the first server when that is lost.
+  while ([...hl7.frontEnd.connections()][0]!.bytes.toServer < 2 * MIB) await new Promise(setImmediate);
+  connection!.connection.reset();
+  await one.stop();
+  await sender.connection.write(frame.subarray(2 * MIB));
+  expect(await nextAnswer(sender)).toBe('AA LONG');
+  expect(sha256(two.messages.items[0]!.bytes)).toBe(sha256(message));
+  expect(hl7.messages.items.at(-1)).toMatchObject({ outcome: 'delivered', attempts: 2, server: 'main-2' });
+});

@@ -136,7 +136,7 @@ describe('a message of more than 256 KiB', () => {
     expect(listening.isPaused).toBe(false);
   });
 
-  test('it can be had again for another server until a part was taken', () => {
+  test('it can be had again for another server, with what was taken of it', () => {
     const listening = listenTo();
     const message = long('LONG');
     const parts = [...chunks(mllpFrame(message))];
@@ -145,6 +145,15 @@ describe('a message of more than 256 KiB', () => {
     expect(streamed!.stream.rewind()).toBe(true);
     streamed!.ask();
     expect(streamed!.parts.length).toBeGreaterThan(1);
+    expect(streamed!.stream.rewind()).toBe(true);
+    streamed!.parts.length = 1;
+    streamed!.isAsking = false;
+    streamed!.isEager = true;
+    streamed!.ask();
+    for (const part of parts.slice(5)) listening.push(part);
+    expect(streamed!.outcome).toBe('end');
+    expect(streamed!.bytes.equals(message)).toBe(true);
+    streamed!.stream.cancel();
     expect(streamed!.stream.rewind()).toBe(false);
   });
 
