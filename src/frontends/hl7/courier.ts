@@ -54,6 +54,9 @@ const NO_DUPLICATES = { ms: 0, entries: 0 };
 /** An answer on its way to a return address is not answered (HL7 v2.5.1 2.9.3). */
 const WITHOUT_ANSWER: AcknowledgementMode = { enhanced: true, accept: 'NE', application: 'NE' };
 
+/** Of an answer that has none of the codes in table 0008; that to a batch may have none. */
+const UNKNOWN_CODE = 'unknown';
+
 /** A kept connection takes one message after another: its server's room is the connections' business. */
 const CHOOSE: ChooseOptions = { ignoreRoom: true };
 
@@ -138,21 +141,23 @@ export class Courier implements TargetListener {
 
   /** All of its time is over. */
   expire(delivery: Delivery): void {
-    if (delivery.connection) {
-      delivery.connection.giveUp(delivery);
-      return;
+    if (delivery.connection) delivery.connection.giveUp(delivery);
+    else if (delivery.isBeingKept) this.endings.sendAway(delivery);
+    else if (delivery.committed) this.endings.answerForCommit(delivery);
+    else {
+      delivery.detail ??= 'no server took it in time';
+      this.endings.giveUp(delivery, delivery.ambiguous ? 'failed' : 'unavailable');
     }
-    if (delivery.committed) {
-      this.endings.answerForCommit(delivery);
-      return;
-    }
-    delivery.detail ??= 'no server took it in time';
-    this.endings.giveUp(delivery, delivery.ambiguous ? 'failed' : 'unavailable');
   }
 
-  /** Nobody waits for its answer: dropped if nothing was sent, else finished for the record. */
+  /** Nobody waits for its answer: dropped if nothing was sent or stored, else finished for the record. */
   abandon(delivery: Delivery, why: string): void {
-    if (delivery.connection) return;
+    if (delivery.connection || delivery.isBeingKept) return;
+    if (delivery.committed) {
+      delivery.detail = why;
+      this.endings.finish(delivery, 'unconfirmed');
+      return;
+    }
     delivery.detail = delivery.ambiguous ? `${delivery.detail}; ${why}` : `dropped unsent: ${why}`;
     this.endings.finish(delivery, delivery.ambiguous ? 'failed' : 'unavailable');
   }
@@ -186,7 +191,7 @@ export class Courier implements TargetListener {
       delivery.origin.promise();
       return;
     }
-    delivery.acknowledgement = answer?.code;
+    delivery.acknowledgement = answer?.code ?? (delivery.batch ? undefined : UNKNOWN_CODE);
     delivery.choice?.settle();
     if (isPositive(answer?.code)) delivery.learnOrders();
     if (answer?.code === 'CA' && delivery.wantsApplicationsAnswer) {
@@ -312,7 +317,7 @@ export class Courier implements TargetListener {
   #goBack(delivery: Delivery, content: Buffer | undefined): boolean {
     const { origin, choice } = delivery;
     const server = origin instanceof StoredMessage ? origin.boundTo : undefined;
-    if (!server || server.pool !== choice!.pool?.name) return false;
+    if (!server || choice!.pool?.server(server.name) !== server) return false;
     const target = this.targets.of(server, origin.port);
     if (!target) return false;
     delivery.reason = 'it may have arrived there';

@@ -7,6 +7,7 @@ import { type Order, ordersIn } from '../../../protocols/hl7/orders.ts';
 import type { Ties } from '../../../protocols/hl7/ties.ts';
 import type { Choice } from '../../director/director.ts';
 import { events } from '../../observe/events.ts';
+import type { IncomingBody } from '../../queue/incoming-body.ts';
 import type { Standing } from '../../queue/queue.ts';
 import type { Courier } from './courier.ts';
 import type { Fingerprint, Sight } from './duplicates.ts';
@@ -74,6 +75,10 @@ export class Delivery implements Turn<Target> {
   behind = 0;
   /** It entered the lanes. */
   inLanes = false;
+  /** What the queue has of it while it comes. */
+  body: IncomingBody | undefined;
+  /** The queue has all of it, and has not said yet whether it is on the disk. */
+  isBeingKept = false;
   /** Its place among the messages of the queue, when it is not kept there itself. */
   standing: Standing | undefined;
   /** Its turn came. */

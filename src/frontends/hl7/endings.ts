@@ -137,9 +137,14 @@ export class Endings {
   }
 
   hangUp(delivery: Delivery, outcome: Outcome): void {
+    this.sendAway(delivery);
+    this.finish(delivery, outcome);
+  }
+
+  /** Its sender's time is over. What becomes of the message nobody knows yet. */
+  sendAway(delivery: Delivery): void {
     delivery.finished = true;
     delivery.origin.hangUp(delivery);
-    this.finish(delivery, outcome);
   }
 
   /** Our own answer to `message`, the delivery's. */
@@ -184,6 +189,7 @@ export class Endings {
     const { now, lanes, decided, whenEmpty } = this.#options;
     delivery.frame = undefined;
     delivery.stream?.cancel();
+    delivery.body?.discard();
     if (!ARRIVED.has(outcome)) delivery.choice?.abandon();
     this.#forget(delivery);
     const isTaken = ARRIVED.has(outcome) && isYes(delivery.acknowledgement);

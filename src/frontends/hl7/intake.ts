@@ -181,7 +181,6 @@ export class Intake implements KeepListener {
   }
 
   kept(delivery: Delivery): void {
-    if (delivery.finished) return;
     const { enhanced, accept } = delivery.mode;
     const answer = kept(enhanced, accept);
     if (answer) this.#courier.endings.reply(delivery, answer, this.#message.open(delivery.content));
@@ -190,7 +189,6 @@ export class Intake implements KeepListener {
   }
 
   notKept(delivery: Delivery, why: string): void {
-    if (delivery.finished) return;
     delivery.detail = why;
     this.#courier.endings.giveUp(delivery, 'unavailable');
   }

@@ -9,7 +9,8 @@ export type Break =
   | 'its sender began anew'
   | 'it is too long'
   | 'it is a repetition'
-  | 'its body is damaged';
+  | 'its body is damaged'
+  | 'the queue cannot be read now';
 
 export interface MessageStream {
   /** The first 256 KiB, or a little more: the whole header, and PID. Valid as long as the stream is. */

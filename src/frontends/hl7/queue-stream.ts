@@ -38,7 +38,9 @@ export class QueueStream implements MessageStream {
       this.#read += piece.length;
       reader.part(piece);
     };
-    this.#queue.read(this.#id, this.#number++).then(had, () => had(undefined));
+    this.#queue.read(this.#id, this.#number++).then(had, () => {
+      if (reading === this.#reading) reader.broken('the queue cannot be read now');
+    });
   }
 
   rewind(): boolean {

@@ -54,6 +54,9 @@ const FLOW_MS = 60_000;
 /** How often is looked for messages whose time is over, in milliseconds. */
 const LOOK_MS = 250;
 
+const TAKEN_UP_LATER = 'the balancer takes it up again later';
+const DAMAGED = 'its body is damaged on the disk';
+
 const REFUSALS: Readonly<Record<Refusal, string>> = {
   full: 'the queue is full',
   'no space': 'the disk of the queue is full',
@@ -124,8 +127,7 @@ export class Store implements QueueListener, StoredMessageListener {
   #giveBack(): void {
     for (const delivery of [...this.#inHand]) {
       const mayBeThere = delivery.ambiguous && this.isOpen;
-      if (!delivery.finished && !mayBeThere)
-        this.#host.abandon(delivery, 'the balancer takes it up again later');
+      if (!delivery.finished && !mayBeThere) this.#host.abandon(delivery, TAKEN_UP_LATER);
     }
   }
 
@@ -139,17 +141,17 @@ export class Store implements QueueListener, StoredMessageListener {
     };
     const { stream } = delivery;
     if (!stream) {
+      delivery.isBeingKept = true;
       this.#queue.store(describe(), content, stored);
       return;
     }
     const body = this.#queue.receive();
+    delivery.body = body;
     const written = (refusal: Refusal | undefined) => {
-      if (refusal === undefined) {
-        stream.next(reader);
-        return;
-      }
-      body.discard();
-      stored(undefined, refusal);
+      // Nobody wants it any more.
+      if (delivery.finished) return;
+      if (refusal === undefined) stream.next(reader);
+      else stored(undefined, refusal);
     };
     const reader: StreamReader = {
       part: (bytes) => {
@@ -157,11 +159,12 @@ export class Store implements QueueListener, StoredMessageListener {
         delivery.expires = this.#host.now() + delivery.senderTimeout + FLOW_MS;
         body.write(bytes, written);
       },
-      end: () => body.store(describe(), stored),
-      broken: (why) => {
-        body.discard();
-        listener.broken(delivery, why);
+      end: () => {
+        delivery.isBeingKept = true;
+        delivery.body = undefined;
+        body.store(describe(), stored);
       },
+      broken: (why) => listener.broken(delivery, why),
     };
     body.write(stream.beginning, written);
   }
@@ -169,7 +172,8 @@ export class Store implements QueueListener, StoredMessageListener {
   // Out.
 
   handed(taken: TakenMessage): void {
-    if (taken.content) this.#deliver(taken, taken.content, undefined);
+    if (this.#isDraining) this.#queue.failed(taken.id, 'unsent', TAKEN_UP_LATER);
+    else if (taken.content) this.#deliver(taken, taken.content, undefined);
     else void this.#deliverLong(taken);
   }
 
@@ -200,6 +204,9 @@ export class Store implements QueueListener, StoredMessageListener {
     } else if (outcome === 'rejected') {
       this.#forget(id);
       this.#queue.hold(id, delivery.detail ?? 'it cannot be routed');
+    } else if (delivery.detail === ('its body is damaged' satisfies Break)) {
+      this.#forget(id);
+      this.#queue.hold(id, DAMAGED);
     } else if (!delivery.ambiguous) {
       this.#queue.failed(id, 'unsent', delivery.detail ?? 'no server took it');
     } else if (delivery.choice && ambiguityOf(delivery) === 'fail') {
@@ -257,10 +264,13 @@ export class Store implements QueueListener, StoredMessageListener {
   }
 
   async #deliverLong(taken: TakenMessage): Promise<void> {
-    const beginning = await this.#queue.read(taken.id, 0).catch(() => undefined);
+    const { id, size } = taken;
+    const beginning = await this.#queue.read(id, 0).catch(() => 'not now' as const);
     if (this.#isLost) return;
-    if (!beginning) this.#queue.hold(taken.id, 'its body is damaged on the disk');
-    else this.#deliver(taken, beginning, new QueueStream(this.#queue, taken.id, taken.size, beginning));
+    if (beginning === 'not now') this.#queue.failed(id, 'unsent', 'the queue cannot be read now');
+    else if (!beginning) this.#queue.hold(id, DAMAGED);
+    else if (this.#isDraining) this.#queue.failed(id, 'unsent', TAKEN_UP_LATER);
+    else this.#deliver(taken, beginning, new QueueStream(this.#queue, id, size, beginning));
   }
 
   #deliver(taken: TakenMessage, content: Buffer, stream: QueueStream | undefined): void {

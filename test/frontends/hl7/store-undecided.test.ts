@@ -1,0 +1,74 @@
+/** What is on its way to the disk when its sender leaves, or its time is over: it is stored, or it is not; nothing else is said. */
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { fieldOf } from '../../peers/hl7-messages.ts';
+import { answering, connectSender } from '../../peers/mllp-peer.ts';
+import { scratchFolder } from '../../queue/scratch.ts';
+import { receiverFor } from './start-receivers.ts';
+import { commit, queueAt, slowDisk, storing } from './start-storing.ts';
+
+const DUPLICATES = { ms: 600_000, entries: 1000 };
+
+test('its sender leaves while it is stored: it is stored, and a repetition of it is a duplicate', async () => {
+  const receiver = await receiverFor(answering('CA'));
+  const queue = await queueAt(join(scratchFolder(), 'queue'));
+  const disk = slowDisk(queue);
+  await using hl7 = await storing(queue, {
+    pools: { main: { servers: [receiver.address] } },
+    hl7: { duplicates: DUPLICATES },
+  });
+  const sender = await connectSender(hl7.address);
+  await sender.write(commit('M1'));
+  await receiver.messages.count(1);
+  sender.connection.reset();
+  await vi.waitFor(() => expect([...hl7.frontEnd.connections()]).toEqual([]));
+  const other = await connectSender(hl7.address);
+  const again = other.send(commit('M1'));
+  disk.open();
+  expect(fieldOf((await again)!, 'MSA', 1)).toBe('CA');
+  expect(fieldOf((await other.send(commit('M1')))!, 'MSA', 1)).toBe('CA');
+  await hl7.messages.count(4);
+  expect(hl7.messages.items.map(({ outcome }) => outcome).toSorted()).toEqual([
+    'delivered',
+    'duplicate',
+    'duplicate',
+    'stored',
+  ]);
+  expect(receiver.messages.length).toBe(1);
+});
+
+test('the disk takes longer than its sender waits: no answer, and a repetition of it is a duplicate', async () => {
+  const receiver = await receiverFor(answering('CA'));
+  const queue = await queueAt(join(scratchFolder(), 'queue'));
+  const disk = slowDisk(queue);
+  await using hl7 = await storing(queue, {
+    pools: { main: { servers: [receiver.address] } },
+    hl7: { duplicates: DUPLICATES, senderTimeout: { default: 100, byApplication: {} } },
+  });
+  const sender = await connectSender(hl7.address);
+  expect(await sender.send(commit('M1'))).toBeUndefined();
+  disk.open();
+  await hl7.messages.count(2);
+  const other = await connectSender(hl7.address);
+  expect(fieldOf((await other.send(commit('M1')))!, 'MSA', 1)).toBe('CA');
+  expect(hl7.messages.items.map(({ outcome }) => outcome)).toEqual(
+    expect.arrayContaining(['stored', 'delivered', 'duplicate']),
+  );
+  expect(receiver.messages.length).toBe(1);
+});
+
+test('a long message that is given up while it comes leaves nothing in the queue', async () => {
+  const queue = await queueAt(join(scratchFolder(), 'queue'));
+  const receiver = await receiverFor(answering('CA'));
+  await receiver.stop();
+  await using hl7 = await storing(queue, { pools: { main: { servers: [receiver.address] } } });
+  const sender = await connectSender(hl7.address);
+  // Relayed: no server can be had, and what comes behind it is dropped.
+  const relayed = commit('M1', { acceptAcknowledgement: 'NE', applicationAcknowledgement: 'AL' });
+  const long = commit('M2', { length: 1_000_000, patient: 'INV0002' });
+  const frame = (message: Buffer) => Buffer.concat([Buffer.of(0x0b), message, Buffer.of(0x1c, 0x0d)]);
+  void sender.connection.write(Buffer.concat([frame(relayed), frame(long).subarray(0, 600_000)]));
+  expect(await sender.read()).toBeUndefined();
+  await hl7.messages.count(2);
+  expect(await queue.depth()).toMatchObject({ messages: 0, bytes: 0 });
+});
