@@ -49,12 +49,14 @@ export function runAway({ delivery, away, rate, seed }: AwayOptions): Promise<Aw
     const { ledger } = scene;
     const began = nanoseconds();
     const since = () => (nanoseconds() - began) / 1e6;
+    /** Of each sender: also those for which it must wait. */
+    const drafts = new Array<number>(SENDERS).fill(((away + 2 * AROUND_MS) / 1000) * (rate / SENDERS));
     const lateness: { at: number; ms: number }[] = [];
     const sending = sendAll(scene.balancer.address, ledger, {
       senders: SENDERS,
       rate,
       draft(sender) {
-        if (since() > away + 2 * AROUND_MS) return undefined;
+        if (drafts[sender]!-- <= 0) return undefined;
         return {
           patient: `INV${sender}-${Math.floor(random() * 4)}`,
           answerAfter: random() * WORK_MS,
@@ -79,7 +81,7 @@ export function runAway({ delivery, away, rate, seed }: AwayOptions): Promise<Aw
     const { lostConnections, refusals } = ledger;
     return {
       ...outcome,
-      before: times(AROUND_MS / 3, gone),
+      before: times(AROUND_MS / 3, gone - AROUND_MS / 3),
       during: times(gone, back),
       backlog: Math.max(acknowledged - delivered, 0),
       drainSeconds: ((arrivals.at(-1)?.at ?? began) - began) / 1e9 - back / 1000,

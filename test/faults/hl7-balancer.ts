@@ -13,16 +13,17 @@ export interface BalancerOptions {
   readonly receivers: readonly LedgerReceiver[];
   /** More keys of `vips.RIS.hl7`, as YAML: `key: value` each. */
   readonly hl7?: readonly string[];
-  /** Outbound connections to each server. Default 8. */
+  /** Outbound connections to each server, and messages at once on each. Default 8 and 1. */
   readonly connections?: number;
+  readonly pipeline?: number;
   /** `maxConnections` of each server. */
   readonly most?: number;
 }
 
 export class Hl7Balancer {
   readonly address: Address;
-  /** What its log says of messages, over all its lives. */
-  readonly marks: Map<string, Set<string>> = new Map();
+  /** MSH-10 of messages of which its log says `maybe twice`, over all its lives. */
+  readonly marks = new Set<string>();
   /** Lines of level error. */
   readonly errors: string[] = [];
   /** Rejects when it ends though nobody ended it. */
@@ -80,24 +81,23 @@ export class Hl7Balancer {
     if (text.includes('"outcome":"delivered"')) return;
     const { level, msg, controlId, outcome } = JSON.parse(text) as LogLine;
     if (level === 'error') this.errors.push(text);
-    if (msg !== 'message') return;
-    const outcomes = this.marks.get(String(controlId));
-    if (outcomes) outcomes.add(String(outcome));
-    else this.marks.set(String(controlId), new Set([String(outcome)]));
+    if (msg === 'message' && outcome === 'maybe twice') this.marks.add(String(controlId));
   }
 }
 
 function configurationOf(folder: string, port: number, options: BalancerOptions): string {
-  const { delivery, receivers, hl7 = [], connections = 8, most } = options;
+  const { delivery, receivers, hl7 = [], connections = 8, pipeline = 1, most } = options;
   const limit = most === undefined ? '' : `, maxConnections: ${most}`;
   const servers = receivers.map(({ name, endpoint }) => `{ name: ${name}, address: "${endpoint}"${limit} }`);
   const keys = [
     `delivery: ${delivery}`,
+    `pipeline: ${pipeline}`,
     ...(delivery === 'store' ? [`queue: { file: ${join(folder, 'queue')}, size: 16GiB }`] : []),
     ...hl7,
   ];
   return `version: 1
 admin: off
+table: { memory: { file: table } }
 pools:
   ris:
     servers: [${servers.join(', ')}]

@@ -13,6 +13,8 @@ export interface KillOptions {
   readonly delivery: Delivery;
   readonly balancerKills: number;
   readonly receiverKills: number;
+  /** Messages at once on a connection to a server. Default 1. */
+  readonly pipeline?: number;
   readonly seed: number;
   /** Told what happens. */
   readonly print: (line: string) => void;
@@ -26,7 +28,8 @@ export interface KillResult extends Outcome {
 }
 
 const SENDERS = 32;
-const PATIENTS = 4;
+/** Of a pair of patients, before their merge and after it. */
+const MESSAGES_OF_PAIR = 15;
 /** Messages a second of all senders together. */
 const RATE = 600;
 /** One message in so many is longer than 256 KiB. */
@@ -37,11 +40,11 @@ const WORK_MS = 20;
 const MOVED = 20;
 
 export function runKills(options: KillOptions): Promise<KillResult> {
-  const { delivery, seed } = options;
+  const { delivery, pipeline, seed } = options;
   const random = randomFrom(seed);
   const receivers = ['one', 'two', 'three'];
   const hl7 = ['senderTimeout: 3s'];
-  return play({ delivery, receivers, hl7, connections: 4 }, async (scene) => {
+  return play({ delivery, receivers, hl7, connections: 4, pipeline }, async (scene) => {
     const { balancer, ledger } = scene;
     let killing = true;
     const killed = Promise.all([
@@ -51,10 +54,11 @@ export function runKills(options: KillOptions): Promise<KillResult> {
       killing = false;
       return kills;
     });
+    const drafts = Array.from({ length: SENDERS }, (_, sender) => draftsOf(sender, delivery, random));
     const sent = sendAll(balancer.address, ledger, {
       senders: SENDERS,
       rate: RATE,
-      draft: (sender) => (killing ? draft(sender, delivery, random) : undefined),
+      draft: (sender) => (killing ? drafts[sender]!.next().value : undefined),
     });
     const [[balancerKills, receiverKills]] = await Promise.all([killed, sent]);
     const { lostConnections, refusals } = ledger;
@@ -62,14 +66,21 @@ export function runKills(options: KillOptions): Promise<KillResult> {
   });
 }
 
-function draft(sender: number, delivery: Delivery, random: () => number): Draft {
-  const isLong = random() * LONG_ONE_IN < 1;
-  return {
-    patient: `INV${sender}-${Math.floor(random() * PATIENTS)}`,
+/** Messages of a pair of patients, the merge of the second into the first, messages of both as one; then the next pair. */
+function* draftsOf(sender: number, delivery: Delivery, random: () => number): Generator<Draft, never> {
+  const draft = (patient: string): Draft => ({
+    patient,
     answerAfter: random() * WORK_MS,
-    length: Math.round(isLong ? 300_000 + random() * 300_000 : 300 + random() * 2000),
+    length: Math.round(random() * LONG_ONE_IN < 1 ? 300_000 + random() * 300_000 : 300 + random() * 2000),
     ...(delivery === 'store' && { acceptAcknowledgement: 'AL', applicationAcknowledgement: 'NE' }),
-  };
+  });
+  for (let pair = 0; ; pair++) {
+    const patients = [`INVP${sender}-${pair}`, `INVQ${sender}-${pair}`] as const;
+    const one = () => draft(patients[random() < 0.5 ? 0 : 1]);
+    for (let count = 0; count < MESSAGES_OF_PAIR; count++) yield one();
+    yield { ...draft(patients[0]), event: 'A40', patients, segments: [`MRG|${patients[1]}^^^HOSP^MR`] };
+    for (let count = 0; count < MESSAGES_OF_PAIR; count++) yield { ...one(), patients };
+  }
 }
 
 /** Kills the balancer while messages are on their way, and starts it again at once or a little later. */

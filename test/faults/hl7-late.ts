@@ -8,6 +8,8 @@ import { randomFrom } from './random.ts';
 
 export interface LateOptions {
   readonly ackMatch: 'strict' | 'prefix20' | 'position';
+  /** Messages at once on a connection to a server. */
+  readonly pipeline: number;
   readonly messages: number;
   readonly seed: number;
 }
@@ -18,15 +20,19 @@ export interface LateResult extends Outcome {
 }
 
 const SENDERS = 32;
+/** Messages that all connections to a server carry at once. */
+const CARRIED = 8;
 const ACK_TIMEOUT_MS = 150;
 /** Part of the messages; and times the time-out that their answers take: some come while the message is on its way again. */
 const LATE = 0.012;
 const [EARLIEST, LATEST] = [2, 5];
 
-export function runLate({ ackMatch, messages, seed }: LateOptions): Promise<LateResult> {
+export function runLate({ ackMatch, pipeline, messages, seed }: LateOptions): Promise<LateResult> {
   const random = randomFrom(seed);
   const hl7 = ['senderTimeout: 5s', `ackTimeout: ${ACK_TIMEOUT_MS}ms`, `ackMatch: ${ackMatch}`];
-  return play({ delivery: 'relay', receivers: ['one', 'two'], hl7 }, async (scene) => {
+  const connections = CARRIED / pipeline;
+  const options = { delivery: 'relay', receivers: ['one', 'two'], hl7, connections, pipeline } as const;
+  return play(options, async (scene) => {
     let drafted = 0;
     let late = 0;
     await sendAll(scene.balancer.address, scene.ledger, {

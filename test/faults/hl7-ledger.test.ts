@@ -27,11 +27,11 @@ const FINE = { lost: [], altered: [], wrong: [], inversions: [], overlaps: [], d
 
 describe('what is good', () => {
   test('every message once, in order', () => {
-    expect(judge(sentLedger('A', 'B', 'C'), arrivalsOf('A', 'B', 'C'), new Map())).toMatchObject(FINE);
+    expect(judge(sentLedger('A', 'B', 'C'), arrivalsOf('A', 'B', 'C'), new Set())).toMatchObject(FINE);
   });
 
   test('a repetition directly behind the first, marked in the log', () => {
-    const marks = new Map([['A', new Set(['maybe twice'])]]);
+    const marks = new Set(['A']);
     expect(judge(sentLedger('A', 'B'), arrivalsOf('A', 'A', 'B'), marks)).toMatchObject({
       ...FINE,
       duplicates: 1,
@@ -42,7 +42,7 @@ describe('what is good', () => {
   test('a repetition by the sender, who had lost its connection', () => {
     const ledger = sentLedger('A', 'B');
     ledger.messages.get('A')!.sends = 2;
-    expect(judge(ledger, arrivalsOf('A', 'A', 'B'), new Map())).toMatchObject({
+    expect(judge(ledger, arrivalsOf('A', 'A', 'B'), new Set())).toMatchObject({
       ...FINE,
       duplicates: 1,
       resent: 1,
@@ -52,37 +52,37 @@ describe('what is good', () => {
 
 describe('what is not', () => {
   test('acknowledged and nowhere', () => {
-    expect(judge(sentLedger('A', 'B'), arrivalsOf('A'), new Map()).lost).toEqual(['B']);
+    expect(judge(sentLedger('A', 'B'), arrivalsOf('A'), new Set()).lost).toEqual(['B']);
   });
 
   test('other bytes', () => {
     const [arrival] = arrivalsOf('A');
-    expect(judge(sentLedger('A'), [{ ...arrival!, hash: 'cd' }], new Map()).altered).toEqual(['A']);
+    expect(judge(sentLedger('A'), [{ ...arrival!, hash: 'cd' }], new Set()).altered).toEqual(['A']);
   });
 
   test('the answer of another message', () => {
     const ledger = sentLedger('A', 'B');
     ledger.messages.get('A')!.token = 'one-1';
-    expect(judge(ledger, arrivalsOf('A', 'B'), new Map()).wrong).toEqual(['A']);
+    expect(judge(ledger, arrivalsOf('A', 'B'), new Set()).wrong).toEqual(['A']);
   });
 
   test('a later message first', () => {
-    expect(judge(sentLedger('A', 'B'), arrivalsOf('B', 'A'), new Map()).inversions).toEqual(['A']);
+    expect(judge(sentLedger('A', 'B'), arrivalsOf('B', 'A'), new Set()).inversions).toEqual(['A']);
   });
 
   test('a repetition behind a later message', () => {
-    const marks = new Map([['A', new Set(['maybe twice'])]]);
+    const marks = new Set(['A']);
     expect(judge(sentLedger('A', 'B'), arrivalsOf('A', 'B', 'A'), marks).inversions).toEqual(['A']);
   });
 
   test('a message while the one before it is not answered', () => {
     const [first, second] = arrivalsOf('A', 'B');
     const arrivals = [{ ...first!, answeredAt: 12 }, second!];
-    expect(judge(sentLedger('A', 'B'), arrivals, new Map()).overlaps).toEqual(['B']);
+    expect(judge(sentLedger('A', 'B'), arrivals, new Set()).overlaps).toEqual(['B']);
   });
 
   test('a repetition that nobody marked', () => {
-    const { unmarked } = judge(sentLedger('A'), arrivalsOf('A', 'A'), new Map());
+    const { unmarked } = judge(sentLedger('A'), arrivalsOf('A', 'A'), new Set());
     expect(unmarked).toHaveLength(1);
     expect(unmarked[0]).toMatch(/^A: one-0 at .* s, one-1 at .* s$/);
   });

@@ -94,11 +94,8 @@ export function arrivalsIn(ledgers: readonly string[]): Arrival[] {
   return arrivals.sort((a, b) => a.at - b.at);
 }
 
-/** MSH-10 → what the balancer's log says of it other than `delivered`. */
-export type Marks = ReadonlyMap<string, ReadonlySet<string>>;
-
-/** What marks a message in the log as one that may arrive twice. */
-const MARKS: readonly string[] = ['maybe twice', 'failed', 'unconfirmed'];
+/** MSH-10 of those of which the balancer's log says that they may have been delivered twice. */
+export type Marks = ReadonlySet<string>;
 
 /** Lists name control ids. */
 export interface Verdict {
@@ -143,7 +140,7 @@ export function judge(ledger: SentLedger, arrivals: readonly Arrival[], marks: M
     const count = all.length;
     if (count === 1) continue;
     duplicates += count - 1;
-    if (MARKS.some((mark) => marks.get(controlId)?.has(mark))) marked += count - 1;
+    if (marks.has(controlId)) marked += count - 1;
     else if ((messages.get(controlId)?.sends ?? 0) >= count) resent += count - 1;
     else {
       const times = all.map(({ token, at }) => `${token} at ${ledger.seconds(at)}`);

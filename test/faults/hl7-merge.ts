@@ -40,6 +40,31 @@ export function runMerges({ delivery, merges, seed }: MergeOptions): Promise<Out
   });
 }
 
+/** The same in store mode, while receivers are away; the balancer is killed behind each merge, and comes back. */
+export function runMergesOverKill({ merges, seed }: Omit<MergeOptions, 'delivery'>): Promise<Outcome> {
+  const random = randomFrom(seed);
+  return play({ delivery: 'store', receivers: ['one', 'two'], connections: 4 }, async (scene) => {
+    const { receivers, balancer, ledger } = scene;
+    const rounds = Array.from({ length: merges }, (_, index) => roundOf(`K${index}`, 'store', random));
+    const senders = rounds.map((_, index) => new Hl7Sender(`K${index}`, balancer.address, ledger));
+    const deliver = (index: number, drafts: readonly Draft[]) =>
+      drafts.reduce(async (before, draft) => {
+        await before;
+        await senders[index]!.deliver(draft);
+      }, Promise.resolve());
+    await Promise.all(receivers.map((receiver) => receiver.stop()));
+    /** Some messages of the merged patient come before the kill, others behind it. */
+    const cut = (round: readonly Draft[]) => round.findIndex(({ event }) => event === 'A40') + FEWEST;
+    await Promise.all(rounds.map((round, index) => deliver(index, round.slice(0, cut(round)))));
+    await balancer.kill();
+    await balancer.restart();
+    await Promise.all(rounds.map((round, index) => deliver(index, round.slice(cut(round)))));
+    for (const sender of senders) sender.close();
+    await Promise.all(receivers.map((receiver) => receiver.restart()));
+    return scene.end();
+  });
+}
+
 /** Messages of two patients that nobody else has, and in their middle the merge of the second into the first. */
 function roundOf(name: string, delivery: Delivery, random: () => number): Draft[] {
   const patients = [`INVP${name}`, `INVQ${name}`] as const;

@@ -7,7 +7,7 @@ import { runHuge } from './hl7-huge.ts';
 import { runKills } from './hl7-kills.ts';
 import { runLate } from './hl7-late.ts';
 import { describe, type Verdict } from './hl7-ledger.ts';
-import { runMerges } from './hl7-merge.ts';
+import { runMerges, runMergesOverKill } from './hl7-merge.ts';
 import type { Outcome } from './hl7-scene.ts';
 import { runStall } from './hl7-stall.ts';
 import { describeTimes } from './hl7-times.ts';
@@ -16,6 +16,7 @@ interface Counts {
   readonly deliveries: readonly Delivery[];
   readonly seed: number;
   readonly kills: number;
+  readonly pipeline: number;
   readonly messages: number;
   readonly merges: number;
   readonly frames: number;
@@ -38,9 +39,15 @@ const RUNS: Readonly<Record<string, (counts: Counts) => Promise<boolean>>> = {
   store: (counts) => kills('store', counts),
   async late({ messages, seed }) {
     let good = true;
-    for (const ackMatch of ['strict', 'prefix20', 'position'] as const) {
-      const result = await runLate({ ackMatch, messages, seed });
-      print(`ackMatch ${ackMatch}: ${result.late} answers after the time-out`);
+    const ways = [
+      { ackMatch: 'strict', pipeline: 1 },
+      { ackMatch: 'prefix20', pipeline: 1 },
+      { ackMatch: 'position', pipeline: 1 },
+      { ackMatch: 'strict', pipeline: 4 },
+    ] as const;
+    for (const way of ways) {
+      const result = await runLate({ ...way, messages, seed });
+      print(`ackMatch ${way.ackMatch}, pipeline ${way.pipeline}: ${result.late} answers after the time-out`);
       good = report({ ...result, overlaps: [] }) && good;
     }
     return good;
@@ -54,7 +61,12 @@ const RUNS: Readonly<Record<string, (counts: Counts) => Promise<boolean>>> = {
       return report(result) && result.heldUp.length === 0;
     }),
   merge: ({ merges, seed, ...counts }) =>
-    inEach(counts, async (delivery) => report(await runMerges({ delivery, merges, seed }))),
+    inEach(counts, async (delivery) => {
+      const isGood = report(await runMerges({ delivery, merges, seed }));
+      if (delivery === 'relay') return isGood;
+      print('over a kill of the balancer:');
+      return report(await runMergesOverKill({ merges: Math.ceil(merges / 10), seed })) && isGood;
+    }),
   huge: ({ frames, seed, ...counts }) =>
     inEach(counts, async (delivery) => {
       const result = await runHuge({ delivery, frames, seed });
@@ -89,6 +101,7 @@ export async function runHl7(words: string[]): Promise<boolean> {
       delivery: { type: 'string', default: 'relay,store' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       kills: { type: 'string', default: '200' },
+      pipeline: { type: 'string', default: '1' },
       messages: { type: 'string', default: '100000' },
       merges: { type: 'string', default: '1000' },
       frames: { type: 'string', default: '100' },
@@ -112,8 +125,9 @@ export async function runHl7(words: string[]): Promise<boolean> {
   return good;
 }
 
-async function kills(delivery: Delivery, { kills: count, seed }: Counts): Promise<boolean> {
-  const result = await runKills({ delivery, balancerKills: count, receiverKills: count, seed, print });
+async function kills(delivery: Delivery, { kills: count, pipeline, seed }: Counts): Promise<boolean> {
+  const options = { balancerKills: count, receiverKills: count, pipeline, seed, print };
+  const result = await runKills({ delivery, ...options });
   print(
     `${result.balancerKills} kills of the balancer, ${result.receiverKills} of receivers; ` +
       `${result.lostConnections} connections lost or refused, answers refused ${JSON.stringify(result.refusals)}`,

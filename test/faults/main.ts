@@ -5,7 +5,7 @@
  *     npm run faults -- websocket [--seconds 300]
  *     npm run faults -- study [--route shared,separate] [--instances 1000] [--studies 20] [--kills 20] [--seed 1]
  *         [--rate 1048576]
- *     npm run faults -- hl7 [--run relay,store,late,stall,merge,huge,away,fuzz] [--delivery relay,store] [--seed 1] [--kills 200]
+ *     npm run faults -- hl7 [--run relay,store,late,stall,merge,huge,away,fuzz] [--delivery relay,store] [--seed 1] [--kills 200] [--pipeline 1]
  *         [--messages 100000] [--merges 1000] [--frames 100] [--chunks 1000000] [--stall 10] [--away 120] [--rate 500]
  *
  * Prints what was done and what came of it. Exit code 1: something failed, was cut or was lost.
