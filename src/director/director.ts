@@ -108,6 +108,8 @@ export function createDirector(options: DirectorOptions): Director {
   return new RuledDirector(options);
 }
 
+const NO_OPTIONS: ChooseOptions = {};
+
 /** Each pool's, by name. */
 type Balances = Map<Pool, Map<string, Balance>>;
 
@@ -115,6 +117,8 @@ class RuledDirector implements Director {
   readonly #options: DirectorOptions;
   readonly #match: (facts: Facts) => number;
   readonly #names: readonly string[];
+  /** Of each rule, and of none, as routine and as urgent: made when it is first wanted. */
+  readonly #destinations: Destination[] = [];
   readonly #pools: ReadonlySet<Pool>;
   readonly #balances: Balances = new Map();
   /** Of work that takes turns among itself, by its kind. */
@@ -132,13 +136,13 @@ class RuledDirector implements Director {
     this.#names = rules.map(({ name }) => name ?? `routes[${++routes}]`);
   }
 
-  choose(facts: Facts, options: ChooseOptions = {}): Choice {
-    const { destination, balance } = this.#route(facts, options);
+  choose(facts: Facts, options: ChooseOptions = NO_OPTIONS): Choice {
+    const destination = this.#destinationOf(facts, options);
     const { pool } = destination;
     if (!pool) return new PlainChoice(destination, undefined);
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
-    const way = wayOf(balance, key, persistence);
+    const way = wayOf(this.#balanceOf(destination), key, persistence);
     const search = this.#search(facts, destination, this.#balance(pool, way, options.kind), key, options);
     const choice = key
       ? new PersistentChoice(destination, pool, search, persistence!, key)
@@ -148,7 +152,7 @@ class RuledDirector implements Director {
   }
 
   whereabouts(facts: Facts, { inAnyPool = false } = {}): Whereabouts | undefined {
-    if (!inAnyPool) return this.#whereaboutsIn(this.#route(facts, {}).destination.pool, facts);
+    if (!inAnyPool) return this.#whereaboutsIn(this.#destinationOf(facts, NO_OPTIONS).pool, facts);
     for (const pool of this.#pools) {
       const found = this.#whereaboutsIn(pool, facts);
       if (found) return found;
@@ -164,16 +168,20 @@ class RuledDirector implements Director {
     return name === undefined ? undefined : { pool, server: placeOf(name, pool, key.by).server };
   }
 
-  explain(facts: Facts, options: ChooseOptions = {}): Explanation {
+  explain(facts: Facts, options: ChooseOptions = NO_OPTIONS): Explanation {
     const { vip } = this.#options;
-    const { destination, balance } = this.#route(facts, options);
+    const destination = this.#destinationOf(facts, options);
     const { rule, reject, pool } = destination;
     const urgent = this.#whyUrgent(destination, facts);
     const none = { persistence: undefined, candidates: [], exhausted: undefined };
     if (!pool) return { vip, rule, urgent, reject, ...none };
     const persistence = this.#persistenceOf(pool);
     const key = persistence?.keyOf(facts);
-    const way = this.#balance(pool, wayOf(balance, key, persistence), options.kind).fork();
+    const way = this.#balance(
+      pool,
+      wayOf(this.#balanceOf(destination), key, persistence),
+      options.kind,
+    ).fork();
     const search = this.#search(facts, destination, way, key, options);
     const cookie = placeOf(persistence?.cookieServer(facts, pool)?.name, pool, 'cookie');
     const name = key && persistence!.entryOf(key, pool);
@@ -198,21 +206,25 @@ class RuledDirector implements Director {
     return { vip, rule, urgent, persistence: by, candidates, exhausted, reject };
   }
 
-  #route(
-    facts: Facts,
-    { urgent = false }: ChooseOptions,
-  ): { destination: Destination; balance: BalanceName | 'urgent' } {
+  #destinationOf(facts: Facts, { urgent = false }: ChooseOptions): Destination {
     const index = this.#match(facts);
+    const isUrgent = urgent || this.#options.rules[index]?.urgent === true || facts.get('urgent') === 'true';
+    const place = 2 * (index + 1) + Number(isUrgent);
+    this.#destinations[place] ??= this.#makeDestination(index, isUrgent);
+    return this.#destinations[place];
+  }
+
+  #makeDestination(index: number, urgent: boolean): Destination {
     const matched = index === -1 ? undefined : this.#options.rules[index]!;
     const rule = matched ? this.#names[index]! : 'default';
     const pool = matched?.reject === undefined ? (matched?.pool ?? this.#options.pool) : undefined;
-    const isUrgent = urgent || matched?.urgent === true || facts.get('urgent') === 'true';
     const reject = pool ? undefined : (matched?.reject ?? 'no-route');
-    const balance = matched?.balance ?? pool?.balance ?? 'first';
-    return {
-      destination: { rule, ruleIndex: index, reject, pool, urgent: isUrgent },
-      balance: isUrgent && SPREADS.has(balance) ? 'urgent' : balance,
-    };
+    return { rule, ruleIndex: index, reject, pool, urgent };
+  }
+
+  #balanceOf({ ruleIndex, pool, urgent }: Destination): BalanceName | 'urgent' {
+    const balance = this.#options.rules[ruleIndex]?.balance ?? pool?.balance ?? 'first';
+    return urgent && SPREADS.has(balance) ? 'urgent' : balance;
   }
 
   /** The rule goes before the work's own facts, as more can be done about it. */
@@ -232,7 +244,7 @@ class RuledDirector implements Director {
   ): Search {
     const { now, random, reserve = 0 } = this.#options;
     const hashed = key ? `${key.by}=${key.key}` : (firstValue(facts.get('client')) ?? '');
-    return new Search({ ...options, pool: pool!, balance, now, random, key: hashed, isUrgent, reserve });
+    return new Search({ asked: options, pool: pool!, balance, now, random, key: hashed, isUrgent, reserve });
   }
 
   #persistenceOf(pool: Pool): Persistence | undefined {

@@ -17,16 +17,30 @@ export interface When {
   readonly any?: readonly When[] | undefined;
 }
 
-/** Facts as they are asked for by the rules of one VIP: each is worked out at most once for all of them. */
+const NO_FACTS: Facts = { get: () => undefined };
+
+/**
+ * Facts as they are asked for by the rules of one VIP: each is worked out at most once for all of them. One reader
+ * serves one piece of work after the other.
+ */
 class FactReader {
-  readonly #facts: Facts;
   readonly #names: readonly string[];
   readonly #values: (FactValue | null)[];
+  #facts = NO_FACTS;
 
-  constructor(facts: Facts, names: readonly string[]) {
-    this.#facts = facts;
+  constructor(names: readonly string[]) {
     this.#names = names;
-    this.#values = new Array(names.length).fill(null);
+    this.#values = names.map(() => null);
+  }
+
+  begin(facts: Facts): void {
+    this.#facts = facts;
+  }
+
+  /** Keeps nothing of the facts. */
+  end(): void {
+    this.#facts = NO_FACTS;
+    this.#values.fill(null);
   }
 
   value(slot: number): FactValue {
@@ -96,6 +110,12 @@ class Compiler {
   }
 }
 
+/** The rules that want a text of one fact, by that text. */
+interface Lookup {
+  readonly slot: number;
+  readonly byText: Map<string, number[]>;
+}
+
 /** Finds the first match: its index, or -1. */
 export type Matcher = (facts: Facts) => number;
 
@@ -113,7 +133,7 @@ export interface RulesOptions {
 export function compileRules(rules: readonly When[], { ignoreCase = [] }: RulesOptions = {}): Matcher {
   const compiler = new Compiler(ignoreCase);
   const conditions = rules.map((when) => new Condition(when, compiler));
-  const lookups = new Map<number, Map<string, number[]>>();
+  const lookups: Lookup[] = [];
   const others: number[] = [];
   const wantsTexts = ({ name, patterns, every = false }: FactPatterns) =>
     !every && !ignoreCase.includes(name) && patterns.every((pattern) => isText(name, pattern));
@@ -125,21 +145,35 @@ export function compileRules(rules: readonly When[], { ignoreCase = [] }: RulesO
       return;
     }
     const slot = compiler.slotOf(fact.name);
-    const byText = lookups.get(slot) ?? new Map<string, number[]>();
-    lookups.set(slot, byText);
+    let lookup = lookups.find((one) => one.slot === slot);
+    if (!lookup) {
+      lookup = { slot, byText: new Map() };
+      lookups.push(lookup);
+    }
+    const { byText } = lookup;
     for (const text of new Set(fact.patterns)) byText.set(text, [...(byText.get(text) ?? []), rule]);
   });
 
-  return (facts) => {
-    const reader = new FactReader(facts, compiler.names);
-    const holds = (rule: number) => conditions[rule]!.holds(reader);
-    let first = others.find(holds) ?? Infinity;
-    for (const [slot, byText] of lookups) {
-      for (const text of textsOf(reader.value(slot))) {
-        first = Math.min(first, byText.get(text)?.find(holds) ?? Infinity);
-      }
+  const reader = new FactReader(compiler.names);
+  /** The first of `candidates`, which are in order, that holds; `limit` when none before it does. */
+  const firstOf = (candidates: readonly number[] | undefined, limit: number) => {
+    if (candidates === undefined) return limit;
+    for (const rule of candidates) {
+      if (rule >= limit) break;
+      if (conditions[rule]!.holds(reader)) return rule;
     }
-    return first === Infinity ? -1 : first;
+    return limit;
+  };
+  return (facts) => {
+    reader.begin(facts);
+    let first = firstOf(others, rules.length);
+    for (const { slot, byText } of lookups) {
+      const value = reader.value(slot);
+      if (typeof value === 'string') first = firstOf(byText.get(value), first);
+      else for (const text of value ?? []) first = firstOf(byText.get(text), first);
+    }
+    reader.end();
+    return first === rules.length ? -1 : first;
   };
 }
 

@@ -4,7 +4,9 @@ import type { Server } from '../pools/server.ts';
 import type { Balance } from './balance/balance.ts';
 import type { Candidate, ChooseOptions, Exhausted } from './choice.ts';
 
-export interface SearchOptions extends ChooseOptions {
+export interface SearchOptions {
+  /** What the caller wants of it. */
+  readonly asked: ChooseOptions;
   readonly pool: Pool;
   readonly balance: Balance;
   readonly now: () => number;
@@ -31,14 +33,14 @@ export class Search {
 
   /** The next server by balance. `why`: what led to a search, put before the reason. */
   next(why?: string): Candidate | undefined {
-    const { balance, random, key, prefer } = this.#options;
+    const { balance, random, key, asked } = this.#options;
     const now = this.#options.now();
     const servers = this.#servers(now);
     if (servers.length === 0) {
       this.exhausted = this.#whyNone();
       return undefined;
     }
-    const server = balance.pick(servers, { now, random, key, prefer });
+    const server = balance.pick(servers, { now, random, key, prefer: asked.prefer });
     return this.#found(server, this.#reason(server, servers.length, now, why));
   }
 
@@ -86,11 +88,11 @@ export class Search {
   }
 
   #isFit(server: Server): boolean {
-    return this.#options.isFit?.(server) !== false;
+    return this.#options.asked.isFit?.(server) !== false;
   }
 
   #hasRoom(server: Server): boolean {
-    const { ignoreRoom, isOpen, hasRoom } = this.#options;
+    const { ignoreRoom, isOpen, hasRoom } = this.#options.asked;
     if (ignoreRoom || isOpen?.(server)) return true;
     const isFree = server.hasRoom && !this.#isKept(server);
     return isFree && (!hasRoom || hasRoom(server));
@@ -104,14 +106,16 @@ export class Search {
 
   /** Told when it decides: this work has the server because it is urgent. */
   #keptSlot(server: Server): string {
-    const { isUrgent, reserve, ignoreRoom, isOpen } = this.#options;
+    const { isUrgent, reserve, asked } = this.#options;
+    const { ignoreRoom, isOpen } = asked;
     if (!isUrgent || reserve === 0 || ignoreRoom || isOpen?.(server)) return '';
     return server.hasRoomBeside(reserve) ? '' : ', in a slot kept for urgent work';
   }
 
   /** Told when it decides: this work has none of these servers because it is not urgent. */
   #keptElsewhere(): string {
-    const { isUrgent, reserve, ignoreRoom, isOpen, pool } = this.#options;
+    const { isUrgent, reserve, asked, pool } = this.#options;
+    const { ignoreRoom, isOpen } = asked;
     if (isUrgent || reserve === 0 || ignoreRoom) return '';
     const kept = pool.takers.filter((server) => server.hasRoom && this.#isKept(server) && !isOpen?.(server));
     const names = kept.map(({ name }) => name).join(', ');
