@@ -13,7 +13,7 @@ import {
   type ServerEvent,
 } from './events.ts';
 import { createLineWriter } from './line-writer.ts';
-import { messageLine } from './message-line.ts';
+import { MessageLine } from './message-line.ts';
 import { type KeyedHash, withoutUids } from './privacy.ts';
 import { requestLine } from './request-line.ts';
 
@@ -52,8 +52,9 @@ export function startLog({ level, hashUids, hash, descriptor = 1 }: LogOptions):
   const association = (event: AssociationEvent) => {
     writer.writeAscii(associationLine(event, sentence(event.reason), sentence(event.detail)));
   };
+  const messageLine = new MessageLine();
   const message = (event: MessageEvent) => {
-    writer.writeAscii(messageLine(event, sentence(event.reason), sentence(event.detail)));
+    writer.put(messageLine.of(event, sentence(event.reason), sentence(event.detail)));
     // Who looks for messages that came twice must find them, also when the process is killed the moment after.
     if (TELLS_OF_REPETITIONS.has(event.outcome)) writer.flushSync();
   };
