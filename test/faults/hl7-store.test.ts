@@ -30,7 +30,7 @@ describe('store mode', { timeout: 120_000 }, () => {
   });
 
   test("one patient's receiver path stalled: nobody else waits for its end", async () => {
-    const result = await runStall({ delivery: 'store', stall: 2000, seed: SEED });
+    const result = await runStall({ delivery: 'store', stall: 3000, seed: SEED });
     expect(result).toMatchObject({ ...RIGHT, heldUp: [] });
     expect(result.during.count).toBeGreaterThan(0);
   });

@@ -36,7 +36,7 @@ describe('relay mode', { timeout: 120_000 }, () => {
   );
 
   test("one patient's receiver path stalled: nobody else waits for its end", async () => {
-    const result = await runStall({ delivery: 'relay', stall: 2000, seed: SEED });
+    const result = await runStall({ delivery: 'relay', stall: 3000, seed: SEED });
     expect(result).toMatchObject({ ...IN_ORDER, heldUp: [] });
     expect(result.during.count).toBeGreaterThan(0);
   });
