@@ -1,6 +1,8 @@
 /** Bodies: those of messages, and those that are being received piece by piece and belong to no message yet. */
+import { free } from './buffers.ts';
 import { MOST_PIECES } from './file.ts';
 import type { Refusal } from './message.ts';
+import type { OperationOf, Received } from './operations.ts';
 import type { Rows } from './rows.ts';
 
 interface Incoming {
@@ -54,16 +56,17 @@ export class Bodies {
   }
 
   /** A piece came. Returns why it is not taken: the body is too long, or a piece before it was lost. */
-  add(name: number, bytes: Uint8Array): Refusal | undefined {
+  add({ incoming: name, number, bytes }: OperationOf<'piece'>): Refusal | undefined {
     let incoming = this.#incoming.get(name);
     if (!incoming) {
+      if (number > 0) return 'unavailable';
       const body = this.#rows.freshId();
       incoming = { body, size: 0, pieces: 0, isSpoiled: false };
       this.#incoming.set(name, incoming);
       this.#rows.arriving(body);
     }
     this.#touched.push(incoming);
-    if (incoming.isSpoiled) return 'unavailable';
+    if (incoming.isSpoiled || number !== incoming.pieces) return 'unavailable';
     if (incoming.pieces === MOST_PIECES) return 'full';
     this.#rows.addPiece(incoming.body, incoming.pieces, bytes);
     incoming.pieces++;
@@ -71,10 +74,10 @@ export class Bodies {
     return undefined;
   }
 
-  /** Bytes received; undefined: there is no such body, or it is not whole. */
-  sizeOf(name: number): number | undefined {
+  /** Bytes received; undefined: the body is not whole. */
+  sizeOf({ incoming: name, pieces }: Received): number | undefined {
     const incoming = this.#incoming.get(name);
-    return incoming && !incoming.isSpoiled ? incoming.size : undefined;
+    return incoming && !incoming.isSpoiled && incoming.pieces === pieces ? incoming.size : undefined;
   }
 
   /** It belongs to a message from now on. Returns the body. */
@@ -94,10 +97,15 @@ export class Bodies {
     if (!incoming.isSpoiled) this.#leftovers.push(incoming.body);
   }
 
-  /** A piece of a message's body; undefined: there is none, or it is damaged. */
-  read(id: number, number: number): Uint8Array | undefined {
+  /** A piece of a message's body, in `into`; undefined: there is none, or it is damaged. */
+  read({ id, number, into }: OperationOf<'read'>): Uint8Array | undefined {
     const row = this.#rows.message(id);
-    return row && this.#rows.piece(row.body, number);
+    const piece = row && this.#rows.piece(row.body, number);
+    if (!piece) return undefined;
+    const bytes = new Uint8Array(into, 0, piece.length);
+    bytes.set(piece);
+    free(piece.buffer);
+    return bytes;
   }
 
   /** The body of a message; undefined: there is no such message, or its body is damaged. */

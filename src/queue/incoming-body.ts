@@ -1,21 +1,33 @@
 /** A body that is received while it is stored, so that no message is in memory as a whole. */
+import type { Buffers } from './buffers.ts';
 import { PIECE_BYTES } from './file.ts';
 import type { NewMessage, Refusal, Stored } from './message.ts';
-import { isRefused, type Operation, type Result } from './operations.ts';
+import { isRefused, type Operation, type Received, type Result } from './operations.ts';
+import type { Traffic } from './traffic.ts';
 
-/** What it asks of the queue. `bytes` are copied. */
+/** What it asks of the queue. */
 export interface BodyKeeper {
+  readonly buffers: Buffers;
+  readonly traffic: Traffic;
   submit(operation: Operation, told?: (result: Result) => void): void;
-  copy(bytes: Uint8Array): Uint8Array;
-  store(message: NewMessage, content: Uint8Array | number, stored: Stored): void;
+  store(message: NewMessage, content: Received, stored: Stored): void;
 }
+
+const EMPTY: Uint8Array = new Uint8Array(0);
 
 export class IncomingBody {
   readonly #keeper: BodyKeeper;
   readonly #name: number;
-  readonly #piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  /** What is gathered, when there is something: the first `#length` bytes of it count. */
+  #piece: Uint8Array<ArrayBuffer> | undefined;
   #length = 0;
+  /** Pieces that were submitted. */
+  #pieces = 0;
+  /** Why the body will not be kept. */
   #refusal: Refusal | undefined;
+  /** What was given and is not gathered yet, and who waits for that. */
+  #rest = EMPTY;
+  #written: ((refusal: Refusal | undefined) => void) | undefined;
 
   /** `name`: unique while the process lives. */
   constructor(keeper: BodyKeeper, name: number) {
@@ -24,43 +36,65 @@ export class IncomingBody {
   }
 
   /**
-   * Takes the next bytes; they are copied. `written`, when more may come: at once, or when they are on the disk; with
-   * the reason when the queue takes nothing in. Give no more bytes before that.
+   * Takes the next bytes, which stay as they are until `written` is called: at once, or when the disk keeps up again;
+   * with the reason when the body is not kept. Give no more bytes before that.
    */
   write(bytes: Uint8Array, written: (refusal: Refusal | undefined) => void): void {
-    let waitsFor = 0;
-    const told = (result: Result) => {
-      if (isRefused(result)) this.#refusal ??= result.refusal;
-      waitsFor--;
-      if (waitsFor === 0) written(this.#refusal);
-    };
-    for (let from = 0; from < bytes.length; ) {
-      if (this.#length === PIECE_BYTES) {
-        waitsFor++;
-        this.#submit(told);
-      }
-      const part = bytes.subarray(from, from + PIECE_BYTES - this.#length);
-      this.#piece.set(part, this.#length);
-      this.#length += part.length;
-      from += part.length;
-    }
-    if (waitsFor === 0) written(this.#refusal);
+    this.#rest = bytes;
+    this.#written = written;
+    this.#gather();
   }
 
   /** It is whole, and this is what it belongs to. */
   store(message: NewMessage, stored: Stored): void {
+    if (this.#pieces === 0) this.#piece ??= new Uint8Array(0);
     this.#submit();
-    this.#keeper.store(message, this.#name, stored);
+    const content = { incoming: this.#name, pieces: this.#pieces };
+    this.#keeper.store(message, content, (id, refusal) => stored(id, refusal && (this.#refusal ?? refusal)));
   }
 
   /** It will not be whole. */
   discard(): void {
+    this.#rest = EMPTY;
+    this.#written = undefined;
+    if (this.#piece) this.#keeper.buffers.giveBack(this.#piece.buffer);
+    this.#piece = undefined;
     this.#keeper.submit({ do: 'discard', incoming: this.#name });
   }
 
-  #submit(told?: (result: Result) => void): void {
-    const bytes = this.#keeper.copy(this.#piece.subarray(0, this.#length));
+  readonly #gather = (): void => {
+    const { buffers, traffic } = this.#keeper;
+    while (this.#rest.length > 0 && !this.#refusal) {
+      if (!this.#piece) {
+        if (traffic.isJammed) {
+          traffic.wait(this.#gather);
+          return;
+        }
+        this.#piece = new Uint8Array(buffers.take(PIECE_BYTES));
+      }
+      const part = this.#rest.subarray(0, PIECE_BYTES - this.#length);
+      this.#piece.set(part, this.#length);
+      this.#length += part.length;
+      this.#rest = this.#rest.subarray(part.length);
+      if (this.#length === PIECE_BYTES) this.#submit();
+    }
+    const written = this.#written;
+    this.#rest = EMPTY;
+    this.#written = undefined;
+    written?.(this.#refusal);
+  };
+
+  #submit(): void {
+    if (!this.#piece) return;
+    const bytes = this.#piece.subarray(0, this.#length);
+    this.#piece = undefined;
     this.#length = 0;
-    this.#keeper.submit({ do: 'piece', incoming: this.#name, bytes }, told);
+    this.#keeper.traffic.depart();
+    this.#keeper.submit({ do: 'piece', incoming: this.#name, number: this.#pieces++, bytes }, this.#told);
   }
+
+  readonly #told = (result: Result): void => {
+    if (isRefused(result)) this.#refusal ??= result.refusal;
+    this.#keeper.traffic.arrived();
+  };
 }

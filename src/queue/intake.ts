@@ -49,17 +49,16 @@ export class Intake {
 
   /** The id of the message, or why it is not taken in. */
   store({ keys, about, fingerprint, content }: OperationOf<'store'>, now: number): number | Refused {
-    const isReceived = typeof content === 'number';
+    const isReceived = 'incoming' in content;
     const size = isReceived ? this.bodies.sizeOf(content) : content.length;
-    if (size === undefined) return { refusal: 'unavailable' };
     // Its pieces were counted when they came.
-    const refusal = this.#refusal(1, isReceived ? 0 : size);
-    if (refusal) {
-      if (isReceived) this.bodies.discard(content);
-      return { refusal };
+    const refusal = size === undefined ? 'unavailable' : this.#refusal(1, isReceived ? 0 : size);
+    if (size === undefined || refusal) {
+      if (isReceived) this.bodies.discard(content.incoming);
+      return { refusal: refusal! };
     }
     const id = this.#rows.freshId();
-    const body = isReceived ? this.bodies.finish(content) : id;
+    const body = isReceived ? this.bodies.finish(content.incoming) : id;
     if (!isReceived) this.#rows.addBody(body, content);
     this.#rows.insert(id, body, size, now, keys, about);
     if (fingerprint) this.#rows.remember(now, fingerprint);
@@ -68,8 +67,8 @@ export class Intake {
     return id;
   }
 
-  piece({ incoming, bytes }: OperationOf<'piece'>): Result {
-    const refusal = this.#refusal(0, bytes.length) ?? this.bodies.add(incoming, bytes);
+  piece(operation: OperationOf<'piece'>): Result {
+    const refusal = this.#refusal(0, operation.bytes.length) ?? this.bodies.add(operation);
     return refusal && { refusal };
   }
 

@@ -259,7 +259,7 @@ export class MessageStore {
       case 'list':
         return this.#rows.held(operation.after, operation.limit);
       case 'read':
-        return this.#intake.bodies.read(operation.id, operation.number);
+        return this.#intake.bodies.read(operation);
       case 'show':
         return this.#intake.bodies.whole(operation.id);
       case 'remembered':

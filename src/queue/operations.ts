@@ -18,17 +18,22 @@ export type Operation =
       readonly keys: OrderKeys;
       readonly about: About;
       readonly fingerprint: NewMessage['fingerprint'];
-      /** The body, or the name of the one that was received. */
-      readonly content: Uint8Array | number;
+      readonly content: Uint8Array | Received;
     }
-  | { readonly do: 'piece'; readonly incoming: number; readonly bytes: Uint8Array }
+  | {
+      readonly do: 'piece';
+      readonly incoming: number;
+      /** From 0 on: with one missing, those behind it are refused. */
+      readonly number: number;
+      readonly bytes: Uint8Array<ArrayBuffer>;
+    }
   | { readonly do: 'discard'; readonly incoming: number }
   | { readonly do: 'delivered'; readonly id: number }
   | { readonly do: 'failed'; readonly id: number; readonly failure: Failure; readonly reason: string }
   | { readonly do: 'hold'; readonly id: number; readonly reason: string }
   | { readonly do: 'release' | 'replay' | 'drop'; readonly id: number }
   | { readonly do: 'list'; readonly after: number; readonly limit: number }
-  | { readonly do: 'read'; readonly id: number; readonly number: number }
+  | { readonly do: 'read'; readonly id: number; readonly number: number; readonly into: ArrayBuffer }
   | { readonly do: 'show'; readonly id: number }
   | { readonly do: 'remembered' | 'depth' | 'settle' }
   | { readonly do: 'stand'; readonly standing: number; readonly keys: OrderKeys }
@@ -36,6 +41,12 @@ export type Operation =
   | { readonly do: 'window'; readonly size: number }
   | { readonly do: 'hurry' }
   | { readonly do: 'settings'; readonly settings: QueueSettings };
+
+/** A body that was received, all of it. */
+export interface Received {
+  readonly incoming: number;
+  readonly pieces: number;
+}
 
 export type OperationOf<Kind extends Operation['do']> = Extract<Operation, { readonly do: Kind }>;
 

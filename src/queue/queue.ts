@@ -14,7 +14,9 @@ import { Worker } from 'node:worker_threads';
 import { GantryError } from '../errors.ts';
 import { notice } from '../observe/events.ts';
 import { Batch, type Told } from './batch.ts';
-import { IncomingBody } from './incoming-body.ts';
+import { Buffers } from './buffers.ts';
+import { PIECE_BYTES } from './file.ts';
+import { type BodyKeeper, IncomingBody } from './incoming-body.ts';
 import type {
   Depth,
   Failure,
@@ -30,10 +32,11 @@ import {
   isRefused,
   type Opening,
   type Operation,
-  type Outcome,
+  type Received,
   type Remembered,
 } from './operations.ts';
-import type { ThreadData } from './worker.ts';
+import { Traffic } from './traffic.ts';
+import type { FromThread, ThreadData, ToThread } from './worker.ts';
 
 export interface QueueListener {
   /** The turn of a message came; it is in your hands. Never called from within a call to the queue. */
@@ -60,10 +63,7 @@ export interface QueueOptions {
 /** Bytes that may wait for the disk: with more than that it does not keep up, or hangs. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024;
 
-type FromThread =
-  | { readonly opening: Opening }
-  | { readonly failure: string }
-  | { readonly outcome: Outcome; readonly isReply: boolean };
+type First = { readonly opening: Opening } | { readonly failure: string };
 
 /**
  * Opens the queue, or makes its file. Nothing is handed out before `window` is called. Rejects with GTY_QUEUE when the
@@ -78,10 +78,10 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   const worker = new Worker(program, { workerData, name: 'queue', execArgv: [] });
   const opening = await new Promise<Opening>((resolve, reject) => {
     worker.once('error', reject);
-    worker.once('message', (first: FromThread) => {
+    worker.once('message', (first: First) => {
       worker.off('error', reject);
       if ('opening' in first) resolve(first.opening);
-      else if ('failure' in first) reject(new GantryError('GTY_QUEUE', first.failure));
+      else reject(new GantryError('GTY_QUEUE', first.failure));
     });
   });
   const { movedAside, messages, maybeTwice, held } = opening;
@@ -105,8 +105,15 @@ export class Queue {
   readonly totals = { stored: 0, delivered: 0 };
   listener: QueueListener | undefined;
   readonly #worker: Worker;
+  readonly #buffers = new Buffers();
+  readonly #keeper: BodyKeeper = {
+    buffers: this.#buffers,
+    traffic: new Traffic(),
+    submit: (operation, told) => this.#submit(operation, told),
+    store: (message, content, stored) => this.#store(message, content, stored),
+  };
   /** What goes to the thread next. */
-  #batch = new Batch();
+  #batch = new Batch(this.#buffers);
   /** What the thread has. */
   #sent: Batch | undefined;
   #isScheduled = false;
@@ -128,9 +135,7 @@ export class Queue {
     this.opening = opening;
     this.listener = options.listener;
     let reason = 'it ended';
-    worker.on('message', (message: { readonly outcome: Outcome; readonly isReply: boolean }) =>
-      this.#told(message.outcome, message.isReply),
-    );
+    worker.on('message', (message: FromThread) => this.#told(message));
     worker.on('error', (error) => {
       reason = (error as Error).message;
     });
@@ -148,12 +153,7 @@ export class Queue {
 
   /** A body that comes in parts: `write` them, then `store` or `discard`. For those too long to be had in memory. */
   receive(): IncomingBody {
-    const keeper = {
-      submit: (operation: Operation, told?: Told) => this.#submit(operation, told),
-      copy: (bytes: Uint8Array) => this.#batch.copy(bytes),
-      store: (message: NewMessage, name: number, stored: Stored) => this.#store(message, name, stored),
-    };
-    return new IncomingBody(keeper, this.#names++);
+    return new IncomingBody(this.#keeper, this.#names++);
   }
 
   /**
@@ -189,7 +189,7 @@ export class Queue {
 
   /** A server took it: it is removed. */
   delivered(id: number): void {
-    this.#giveBack(id);
+    this.#release(id);
     this.totals.delivered++;
     this.#submit({ do: 'delivered', id });
   }
@@ -199,19 +199,28 @@ export class Queue {
    * patient data, as below.
    */
   failed(id: number, failure: Failure, reason: string): void {
-    this.#giveBack(id);
+    this.#release(id);
     this.#submit({ do: 'failed', id, failure, reason });
   }
 
   /** It cannot be delivered: into quarantine. */
   hold(id: number, reason: string): void {
-    this.#giveBack(id);
+    this.#release(id);
     this.#submit({ do: 'hold', id, reason });
   }
 
-  /** A piece of a body that was handed out without content: 256 KiB, the last one less. Undefined: it is damaged. */
+  /**
+   * A piece of a body that was handed out without content: 256 KiB, the last one less. Undefined: it is damaged.
+   * `giveBack` it, so that its memory is used again.
+   */
   async read(id: number, number: number): Promise<Buffer | undefined> {
-    return asBuffer(await this.#ask<Uint8Array | undefined>({ do: 'read', id, number }));
+    const into = this.#buffers.take(PIECE_BYTES);
+    return asBuffer(await this.#ask<Uint8Array | undefined>({ do: 'read', id, number, into }));
+  }
+
+  /** A piece that was read is not looked at any more. */
+  giveBack(piece: Buffer): void {
+    this.#buffers.giveBack(piece.buffer as ArrayBuffer);
   }
 
   /** Part of opening: reads what `takeRemembered` gives. */
@@ -267,12 +276,12 @@ export class Queue {
     if (!this.#isOver) await this.settled().catch(() => {});
     if (!this.#isOver) {
       this.#isOver = true;
-      this.#worker.postMessage('close');
+      this.#worker.postMessage('close' satisfies ToThread);
     }
     await this.#gone.promise;
   }
 
-  #store(message: NewMessage, content: Uint8Array | number, stored: Stored): void {
+  #store(message: NewMessage, content: Uint8Array | Received, stored: Stored): void {
     const { keys, about, fingerprint } = message;
     this.#submit({ do: 'store', keys, about, fingerprint, content }, (result) => {
       if (isRefused(result)) stored(undefined, result.refusal);
@@ -284,7 +293,7 @@ export class Queue {
     });
   }
 
-  #giveBack(id: number): void {
+  #release(id: number): void {
     if (!this.#taken.delete(id)) throw new Error(`message ${id} was not handed out`);
   }
 
@@ -311,19 +320,23 @@ export class Queue {
   #send(): void {
     const batch = this.#batch;
     if (batch.operations.length === 0) return;
-    this.#batch = new Batch();
+    this.#batch = new Batch(this.#buffers);
     if (this.#isOver) {
       for (const told of batch.told) told?.({ refusal: 'unavailable' });
       return;
     }
     this.#sent = batch;
-    this.#worker.postMessage(batch.operations, batch.slabs);
+    const { operations, lent, filled } = batch;
+    const message: ToThread = { operations, lent };
+    this.#worker.postMessage(message, [...lent, ...filled]);
   }
 
-  #told({ results, handed, granted, quarantined, trouble }: Outcome, isReply: boolean): void {
-    const told = isReply ? this.#sent!.told : [];
-    if (isReply) {
+  #told({ outcome, lent }: FromThread): void {
+    const { results, handed, granted, quarantined, trouble } = outcome;
+    const told = lent ? this.#sent!.told : [];
+    if (lent) {
       this.#sent = undefined;
+      for (const buffer of lent) this.#buffers.giveBack(buffer);
       // At once, so that the disk works while we do.
       this.#send();
     }

@@ -128,10 +128,10 @@ export class Rows {
   }
 
   /** Undefined: it is not there, or not as it was written. */
-  piece(body: number, number: number): Uint8Array | undefined {
+  piece(body: number, number: number): Uint8Array<ArrayBuffer> | undefined {
     try {
       const row = this.#statements.piece.get(body * MOST_PIECES + number);
-      const { crc, bytes } = (row ?? {}) as { crc?: number; bytes?: Uint8Array };
+      const { crc, bytes } = (row ?? {}) as { crc?: number; bytes?: Uint8Array<ArrayBuffer> };
       return bytes && crc32(bytes) === crc ? bytes : undefined;
     } catch (error) {
       if (sqliteCode(error) === CORRUPT) return undefined;

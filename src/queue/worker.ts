@@ -14,6 +14,15 @@ export interface ThreadData {
   readonly settings: QueueSettings;
 }
 
+/** `lent`: what the bytes of the operations are in. */
+export type ToThread = { readonly operations: readonly Operation[]; readonly lent: ArrayBuffer[] } | 'close';
+
+/** Without `lent` it is no answer: something happened by itself. */
+export interface FromThread {
+  readonly outcome: Outcome;
+  readonly lent: ArrayBuffer[] | undefined;
+}
+
 /** Milliseconds between two looks at what is left to do in the file; while there is more; and after trouble. */
 const TIDY_MS = 1000;
 const TIDY_MORE_MS = 20;
@@ -43,9 +52,9 @@ function serve(store: MessageStore): void {
   let soon: NodeJS.Immediate | undefined;
   let tidying = setTimeout(tidy, TIDY_MS);
 
-  port.on('message', (operations: readonly Operation[] | 'close') => {
-    if (operations !== 'close') {
-      answer(store.commit(operations, Date.now()), true);
+  port.on('message', (message: ToThread) => {
+    if (message !== 'close') {
+      answer(store.commit(message.operations, Date.now()), message.lent);
       return;
     }
     clearTimeout(next);
@@ -56,10 +65,13 @@ function serve(store: MessageStore): void {
     port.close();
   });
 
-  function answer(outcome: Outcome, isReply: boolean): void {
+  function answer(outcome: Outcome, lent?: ArrayBuffer[]): void {
     const { handed, granted, quarantined } = outcome;
     const isNews = handed.length + granted.length + quarantined.length > 0;
-    if (isReply || isNews) port.postMessage({ outcome, isReply }, buffersOf(outcome));
+    if (lent || isNews) {
+      const message: FromThread = { outcome, lent };
+      port.postMessage(message, [...(lent ?? []), ...buffersOf(outcome)]);
+    }
     clearTimeout(next);
     clearImmediate(soon);
     if (outcome.trouble !== undefined) {
@@ -76,7 +88,7 @@ function serve(store: MessageStore): void {
   function goOn(): void {
     clearTimeout(again);
     again = undefined;
-    answer(store.commit([], Date.now()), false);
+    answer(store.commit([], Date.now()));
   }
 
   function tidy(): void {

@@ -121,12 +121,15 @@ test('a long body that met a full disk is not stored without its middle', (conte
   writeFileSync(ballast, Buffer.alloc(400 * 1024));
   const file = join(folder, 'queue');
   const store = openStore(file);
-  const piece: Operation = { do: 'piece', incoming: 1, bytes: Buffer.alloc(200 * 1024) };
-  const results = Array.from({ length: 3 }, () => store.commit([piece], 0).results[0]);
+  const pieceOf = (number: number): Operation => {
+    return { do: 'piece', incoming: 1, number, bytes: Buffer.alloc(200 * 1024) };
+  };
+  const results = [0, 1, 2].map((number) => store.commit([pieceOf(number)], 0).results[0]);
   expect([results[0], results[2]]).toEqual([undefined, { refusal: expect.any(String) }]);
   rmSync(ballast);
-  const whole: Operation = { do: 'store', keys: [], about: {}, fingerprint: undefined, content: 1 };
-  for (const operation of [piece, whole])
+  const content = { incoming: 1, pieces: 4 };
+  const whole: Operation = { do: 'store', keys: [], about: {}, fingerprint: undefined, content };
+  for (const operation of [pieceOf(3), whole])
     expect(store.commit([operation], 0).results).toEqual([{ refusal: 'unavailable' }]);
   store.commit([{ do: 'discard', incoming: 1 }], 0);
   expect(store.commit([{ do: 'depth' }], 0).results).toMatchObject([{ messages: 0, bytes: 0 }]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { PIECE_BYTES } from '../../src/queue/file.ts';
+import type { IncomingBody } from '../../src/queue/incoming-body.ts';
 import type {
   HeldMessage,
   NewMessage,
@@ -212,15 +213,69 @@ test('a long body is stored while it comes, at any cut, and read piece by piece'
 
 test('a long body that finds no room is refused, and leaves nothing', async () => {
   const { queue } = await open(newFile(), { mostBytes: PIECE_BYTES * 2 });
-  const incoming = queue.receive();
-  const refusals: (Refusal | undefined)[] = [];
-  for (let count = 0; count < 4; count++) {
-    const part = Buffer.alloc(PIECE_BYTES);
-    refusals.push(await new Promise<Refusal | undefined>((resolve) => incoming.write(part, resolve)));
-  }
-  expect(refusals).toEqual([undefined, undefined, undefined, 'full']);
-  incoming.discard();
+  const piece = Buffer.alloc(PIECE_BYTES);
+  const isWritten = (body: IncomingBody) =>
+    new Promise<Refusal | undefined>((resolve) => body.write(piece, resolve));
+  const discarded = queue.receive();
+  let refusal: Refusal | undefined;
+  for (let count = 0; count < 100 && !refusal; count++) refusal = await isWritten(discarded);
+  expect(refusal).toBe('full');
+  discarded.discard();
   expect(await queue.depth()).toMatchObject({ bytes: 0, messages: 0 });
+
+  const whole = queue.receive();
+  for (let count = 0; count < 5; count++) await isWritten(whole);
+  const stored = new Promise((resolve) =>
+    whole.store({ keys: [], about: ABOUT }, (...told) => resolve(told)),
+  );
+  expect(await within(stored, 'what becomes of it')).toEqual([undefined, 'full']);
+  expect(await queue.depth()).toMatchObject({ bytes: 0, messages: 0 });
+});
+
+test('many long bodies at once: each waits for the disk, and is stored as it came', async () => {
+  const { queue, handed } = await open(newFile());
+  const bodies = Array.from({ length: 20 }, (_, index) =>
+    Buffer.alloc(PIECE_BYTES * 5 + index, `body ${index} `),
+  );
+  await Promise.all(
+    bodies.map(async (bytes, index) => {
+      const body = queue.receive();
+      for (const [from, to] of [
+        [0, 1],
+        [1, PIECE_BYTES * 4],
+        [PIECE_BYTES * 4, bytes.length],
+      ])
+        await new Promise((resolve) => body.write(bytes.subarray(from, to), resolve));
+      await new Promise((resolve) => body.store({ keys: [], about: { index: `${index}` } }, resolve));
+    }),
+  );
+  queue.window(20);
+  for (const { id, about } of await handed.count(20)) {
+    const pieces: Buffer[] = [];
+    for (let number = 0; number < 6; number++) {
+      const piece = await queue.read(id, number);
+      if (!piece) break;
+      pieces.push(Buffer.from(piece));
+      queue.giveBack(piece);
+    }
+    expect(Buffer.concat(pieces).equals(bodies[Number(about.index)]!)).toBe(true);
+  }
+});
+
+test('a body that waits for the disk may be discarded; when the thread is lost nobody waits', async () => {
+  const { queue, losses } = await open(newFile());
+  const told = new Journal<Refusal | undefined>('bodies that may go on');
+  const bodies = Array.from({ length: 3 }, () => queue.receive());
+  const much = Buffer.alloc(PIECE_BYTES * 40);
+  for (const body of bodies) body.write(much, (refusal) => told.add(refusal));
+  bodies[1]!.discard();
+  expect(await told.count(2)).toEqual([undefined, undefined]);
+  await queue.settled();
+  expect(told.length).toBe(2);
+  queue.reconfigure(undefined as unknown as QueueSettings);
+  await losses.count(1);
+  for (const body of [bodies[0]!, bodies[2]!]) body.write(much, (refusal) => told.add(refusal));
+  expect((await told.count(4)).slice(2)).toEqual(['unavailable', 'unavailable']);
 });
 
 test('what waits for the disk is limited', async () => {

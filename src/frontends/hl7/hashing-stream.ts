@@ -35,6 +35,10 @@ export class HashingStream implements MessageStream, StreamReader {
     return true;
   }
 
+  shorten(length: number): void {
+    this.#stream.shorten?.(length);
+  }
+
   cancel(): void {
     this.#stream.cancel();
   }

@@ -75,6 +75,11 @@ export class InboundStream implements MessageStream {
     return true;
   }
 
+  shorten(length: number): void {
+    this.#taken.giveUp();
+    this.#beginning = Buffer.from(this.#beginning.subarray(0, length));
+  }
+
   cancel(): void {
     this.#isCancelled = true;
     this.#isDone = true;

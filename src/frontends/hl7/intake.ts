@@ -176,8 +176,9 @@ export class Intake implements KeepListener {
     });
     // What its answer is made of is kept in memory: the first segment.
     const end = message.batch ? -1 : message.nextSegment(message.firstSegment);
-    delivery.keep(end < 0 ? content : content.subarray(0, end));
-    store.keep(delivery, describe, content, this);
+    const header = end < 0 ? content.length : end;
+    delivery.keep(content.subarray(0, header));
+    store.keep(delivery, describe, content, header, this);
   }
 
   kept(delivery: Delivery): void {

@@ -13,12 +13,14 @@ export type Break =
   | 'the queue cannot be read now';
 
 export interface MessageStream {
-  /** The first 256 KiB, or a little more: the whole header, and PID. Valid as long as the stream is. */
+  /** The first 256 KiB, or a little more: the whole header, and PID. Valid until `cancel`, or `shorten`. */
   readonly beginning: Buffer;
   /** Asks for what follows the part before, first of all for what follows the beginning. Told once, perhaps at once. */
   next(reader: StreamReader): void;
   /** The next part is the one behind the beginning again, for another server. False: what was read is gone. */
   rewind(): boolean;
+  /** Of its beginning so many bytes are wanted from now on, and no `rewind`. */
+  shorten?(length: number): void;
   /** Nobody wants the rest: it is read and thrown away. */
   cancel(): void;
 }

@@ -28,13 +28,18 @@ export class RetryBuffer {
   add(part: Buffer): void {
     if (!this.#isWhole) return;
     if (this.#length + part.length > MOST_OF_ONE || keptOfAll + part.length > MOST_OF_ALL) {
-      this.clear();
-      this.#isWhole = false;
+      this.giveUp();
       return;
     }
     this.#parts.push(Buffer.from(part));
     this.#length += part.length;
     keptOfAll += part.length;
+  }
+
+  /** Keeps nothing of what was added, and nothing more. */
+  giveUp(): void {
+    this.clear();
+    this.#isWhole = false;
   }
 
   clear(): void {

@@ -133,8 +133,17 @@ export class Store implements QueueListener, StoredMessageListener {
 
   // In.
 
-  /** Keeps the message of a delivery; `content` is copied. `describe`: asked when it is whole. */
-  keep(delivery: Delivery, describe: () => NewMessage, content: Buffer, listener: KeepListener): void {
+  /**
+   * Keeps the message of a delivery; `content` is copied. `describe`: asked when it is whole. `header`: so many bytes of
+   * it are needed until it is answered.
+   */
+  keep(
+    delivery: Delivery,
+    describe: () => NewMessage,
+    content: Buffer,
+    header: number,
+    listener: KeepListener,
+  ): void {
     const stored = (id: number | undefined, refusal: Refusal | undefined) => {
       if (id !== undefined) listener.kept(delivery);
       else listener.notKept(delivery, REFUSALS[refusal ?? 'unavailable']);
@@ -166,7 +175,10 @@ export class Store implements QueueListener, StoredMessageListener {
       },
       broken: (why) => listener.broken(delivery, why),
     };
-    body.write(stream.beginning, written);
+    body.write(stream.beginning, (refusal) => {
+      stream.shorten?.(header);
+      written(refusal);
+    });
   }
 
   // Out.
