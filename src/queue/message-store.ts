@@ -262,8 +262,8 @@ export class MessageStore {
         return this.#intake.bodies.read(operation);
       case 'show':
         return this.#intake.bodies.whole(operation.id);
-      case 'remembered':
-        return this.#rows.remembered();
+      case 'recall':
+        return this.#rows.recall();
       case 'depth':
         return this.#intake.depth();
       case 'stand':

@@ -35,7 +35,7 @@ export type Operation =
   | { readonly do: 'list'; readonly after: number; readonly limit: number }
   | { readonly do: 'read'; readonly id: number; readonly number: number; readonly into: ArrayBuffer }
   | { readonly do: 'show'; readonly id: number }
-  | { readonly do: 'remembered' | 'depth' | 'settle' }
+  | { readonly do: 'recall' | 'depth' | 'settle' }
   | { readonly do: 'stand'; readonly standing: number; readonly keys: OrderKeys }
   | { readonly do: 'leave'; readonly standing: number }
   | { readonly do: 'window'; readonly size: number }
@@ -81,7 +81,7 @@ export type Result =
   | number
   | Uint8Array
   | readonly HeldMessage[]
-  | readonly Remembered[]
+  | Recalled
   | Depth
   | undefined;
 
@@ -94,6 +94,13 @@ export interface Remembered {
   readonly fingerprint: Uint8Array;
   /** Milliseconds since 1970. */
   readonly at: number;
+}
+
+/** What the file has that is to be known before new messages come. */
+export interface Recalled {
+  readonly remembered: readonly Remembered[];
+  /** Bodies of messages of several patients, in order; but for long ones. */
+  readonly barriers: readonly Uint8Array[];
 }
 
 /** What the thread found in the file. */

@@ -32,6 +32,7 @@ import {
   isRefused,
   type Opening,
   type Operation,
+  type Recalled,
   type Received,
   type Remembered,
 } from './operations.ts';
@@ -123,6 +124,7 @@ export class Queue {
   /** The next name of a body that is received, or of a standing. */
   #names = 0;
   #remembered: readonly Remembered[] = [];
+  #barriers: readonly Buffer[] = [];
   /** The thread is gone, or told to go. */
   #isOver = false;
   readonly #gone = Promise.withResolvers<void>();
@@ -223,9 +225,18 @@ export class Queue {
     this.#buffers.giveBack(piece.buffer as ArrayBuffer);
   }
 
-  /** Part of opening: reads what `takeRemembered` gives. */
+  /** Part of opening: reads what `takeRemembered` and `takeBarriers` give. */
   async recall(): Promise<void> {
-    this.#remembered = await this.#ask<readonly Remembered[]>({ do: 'remembered' });
+    const { remembered, barriers } = await this.#ask<Recalled>({ do: 'recall' });
+    this.#remembered = remembered;
+    this.#barriers = barriers.map((bytes) => asBuffer(bytes)!);
+  }
+
+  /** Messages of several patients that were there when the queue was opened, in their order; once. Patient data. */
+  takeBarriers(): readonly Buffer[] {
+    const barriers = this.#barriers;
+    this.#barriers = [];
+    return barriers;
   }
 
   /** Fingerprints of messages that were stored before the queue was opened, in their order; once. */

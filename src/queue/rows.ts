@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { CORRUPT, MOST_PIECES, PIECE_BYTES, STATE, sqliteCode } from './file.ts';
 import type { About, HeldMessage, OrderKeys } from './message.ts';
-import type { Remembered } from './operations.ts';
+import type { Recalled, Remembered } from './operations.ts';
 
 /** What the index is made of. */
 export interface IndexRow {
@@ -164,8 +164,10 @@ export class Rows {
     this.#statements.forgetMany.run(entries);
   }
 
-  remembered(): readonly Remembered[] {
-    return this.#statements.remembered.all() as unknown as Remembered[];
+  recall(): Recalled {
+    const remembered = this.#statements.remembered.all() as unknown as Remembered[];
+    const rows = this.#statements.barriers.all(PIECE_BYTES) as unknown as MessageRow[];
+    return { remembered, barriers: rows.flatMap(({ body }) => this.piece(body, 0) ?? []) };
   }
 
   /** Every message, in order. */
@@ -232,6 +234,8 @@ function prepare(database: DatabaseSync) {
       coalesce((SELECT id FROM seen WHERE at >= ? ORDER BY id LIMIT 1), (SELECT max(id) + 1 FROM seen))`),
     forgetMany: sql('DELETE FROM seen WHERE id <= (SELECT max(id) FROM seen) - ?'),
     remembered: sql('SELECT at, fingerprint FROM seen ORDER BY id'),
+    // Keys are JSON: between two of them stands what no single one can have unescaped.
+    barriers: sql(`SELECT body FROM message WHERE keys LIKE '%","%' AND size <= ? ORDER BY id`),
     index: sql('SELECT id, size, keys, state, due FROM message ORDER BY id'),
     held: sql('SELECT * FROM message WHERE state >= 2 AND id > ? ORDER BY id LIMIT ?'),
     oldest: sql('SELECT arrived FROM message WHERE state < 2 ORDER BY id LIMIT 1'),

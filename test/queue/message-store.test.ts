@@ -4,12 +4,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { PIECE_BYTES } from '../../src/queue/file.ts';
 import type { Depth, HeldMessage } from '../../src/queue/message.ts';
-import type { Operation, Remembered } from '../../src/queue/operations.ts';
+import type { Operation, Recalled } from '../../src/queue/operations.ts';
 import { apply, copyAsLeft, countOf, handedBy, openStore, scratchFolder, storing } from './scratch.ts';
 import { SETTINGS } from './settings.ts';
 
 const WIDE: Operation = { do: 'window', size: 1000 };
-const REMEMBERED: Operation = { do: 'remembered' };
+const RECALL: Operation = { do: 'recall' };
 const LIST: Operation = { do: 'list', after: 0, limit: 100 };
 
 function newFile(): string {
@@ -245,11 +245,13 @@ test('fingerprints outlive their messages and restarts, until they are too old o
   store.tidy(1000);
   store.close();
   const again = openStore(file, { remember });
-  expect((apply(again, REMEMBERED) as Remembered[]).map(({ at }) => at)).toEqual([500, 900, 950]);
+  expect((apply(again, RECALL) as Recalled).remembered.map(({ at }) => at)).toEqual([500, 900, 950]);
   again.tidy(1910);
   again.close();
   const last = openStore(file, { remember });
-  expect(apply(last, REMEMBERED)).toEqual([{ at: 950, fingerprint: new Uint8Array([19]) }]);
+  expect((apply(last, RECALL) as Recalled).remembered).toEqual([
+    { at: 950, fingerprint: new Uint8Array([19]) },
+  ]);
   last.tidy(1e6);
   last.close();
   expect(countOf(file, 'seen')).toBe(0);

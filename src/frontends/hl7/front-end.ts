@@ -1,4 +1,6 @@
 /** The HL7 front-end of one VIP: its listeners, its senders, and the courier of their messages. */
+import { openMessage } from '../../../protocols/hl7/cursor.ts';
+import { mergesIn } from '../../../protocols/hl7/merges.ts';
 import type { Director } from '../../director/director.ts';
 import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
@@ -141,9 +143,14 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     this.#pools.watch(pools);
   }
 
-  /** What the process before this one stored is known when it comes again. */
+  /**
+   * What the process before this one stored is known when it comes again; and whom it merges, since its sender has been
+   * told that it is kept.
+   */
   #recall(queue: Queue): void {
-    const { wallClock = Date.now } = this.#options;
+    const { wallClock = Date.now, hl7, orderMemory } = this.#options;
+    for (const barrier of queue.takeBarriers())
+      orderMemory?.aliases?.learn(mergesIn(openMessage(barrier), hl7.patient));
     for (const { fingerprint, at } of queue.takeRemembered())
       this.#courier.endings.duplicates.recall(fingerprint, Math.max(wallClock() - at, 0));
   }

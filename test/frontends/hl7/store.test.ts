@@ -1,8 +1,11 @@
 /** Store and forward: what is acknowledged is on the disk, and goes from there to servers, in order. */
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { ALIAS_LIMITS, Aliases } from '../../../src/frontends/hl7/aliases.ts';
 import type { QueueSettings } from '../../../src/queue/message.ts';
 import { openQueue, type Queue } from '../../../src/queue/queue.ts';
+import { createMemoryStore } from '../../../src/tables/memory.ts';
+import { Table } from '../../../src/tables/table.ts';
 import { acknowledgementOf, fieldOf, hl7Message } from '../../peers/hl7-messages.ts';
 import { answering, answeringWith, connectSender, silent } from '../../peers/mllp-peer.ts';
 import { createGate } from '../../peers/waiting.ts';
@@ -335,4 +338,39 @@ test('drain: what a server has is finished, and the rest stays in the file', asy
   await queue.settled();
   expect(await queue.depth()).toMatchObject({ messages: 2, taken: 0 });
   expect(receiver.messages.length).toBe(1);
+});
+
+test('a merge that was stored counts after a restart, though nothing else remembers it', async () => {
+  const file = join(scratchFolder(), 'queue');
+  const receiver = await receiverFor(answering('CA'));
+  await receiver.stop();
+  const pools = { main: { servers: [receiver.address] } };
+  const memory = () => {
+    const table = new Table(createMemoryStore({ ...ALIAS_LIMITS, now: () => 0 }));
+    return { aliases: new Aliases(table) };
+  };
+  const first = await queueAt(file);
+  {
+    await using hl7 = await storing(first, { pools, more: { orderMemory: memory() } });
+    const sender = await connectSender(hl7.address);
+    const merge = { event: 'A40', segments: ['MRG|INV-OLD^^^HOSP^MR'], acceptAcknowledgement: 'AL' };
+    expect(codeOf(await sender.send(commit('NEW1', 'INV-NEW')))).toBe('CA');
+    expect(codeOf(await sender.send(hl7Message({ controlId: 'MERGE', patient: 'INV-NEW', ...merge })))).toBe(
+      'CA',
+    );
+    expect(codeOf(await sender.send(commit('NEW2', 'INV-NEW')))).toBe('CA');
+  }
+  await first.close();
+  const second = await queueAt(file);
+  await using hl7 = await storing(second, { pools, more: { orderMemory: memory() } });
+  const sender = await connectSender(hl7.address);
+  expect(codeOf(await sender.send(commit('OLD3', 'INV-OLD')))).toBe('CA');
+  await receiver.restart();
+  await receiver.messages.count(4);
+  expect(receiver.messages.items.map(({ controlId }) => controlId)).toEqual([
+    'NEW1',
+    'MERGE',
+    'NEW2',
+    'OLD3',
+  ]);
 });
