@@ -97,7 +97,6 @@ function configurationOf(folder: string, port: number, options: BalancerOptions)
   ];
   return `version: 1
 admin: off
-table: { memory: { file: table } }
 pools:
   ris:
     servers: [${servers.join(', ')}]
