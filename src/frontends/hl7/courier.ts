@@ -54,9 +54,6 @@ const NO_DUPLICATES = { ms: 0, entries: 0 };
 /** An answer on its way to a return address is not answered (HL7 v2.5.1 2.9.3). */
 const WITHOUT_ANSWER: AcknowledgementMode = { enhanced: true, accept: 'NE', application: 'NE' };
 
-/** Of an answer that has none of the codes in table 0008; that to a batch may have none. */
-const UNKNOWN_CODE = 'unknown';
-
 /** A kept connection takes one message after another: its server's room is the connections' business. */
 const CHOOSE: ChooseOptions = { ignoreRoom: true };
 
@@ -169,7 +166,6 @@ export class Courier implements TargetListener {
   }
 
   #retryRoomless(): void {
-    if (this.#roomless.size === 0) return;
     const waiting = [...this.#roomless];
     this.#roomless.clear();
     for (const delivery of waiting) if (!delivery.finished) this.turnOf(delivery);
@@ -191,7 +187,7 @@ export class Courier implements TargetListener {
       delivery.origin.promise();
       return;
     }
-    delivery.acknowledgement = answer?.code ?? (delivery.batch ? undefined : UNKNOWN_CODE);
+    delivery.acknowledge(answer?.code);
     delivery.choice?.settle();
     if (isPositive(answer?.code)) delivery.learnOrders();
     if (answer?.code === 'CA' && delivery.wantsApplicationsAnswer) {
@@ -264,6 +260,8 @@ export class Courier implements TargetListener {
       delivery.ambiguous = true;
       if (loss.cause === 'mismatch') delivery.mismatches++;
       const onAmbiguous = ambiguityOf(delivery);
+      // Also when it is not sent again now: what the queue keeps comes back.
+      if (onAmbiguous === 'hold' && loss.whole) delivery.heldFor = delivery.target;
       if (onAmbiguous === 'fail') this.endings.hangUp(delivery, 'failed');
       else if (!maySendAgain(delivery, loss, this.#options.now())) this.endings.giveUp(delivery, 'failed');
       else if (delivery.stream?.rewind() === false) this.endings.giveUp(delivery, 'failed');
@@ -322,7 +320,8 @@ export class Courier implements TargetListener {
     if (!target) return false;
     delivery.reason = 'it may have arrived there';
     delivery.heldFor = target;
-    return this.#offer(delivery, target, content);
+    if (!this.#offer(delivery, target, content)) this.#waitForRoom(delivery, content);
+    return true;
   }
 
   /** A message of a stream, or a fragment, goes where the one before it went. */
@@ -332,11 +331,14 @@ export class Courier implements TargetListener {
     const target = server && this.targets.of(server, delivery.origin.port);
     if (!target) return false;
     delivery.reason = 'the message before it went there';
-    if (this.#offer(delivery, target, content)) return true;
     // Full: another server would have half of a stream.
+    if (!this.#offer(delivery, target, content)) this.#waitForRoom(delivery, content);
+    return true;
+  }
+
+  #waitForRoom(delivery: Delivery, content: Buffer | undefined): void {
     if (content) delivery.keep(content);
     this.#roomless.add(delivery);
-    return true;
   }
 
   #choose(message: Message, origin: Origin): Choice {

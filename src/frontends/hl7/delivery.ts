@@ -171,6 +171,11 @@ export class Delivery implements Turn<Target> {
     return false;
   }
 
+  /** `code`: MSA-1 of its answer, if it is in table 0008. The answer to a batch may have none (HL7 v2.5.1 2.10.3.4). */
+  acknowledge(code: string | undefined): void {
+    this.acknowledgement = code ?? (this.batch ? undefined : 'unknown');
+  }
+
   /** Takes a copy of the message: it has to wait. */
   keep(content: Buffer): void {
     if (!this.stream) this.frame ??= encodeFrame(content);

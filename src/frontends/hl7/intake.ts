@@ -185,7 +185,10 @@ export class Intake implements KeepListener {
     const { enhanced, accept } = delivery.mode;
     const answer = kept(enhanced, accept);
     if (answer) this.#courier.endings.reply(delivery, answer, this.#message.open(delivery.content));
-    else this.#courier.endings.remember(delivery, NO_ANSWER);
+    else {
+      this.#courier.endings.remember(delivery, NO_ANSWER);
+      this.#courier.endings.tell(delivery, undefined);
+    }
     this.#courier.endings.finish(delivery, 'stored');
   }
 

@@ -164,6 +164,7 @@ export class Store implements QueueListener, StoredMessageListener {
     };
     const reader: StreamReader = {
       part: (bytes) => {
+        delivery.length += bytes.length;
         // As long as it flows: how long the sender may be silent inside a frame is watched elsewhere.
         delivery.expires = this.#host.now() + delivery.senderTimeout + FLOW_MS;
         body.write(bytes, written);

@@ -1,6 +1,6 @@
 /** What an attempt to deliver a stored message comes to when something else goes wrong. */
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createDirector } from '../../../src/director/director.ts';
 import { Pool } from '../../../src/pools/pool.ts';
 import { acknowledgementOf, fieldOf } from '../../peers/hl7-messages.ts';
@@ -76,4 +76,48 @@ test('the server that may have it is taken out of the configuration: another get
   hl7.frontEnd.reconfigure({ ...hl7.options, pools: [pool], director });
   const done = await hl7.messages.find(({ outcome }) => outcome === 'maybe twice');
   expect(done).toMatchObject({ server: 'main-2', controlId: 'M1' });
+});
+
+test('not answered, and no time left to send it again: the next attempt goes to the same server', async () => {
+  const [one, two] = [await receiverFor(silent()), await receiverFor(answering('CA'))];
+  const queue = await queueAt(join(scratchFolder(), 'queue'));
+  await using hl7 = await storing(queue, {
+    pools: { main: { servers: [one.address, two.address], balance: 'round-robin' } },
+    hl7: { ackTimeout: 200, senderTimeout: { default: 300, byApplication: {} } },
+  });
+  const sender = await connectSender(hl7.address);
+  for (const [id, patient] of [
+    ['M1', 'INV0001'],
+    ['M2', 'INV0002'],
+  ] as const)
+    expect(codeOf(await sender.send(commit(id, { patient })))).toBe('CA');
+  await hl7.messages.count(2, ({ outcome }) => outcome === 'held');
+  one.script = answering('CA');
+  expect(await hl7.messages.find(({ outcome }) => outcome === 'maybe twice')).toMatchObject({
+    server: 'main-1',
+  });
+  expect(two.messages.length).toBe(1);
+});
+
+test('a message that may have arrived waits for room on its server, and goes to no other', async () => {
+  const [one, two] = [await receiverFor(silent()), await receiverFor(answering('CA'))];
+  const queue = await queueAt(join(scratchFolder(), 'queue'));
+  await using hl7 = await storing(queue, {
+    pools: { main: { servers: [{ ...one.address, maxConnections: 1 }, two.address], balance: 'first' } },
+    hl7: { ackTimeout: 100, senderTimeout: { default: 300, byApplication: {} } },
+  });
+  const sender = await connectSender(hl7.address);
+  expect(codeOf(await sender.send(commit('M1')))).toBe('CA');
+  await hl7.messages.find(({ outcome }) => outcome === 'held');
+  // Somebody else has the one connection that the server allows.
+  const server = hl7.pools.main!.servers[0]!;
+  await vi.waitFor(() => expect(server.hasRoom).toBe(true));
+  server.acquire(true);
+  one.script = answering('CA');
+  await hl7.messages.count(2, ({ outcome }) => outcome === 'held');
+  server.release(true);
+  expect(await hl7.messages.find(({ outcome }) => outcome === 'maybe twice')).toMatchObject({
+    server: 'main-1',
+  });
+  expect(two.messages.length).toBe(0);
 });

@@ -72,3 +72,37 @@ test('a long message that is given up while it comes leaves nothing in the queue
   await hl7.messages.count(2);
   expect(await queue.depth()).toMatchObject({ messages: 0, bytes: 0 });
 });
+
+test('a repetition of a message that nobody wants an answer to, while that is stored: neither is answered', async () => {
+  const receiver = await receiverFor(answering('CA'));
+  const queue = await queueAt(join(scratchFolder(), 'queue'));
+  const disk = slowDisk(queue);
+  await using hl7 = await storing(queue, {
+    pools: { main: { servers: [receiver.address] } },
+    hl7: { duplicates: DUPLICATES },
+  });
+  const quiet = commit('M1', { acceptAcknowledgement: 'NE' });
+  const senders = [await connectSender(hl7.address), await connectSender(hl7.address)];
+  for (const sender of senders) await sender.write(quiet);
+  await vi.waitFor(() =>
+    expect([...hl7.frontEnd.connections()].map(({ messages }) => messages)).toEqual([1, 1]),
+  );
+  disk.open();
+  await hl7.messages.count(3);
+  // Both connections live on.
+  for (const sender of senders) expect(fieldOf((await sender.send(commit('M2')))!, 'MSA', 1)).toBe('CA');
+  const outcomes = hl7.messages.items
+    .filter(({ controlId }) => controlId === 'M1')
+    .map(({ outcome }) => outcome);
+  expect(outcomes.toSorted()).toEqual(['duplicate', 'stored', 'unconfirmed']);
+});
+
+test('a long message is told of with all its bytes', async () => {
+  const receiver = await receiverFor(answering('CA'));
+  const queue = await queueAt(join(scratchFolder(), 'queue'));
+  await using hl7 = await storing(queue, { pools: { main: { servers: [receiver.address] } } });
+  const sender = await connectSender(hl7.address);
+  await sender.send(commit('M1', { length: 1_000_000 }));
+  await hl7.messages.count(2);
+  expect(hl7.messages.items.map(({ bytes }) => bytes)).toEqual([1_000_000, 1_000_000]);
+});
