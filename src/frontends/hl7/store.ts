@@ -8,6 +8,7 @@
  *           no answer, or no server             again after a pause, until `maxAge`
  *           no rule takes it                    into quarantine
  */
+import { isPositive, isSent, readAcknowledgement } from '../../../protocols/hl7/acknowledgement.ts';
 import { events, notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
 import type { About, HeldMessage, NewMessage, Refusal, TakenMessage } from '../../queue/message.ts';
@@ -66,6 +67,12 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
 /** The answer of the application, not of the side that received the message. */
 function isApplications(code: string | undefined): boolean {
   return code?.startsWith('A') ?? false;
+}
+
+/** MSH-16 asks for this answer of the application. */
+function isWanted({ mode }: Delivery, answer: Buffer | undefined): answer is Buffer {
+  if (!answer || !mode.enhanced) return false;
+  return isSent(mode.application, isPositive(readAcknowledgement(answer)?.code));
 }
 
 /** It waits for a connection of a server that is there: its sender has its answer, and nobody else's time runs. */
@@ -205,7 +212,7 @@ export class Store implements QueueListener, StoredMessageListener {
     if (this.#isLost) return;
     if (outcome === 'delivered' || outcome === 'maybe twice' || outcome === 'unconfirmed') {
       if (acknowledgement !== undefined && !POSITIVE.has(acknowledgement)) {
-        if (message.answerBytes && isApplications(acknowledgement))
+        if (isApplications(acknowledgement) && isWanted(delivery, message.answerBytes))
           this.#refusals.set(id, message.answerBytes);
         this.#queue.failed(id, 'refused', `a server answered ${acknowledgement}`);
         return;
@@ -258,7 +265,7 @@ export class Store implements QueueListener, StoredMessageListener {
   }
 
   answeredLater(message: StoredMessage, delivery: Delivery, answer: Buffer): void {
-    if (delivery.wantsApplicationsAnswer) this.#sendBack(message.taken.about, answer);
+    if (isWanted(delivery, answer)) this.#sendBack(message.taken.about, answer);
   }
 
   /** Keeps an answer of an application for the return address of the message that it answers. */
