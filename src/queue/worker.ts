@@ -26,6 +26,8 @@ export interface FromThread {
 /** Milliseconds between two looks at what is left to do in the file; while there is more; and after trouble. */
 const TIDY_MS = 1000;
 const TIDY_MORE_MS = 20;
+/** So many times as long as it took, nothing is done for the file's sake. */
+const TIDY_REST = 9;
 const TROUBLE_MS = 500;
 /** Milliseconds: a timer cannot be set to more. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -92,8 +94,10 @@ function serve(store: MessageStore): void {
   }
 
   function tidy(): void {
+    const began = performance.now();
     const isMore = !store.hasReady && store.tidy(Date.now());
-    tidying = setTimeout(tidy, isMore ? TIDY_MORE_MS : TIDY_MS);
+    const took = performance.now() - began;
+    tidying = setTimeout(tidy, isMore ? Math.max(TIDY_MORE_MS, took * TIDY_REST) : TIDY_MS);
   }
 }
 

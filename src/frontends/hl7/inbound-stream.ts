@@ -8,6 +8,8 @@ import type { Break, MessageStream, StreamReader } from './message-stream.ts';
 import { RetryBuffer } from './retry-buffer.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
+/** Bytes by which the memory of a beginning may be longer than the beginning. */
+const SPARE = 1024;
 
 export class InboundStream implements MessageStream {
   #beginning: Buffer;
@@ -77,7 +79,10 @@ export class InboundStream implements MessageStream {
 
   shorten(length: number): void {
     this.#taken.giveUp();
-    this.#beginning = Buffer.from(this.#beginning.subarray(0, length));
+    const whole = this.#beginning;
+    this.#beginning = Buffer.from(whole.subarray(0, length));
+    // Freed now, where it has its memory for itself: many streams may begin before anything is collected.
+    if (whole.buffer.byteLength - whole.length < SPARE) (whole.buffer as ArrayBuffer).transfer(0);
   }
 
   cancel(): void {

@@ -19,7 +19,7 @@ export interface MessageStream {
   next(reader: StreamReader): void;
   /** The next part is the one behind the beginning again, for another server. False: what was read is gone. */
   rewind(): boolean;
-  /** Of its beginning so many bytes are wanted from now on, and no `rewind`. */
+  /** Of its beginning so many bytes are wanted from now on, and no `rewind`. Views of it from before are empty. */
   shorten?(length: number): void;
   /** Nobody wants the rest: it is read and thrown away. */
   cancel(): void;
