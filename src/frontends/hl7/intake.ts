@@ -44,10 +44,11 @@ export class Intake implements KeepListener {
     this.#courier = options.courier;
   }
 
-  /** The order of what is in hand holds. */
+  /** The order of what is in hand holds, and that of what is in the queue. */
   reconfigure(before: Hl7Settings, after: Hl7Settings): void {
-    const isSame = before.order === after.order && isDeepStrictEqual(before.patient, after.patient);
-    if (!isSame && this.#courier.endings.inHand > 0) this.#orderChanged = true;
+    if (before.order === after.order && isDeepStrictEqual(before.patient, after.patient)) return;
+    if (this.store) this.store.divide();
+    else if (this.#courier.endings.inHand > 0) this.#orderChanged = true;
   }
 
   /** A message came; `content` is valid during the call. */

@@ -11,8 +11,8 @@
 import { isPositive, isSent, readAcknowledgement } from '../../../protocols/hl7/acknowledgement.ts';
 import { events, notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
-import type { About, HeldMessage, NewMessage, Refusal, TakenMessage } from '../../queue/message.ts';
-import type { Queue, QueueListener } from '../../queue/queue.ts';
+import type { About, Depth, HeldMessage, NewMessage, Refusal, TakenMessage } from '../../queue/message.ts';
+import type { Queue, QueueListener, Standing } from '../../queue/queue.ts';
 import type { Endpoint } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
 import type { Delivery, Outcome } from './delivery.ts';
@@ -90,6 +90,8 @@ export class Store implements QueueListener, StoredMessageListener {
   readonly #bound = new Map<number, Server>();
   /** What applications answered to messages that they refused: for the return address when there is no further attempt. */
   readonly #refusals = new Map<number, Buffer>();
+  /** Between messages that stand in one order and those behind them that stand in another. */
+  #border: Standing | undefined;
   #window = 0;
   #isDraining = false;
   #isLost = false;
@@ -115,6 +117,17 @@ export class Store implements QueueListener, StoredMessageListener {
     this.#window = window;
     this.#queue.window(window);
     if (isMore) this.#queue.hurry();
+  }
+
+  /** What comes from now on waits until all that is there has gone, but not for what is in quarantine. */
+  divide(): void {
+    this.#border?.leave();
+    const border = this.#queue.stand('whole', () => border.leave());
+    this.#border = border;
+    const unlessHeld = ({ held }: Depth) => {
+      if (held > 0) border.leave();
+    };
+    this.#queue.depth().then(unlessHeld, () => border.leave());
   }
 
   /** Hands out nothing more, and gives back what no server has. Resolves when everything that was handed out has come. */
@@ -238,6 +251,8 @@ export class Store implements QueueListener, StoredMessageListener {
   }
 
   quarantined(held: HeldMessage): void {
+    this.#border?.leave();
+    this.#border = undefined;
     const answer = this.#refusals.get(held.id);
     this.#forget(held.id);
     if (answer) this.#sendBack(held.about, answer);
