@@ -263,7 +263,7 @@ export class MessageStore {
       case 'show':
         return this.#intake.bodies.whole(operation.id);
       case 'recall':
-        return this.#rows.recall();
+        return this.#rows.recall(this.#now - this.#intake.settings.remember.ms);
       case 'depth':
         return this.#intake.depth();
       case 'stand':

@@ -1,4 +1,5 @@
 /** What the queue asks of its thread, and what comes back: many operations are one transaction. */
+import type { PackedFingerprints } from './fingerprints.ts';
 import type {
   About,
   Depth,
@@ -89,16 +90,9 @@ export function isRefused(result: Result): result is { readonly refusal: Refusal
   return typeof result === 'object' && 'refusal' in result;
 }
 
-/** A fingerprint that the file still has. */
-export interface Remembered {
-  readonly fingerprint: Uint8Array;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-}
-
 /** What the file has that is to be known before new messages come. */
 export interface Recalled {
-  readonly remembered: readonly Remembered[];
+  readonly remembered: PackedFingerprints;
   /** Bodies of messages of several patients, in order; but for long ones. */
   readonly barriers: readonly Uint8Array[];
 }

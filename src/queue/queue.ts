@@ -16,6 +16,7 @@ import { notice } from '../observe/events.ts';
 import { Batch, type Told } from './batch.ts';
 import { Buffers } from './buffers.ts';
 import { PIECE_BYTES } from './file.ts';
+import { type Remembered, unpackFingerprints } from './fingerprints.ts';
 import { type BodyKeeper, IncomingBody } from './incoming-body.ts';
 import type {
   Depth,
@@ -34,7 +35,6 @@ import {
   type Operation,
   type Recalled,
   type Received,
-  type Remembered,
 } from './operations.ts';
 import { Traffic } from './traffic.ts';
 import type { FromThread, ThreadData, ToThread } from './worker.ts';
@@ -123,7 +123,7 @@ export class Queue {
   readonly #standing = new Map<number, () => void>();
   /** The next name of a body that is received, or of a standing. */
   #names = 0;
-  #remembered: readonly Remembered[] = [];
+  #remembered: Iterable<Remembered> = [];
   #barriers: readonly Buffer[] = [];
   /** The thread is gone, or told to go. */
   #isOver = false;
@@ -228,7 +228,7 @@ export class Queue {
   /** Part of opening: reads what `takeRemembered` and `takeBarriers` give. */
   async recall(): Promise<void> {
     const { remembered, barriers } = await this.#ask<Recalled>({ do: 'recall' });
-    this.#remembered = remembered;
+    this.#remembered = unpackFingerprints(remembered);
     this.#barriers = barriers.map((bytes) => asBuffer(bytes)!);
   }
 
@@ -240,7 +240,7 @@ export class Queue {
   }
 
   /** Fingerprints of messages that were stored before the queue was opened, in their order; once. */
-  takeRemembered(): readonly Remembered[] {
+  takeRemembered(): Iterable<Remembered> {
     const remembered = this.#remembered;
     this.#remembered = [];
     return remembered;

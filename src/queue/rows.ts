@@ -2,8 +2,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { CORRUPT, MOST_PIECES, PIECE_BYTES, STATE, sqliteCode } from './file.ts';
+import { packFingerprints, type Remembered } from './fingerprints.ts';
 import type { About, HeldMessage, OrderKeys } from './message.ts';
-import type { Recalled, Remembered } from './operations.ts';
+import type { Recalled } from './operations.ts';
 
 /** What the index is made of. */
 export interface IndexRow {
@@ -164,8 +165,11 @@ export class Rows {
     this.#statements.forgetMany.run(entries);
   }
 
-  recall(): Recalled {
-    const remembered = this.#statements.remembered.all() as unknown as Remembered[];
+  /** `since`: fingerprints that are older are not. */
+  recall(since: number): Recalled {
+    const remembered = packFingerprints(
+      this.#statements.remembered.iterate(since) as unknown as Iterable<Remembered>,
+    );
     const rows = this.#statements.barriers.all(PIECE_BYTES) as unknown as MessageRow[];
     return { remembered, barriers: rows.flatMap(({ body }) => this.piece(body, 0) ?? []) };
   }
@@ -233,7 +237,7 @@ function prepare(database: DatabaseSync) {
     forgetOld: sql(`DELETE FROM seen WHERE id <
       coalesce((SELECT id FROM seen WHERE at >= ? ORDER BY id LIMIT 1), (SELECT max(id) + 1 FROM seen))`),
     forgetMany: sql('DELETE FROM seen WHERE id <= (SELECT max(id) FROM seen) - ?'),
-    remembered: sql('SELECT at, fingerprint FROM seen ORDER BY id'),
+    remembered: sql('SELECT at, fingerprint FROM seen WHERE at >= ? ORDER BY id'),
     // Keys are JSON: between two of them stands what no single one can have unescaped.
     barriers: sql(`SELECT body FROM message WHERE keys LIKE '%","%' AND size <= ? ORDER BY id`),
     index: sql('SELECT id, size, keys, state, due FROM message ORDER BY id'),

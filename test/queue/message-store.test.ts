@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { PIECE_BYTES } from '../../src/queue/file.ts';
+import { unpackFingerprints } from '../../src/queue/fingerprints.ts';
 import type { Depth, HeldMessage } from '../../src/queue/message.ts';
 import type { Operation, Recalled } from '../../src/queue/operations.ts';
 import { apply, copyAsLeft, countOf, handedBy, openStore, scratchFolder, storing } from './scratch.ts';
@@ -245,11 +246,11 @@ test('fingerprints outlive their messages and restarts, until they are too old o
   store.tidy(1000);
   store.close();
   const again = openStore(file, { remember });
-  expect((apply(again, RECALL) as Recalled).remembered.map(({ at }) => at)).toEqual([500, 900, 950]);
+  expect([...(apply(again, RECALL) as Recalled).remembered.at]).toEqual([500, 900, 950]);
   again.tidy(1910);
   again.close();
   const last = openStore(file, { remember });
-  expect((apply(last, RECALL) as Recalled).remembered).toEqual([
+  expect([...unpackFingerprints((apply(last, RECALL) as Recalled).remembered)]).toEqual([
     { at: 950, fingerprint: new Uint8Array([19]) },
   ]);
   last.tidy(1e6);

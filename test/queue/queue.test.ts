@@ -168,7 +168,7 @@ test('a queue that is closed and opened again has what was in it', async () => {
 
   const { queue, handed } = await open(file);
   expect(queue.opening).toMatchObject({ messages: 2, maybeTwice: 1, held: 0 });
-  expect(Buffer.from(queue.takeRemembered()[0]!.fingerprint).toString()).toBe('print');
+  expect(Buffer.from([...queue.takeRemembered()][0]!.fingerprint).toString()).toBe('print');
   queue.window(10);
   expect(await handed.count(2)).toMatchObject([{ maybeTwice: true }, { maybeTwice: false }]);
 });
