@@ -197,10 +197,10 @@ class Play {
         if (one.what === 'answered') expect(one.controlId).toBe(one.delivery.controlId);
         // Whoever is told that nothing of it can have arrived must be right.
         if (one.what === 'lost' && !one.loss.whole) {
-          expect(wholeFrames(it).filter((frame) => frame.equals(contentOf(one.delivery)))).toHaveLength(
-            sent.filter((other) => other !== one.delivery && contentOf(other).equals(contentOf(one.delivery)))
-              .length,
-          );
+          // Others with the same bytes may have, or were answered before they had.
+          const isSame = (bytes: Buffer) => bytes.equals(contentOf(one.delivery));
+          const others = sent.filter((other) => other !== one.delivery && isSame(contentOf(other)));
+          expect(wholeFrames(it).filter(isSame).length).toBeLessThanOrEqual(others.length);
         }
         if (one.what === 'lost' && one.loss.cause === 'broken')
           expect(this.breaking.has(one.delivery)).toBe(true);
