@@ -34,5 +34,5 @@ test('merges that were on their way when the configuration was changed are still
   aliases!.expect([{ from: 'OLD', to: 'NEW' }]);
   const after = assembled(before);
   after.commit();
-  expect(after.orderMemories.get('RIS')!.aliases!.orderResolver!('OLD')).toBe('NEW');
+  expect(after.orderMemories.get('RIS')!.aliases!.chain!('OLD')).toEqual(['NEW', 'OLD']);
 });

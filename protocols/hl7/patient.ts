@@ -24,6 +24,8 @@ export interface PatientRule {
 
 /** The key that counts instead of this one, or this one. */
 export type Resolve = (key: string) => string;
+/** Finds all that a key stands for, one after another: who counts now first, the key itself last. */
+export type Chain = (key: string) => readonly string[];
 
 /** How a message is to be kept in order. */
 export interface Ordering {
@@ -86,10 +88,10 @@ export function isSenderKey(key: string): boolean {
 }
 
 /**
- * By which keys a message is kept in order, in one pass over its segments. `resolve`: when some keys stand for others;
- * then a message has both, so that it also keeps its order with those that came when this was not so.
+ * By which keys a message is kept in order, in one pass over its segments. `chain`: when some keys stand for others; then a
+ * message has them all, so that it also keeps its order with those that came when this was not so.
  */
-export function orderingOf(message: Message, rule: PatientRule = {}, resolve?: Resolve): Ordering {
+export function orderingOf(message: Message, rule: PatientRule = {}, chain?: Chain): Ordering {
   if (message.problem !== undefined || message.batch) return WHOLE_VIP;
   let patient = -1;
   let several = false;
@@ -102,18 +104,20 @@ export function orderingOf(message: Message, rule: PatientRule = {}, resolve?: R
     // Several messages in one frame: a batch that nobody says is one.
     else if (code === MSH || code === BHS || code === FHS) return WHOLE_VIP;
   }
-  if (several) return barrierOf(message, rule, resolve);
+  if (several) return barrierOf(message, rule, chain);
   const key = patient < 0 ? undefined : patientKeyAt(message, patient, rule);
-  const counts = key !== undefined && resolve ? resolve(key) : key;
-  const keys = counts === key ? [key ?? senderKey(message)] : [counts!, key!];
+  const keys = key !== undefined && chain ? [...chain(key)] : [key ?? senderKey(message)];
   return { keys, barrier: false, wholeVip: false };
 }
 
 /** Several patients: every id of each, whatever its type, because the messages to wait for may go by any of them. */
-function barrierOf(message: Message, rule: PatientRule, resolve: Resolve = (key) => key): Ordering {
+function barrierOf(message: Message, rule: PatientRule, chain: Chain = (key) => [key]): Ordering {
   const keys = new Set<string>();
+  const add = (key: string) => {
+    for (const one of chain(key)) keys.add(one);
+  };
   const own = patientKey(message, rule);
-  if (own !== undefined) keys.add(resolve(own)).add(own);
+  if (own !== undefined) add(own);
   const authority = own?.includes('^') ? own.slice(own.indexOf('^')) : '';
   for (let at = message.firstSegment; at >= 0; at = message.nextSegment(at)) {
     const code = message.segmentCode(at);
@@ -122,9 +126,9 @@ function barrierOf(message: Message, rule: PatientRule, resolve: Resolve = (key)
     for (const number of code === PID ? PID_FIELDS : MRG_FIELDS) {
       for (const key of identifierKeys(message, at, number)) {
         readable = true;
-        keys.add(resolve(key)).add(key);
+        add(key);
         // A prior id often comes without the authority that the surviving one has.
-        if (code === MRG && !key.includes('^')) keys.add(resolve(key + authority)).add(key + authority);
+        if (code === MRG && !key.includes('^')) add(key + authority);
       }
     }
     if (!readable || keys.size > MAX_KEYS) return WHOLE_VIP;

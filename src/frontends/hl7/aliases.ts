@@ -10,7 +10,7 @@
  * is in the file of the tables (mode 0600), and nothing shows it.
  */
 import type { Merge } from '../../../protocols/hl7/merges.ts';
-import type { Resolve } from '../../../protocols/hl7/patient.ts';
+import type { Chain, Resolve } from '../../../protocols/hl7/patient.ts';
 import type { Limits } from '../../tables/memory.ts';
 import type { Table } from '../../tables/table.ts';
 
@@ -25,9 +25,9 @@ export class Aliases {
   readonly #table: Table;
   /** By the old key. */
   readonly #expected = new Map<string, Merge>();
-  readonly #resolve: Resolve = (key) => this.#follow(key, (one) => this.#table.serverOf(one));
-  readonly #resolveExpected: Resolve = (key) =>
-    this.#follow(key, (one) => this.#expected.get(one)?.to ?? this.#table.serverOf(one));
+  readonly #resolve: Resolve = (key) => this.#chainOf(key, (one) => this.#table.serverOf(one))[0]!;
+  readonly #chain: Chain = (key) =>
+    this.#chainOf(key, (one) => this.#expected.get(one)?.to ?? this.#table.serverOf(one));
 
   constructor(table: Table) {
     this.#table = table;
@@ -38,9 +38,9 @@ export class Aliases {
     return this.#table.size > 0 ? this.#resolve : undefined;
   }
 
-  /** The same with merges that are on their way: for the order, in which these come first. */
-  get orderResolver(): Resolve | undefined {
-    return this.#expected.size > 0 ? this.#resolveExpected : this.resolver;
+  /** Finds all that a key stands for, also by merges that are on their way: for the order, in which these come first. */
+  get chain(): Chain | undefined {
+    return this.#expected.size + this.#table.size > 0 ? this.#chain : undefined;
   }
 
   /** A message with these merges came. To be settled in any case. Returns them, or undefined when there are none. */
@@ -68,7 +68,7 @@ export class Aliases {
 
   /** Is `key` an alias of `other`, now or over others? */
   #standsFor(key: string, other: string): boolean {
-    return this.#follow(key, (one) => (one === other ? undefined : this.#table.serverOf(one))) === other;
+    return this.#chainOf(key, (one) => (one === other ? undefined : this.#table.serverOf(one)))[0] === other;
   }
 
   /** The other way round than before: whoever survives takes the place of the one that is gone, and no circle is made. */
@@ -78,14 +78,15 @@ export class Aliases {
     else this.#table.put(to, further);
   }
 
-  #follow(key: string, next: (key: string) => string | undefined): string {
-    let found = key;
+  /** Who counts now first, the key itself last. */
+  #chainOf(key: string, next: (key: string) => string | undefined): string[] {
+    const chain = [key];
     for (let step = 0; step < MOST_STEPS; step++) {
-      const further = next(found);
+      const further = next(chain[0]!);
       // What is expected and what was learned may lead in a circle.
-      if (further === undefined || further === key) return found;
-      found = further;
+      if (further === undefined || chain.includes(further)) return chain;
+      chain.unshift(further);
     }
-    return found;
+    return chain;
   }
 }

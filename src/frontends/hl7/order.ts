@@ -33,7 +33,7 @@ export function orderOf(
     const keys = settings.order === 'sender' ? [source] : [];
     return { keys: oneOf(ties ? pins.keysOf(ties, keys) : keys), merges: undefined, ties };
   }
-  const { keys, barrier, wholeVip } = orderingOf(message, settings.patient, aliases?.orderResolver);
+  const { keys, barrier, wholeVip } = orderingOf(message, settings.patient, aliases?.chain);
   if (wholeVip) return { keys: WHOLE_VIP, merges: undefined, ties };
   const merges = barrier ? aliases?.expect(mergesIn(message, settings.patient)) : undefined;
   return { keys: oneOf(ties ? pins!.keysOf(ties, keys) : keys), merges, ties };

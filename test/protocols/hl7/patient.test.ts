@@ -58,9 +58,9 @@ describe('how a message is kept in order', () => {
   });
 
   test('who stands for another patient has that one’s key first, and the own', () => {
-    const resolve = (key: string) => (key === '77^HOSP' ? '78^HOSP' : key);
+    const chain = (key: string) => (key === '77^HOSP' ? ['78^HOSP', key] : [key]);
     const keys = (segments: string) =>
-      orderingOf(openMessage(Buffer.from(HEADER + segments, 'latin1')), {}, resolve).keys;
+      orderingOf(openMessage(Buffer.from(HEADER + segments, 'latin1')), {}, chain).keys;
     expect(keys('PID|1||77^^^HOSP^MR\r')).toEqual(['78^HOSP', '77^HOSP']);
     expect(keys('PID|1||78^^^HOSP^MR\r')).toEqual(['78^HOSP']);
     expect(keys('PID|1||79^^^HOSP^MR\rMRG|77\r')).toEqual(['79^HOSP', '77', '78^HOSP', '77^HOSP']);
