@@ -5,6 +5,7 @@
  *     piece      its body in pieces of 256 KiB: id = body × 4096 + number, each with its CRC-32
  *     arriving   bodies that are being received: what is left of one after a crash is removed
  *     seen       fingerprints of messages that were stored, in order of arrival
+ *     merge      whom messages that were stored have merged, in order of arrival
  *     counter    an id that was not used yet
  *
  * It is in WAL mode with `synchronous=FULL`: what is committed was flushed to the disk, and what a crash cut off was not
@@ -36,7 +37,7 @@ export const STATE = { WAITING: 0, TAKEN: 1, HELD_IN_PLACE: 2, HELD_ASIDE: 3 } a
 
 /** What the database header says of its owner ("GTYQ"), and the version of the tables. */
 const APPLICATION_ID = 0x47545951;
-const VERSION = 1;
+const VERSION = 2;
 
 const TABLES = `
   CREATE TABLE message (
@@ -57,6 +58,7 @@ const TABLES = `
   CREATE TABLE piece (id INTEGER PRIMARY KEY, crc INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
   CREATE TABLE arriving (body INTEGER PRIMARY KEY) STRICT;
   CREATE TABLE seen (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, fingerprint BLOB NOT NULL) STRICT;
+  CREATE TABLE merge (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, prior TEXT NOT NULL, surviving TEXT NOT NULL) STRICT;
   CREATE TABLE counter (next INTEGER NOT NULL) STRICT;
   INSERT INTO counter VALUES (1);
 `;

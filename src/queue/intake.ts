@@ -48,7 +48,7 @@ export class Intake {
   }
 
   /** The id of the message, or why it is not taken in. */
-  store({ keys, about, fingerprint, content }: OperationOf<'store'>, now: number): number | Refused {
+  store({ keys, about, fingerprint, merges, content }: OperationOf<'store'>, now: number): number | Refused {
     const isReceived = 'incoming' in content;
     const size = isReceived ? this.bodies.sizeOf(content) : content.length;
     // Its pieces were counted when they came.
@@ -62,6 +62,7 @@ export class Intake {
     if (!isReceived) this.#rows.addBody(body, content);
     this.#rows.insert(id, body, size, now, keys, about);
     if (fingerprint) this.#rows.remember(now, fingerprint);
+    if (merges) this.#rows.addMerges(now, merges);
     this.counts.messages++;
     this.counts.bytes += size;
     return id;

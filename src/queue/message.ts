@@ -9,11 +9,19 @@ export type OrderKeys = readonly string[] | 'whole';
 /** What the caller wants to know again of a message. It is shown by `list`: no patient data. */
 export type About = Readonly<Record<string, string>>;
 
+/** What was kept in order by `from` is kept in order by `to` too from now on. */
+export interface KeyMerge {
+  readonly from: string;
+  readonly to: string;
+}
+
 export interface NewMessage {
   readonly keys: OrderKeys;
   readonly about: About;
   /** What a repetition of this message is known by, kept for `QueueSettings.remember`; undefined: not kept. */
   readonly fingerprint?: Uint8Array | undefined;
+  /** Keys that it makes others of: who stands for whom is known again after a restart, for three days. */
+  readonly merges?: readonly KeyMerge[] | undefined;
 }
 
 /** A message whose turn it is. Say what became of it: `delivered`, `failed` or `hold`. */

@@ -1,10 +1,10 @@
 /** What the queue asks of its thread, and what comes back: many operations are one transaction. */
 import type { PackedFingerprints } from './fingerprints.ts';
 import type {
-  About,
   Depth,
   Failure,
   HeldMessage,
+  KeyMerge,
   NewMessage,
   OrderKeys,
   QueueSettings,
@@ -14,13 +14,7 @@ import type {
 
 /** `incoming` names a body that is being received, `standing` a place in order of what is not stored. */
 export type Operation =
-  | {
-      readonly do: 'store';
-      readonly keys: OrderKeys;
-      readonly about: About;
-      readonly fingerprint: NewMessage['fingerprint'];
-      readonly content: Uint8Array | Received;
-    }
+  | (NewMessage & { readonly do: 'store'; readonly content: Uint8Array | Received })
   | {
       readonly do: 'piece';
       readonly incoming: number;
@@ -93,8 +87,8 @@ export function isRefused(result: Result): result is { readonly refusal: Refusal
 /** What the file has that is to be known before new messages come. */
 export interface Recalled {
   readonly remembered: PackedFingerprints;
-  /** Bodies of messages of several patients, in order; but for long ones. */
-  readonly barriers: readonly Uint8Array[];
+  /** In the order in which they came. */
+  readonly merges: readonly KeyMerge[];
 }
 
 /** What the thread found in the file. */

@@ -22,6 +22,7 @@ import type {
   Depth,
   Failure,
   HeldMessage,
+  KeyMerge,
   NewMessage,
   OrderKeys,
   QueueSettings,
@@ -124,7 +125,7 @@ export class Queue {
   /** The next name of a body that is received, or of a standing. */
   #names = 0;
   #remembered: Iterable<Remembered> = [];
-  #barriers: readonly Buffer[] = [];
+  #merges: readonly KeyMerge[] = [];
   /** The thread is gone, or told to go. */
   #isOver = false;
   readonly #gone = Promise.withResolvers<void>();
@@ -225,18 +226,18 @@ export class Queue {
     this.#buffers.giveBack(piece.buffer as ArrayBuffer);
   }
 
-  /** Part of opening: reads what `takeRemembered` and `takeBarriers` give. */
+  /** Part of opening: reads what `takeRemembered` and `takeMerges` give. */
   async recall(): Promise<void> {
-    const { remembered, barriers } = await this.#ask<Recalled>({ do: 'recall' });
+    const { remembered, merges } = await this.#ask<Recalled>({ do: 'recall' });
     this.#remembered = unpackFingerprints(remembered);
-    this.#barriers = barriers.map((bytes) => asBuffer(bytes)!);
+    this.#merges = merges;
   }
 
-  /** Messages of several patients that were there when the queue was opened, in their order; once. Patient data. */
-  takeBarriers(): readonly Buffer[] {
-    const barriers = this.#barriers;
-    this.#barriers = [];
-    return barriers;
+  /** What messages that were stored before the queue was opened have merged, in their order; once. Patient data. */
+  takeMerges(): readonly KeyMerge[] {
+    const merges = this.#merges;
+    this.#merges = [];
+    return merges;
   }
 
   /** Fingerprints of messages that were stored before the queue was opened, in their order; once. */
@@ -293,8 +294,7 @@ export class Queue {
   }
 
   #store(message: NewMessage, content: Uint8Array | Received, stored: Stored): void {
-    const { keys, about, fingerprint } = message;
-    this.#submit({ do: 'store', keys, about, fingerprint, content }, (result) => {
+    this.#submit({ do: 'store', ...message, content }, (result) => {
       if (isRefused(result)) stored(undefined, result.refusal);
       else {
         this.#works();

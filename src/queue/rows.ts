@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { CORRUPT, MOST_PIECES, PIECE_BYTES, STATE, sqliteCode } from './file.ts';
 import { packFingerprints, type Remembered } from './fingerprints.ts';
-import type { About, HeldMessage, OrderKeys } from './message.ts';
+import type { About, HeldMessage, KeyMerge, OrderKeys } from './message.ts';
 import type { Recalled } from './operations.ts';
 
 /** What the index is made of. */
@@ -29,6 +29,9 @@ export interface MessageRow {
   readonly reason: string;
 }
 
+/** Milliseconds for which merges are remembered, and how many: as long as who merges them remembers them. */
+const MERGE_MS = 72 * 3_600_000;
+const MOST_MERGES = 100_000;
 /** Ids that are set aside at once. */
 const IDS = 10_000;
 
@@ -165,13 +168,17 @@ export class Rows {
     this.#statements.forgetMany.run(entries);
   }
 
+  addMerges(at: number, merges: readonly KeyMerge[]): void {
+    for (const { from, to } of merges) this.#statements.addMerge.run(at, from, to);
+    this.#statements.forgetMerges.run(at - MERGE_MS, MOST_MERGES);
+  }
+
   /** `since`: fingerprints that are older are not. */
   recall(since: number): Recalled {
     const remembered = packFingerprints(
       this.#statements.remembered.iterate(since) as unknown as Iterable<Remembered>,
     );
-    const rows = this.#statements.barriers.all(PIECE_BYTES) as unknown as MessageRow[];
-    return { remembered, barriers: rows.flatMap(({ body }) => this.piece(body, 0) ?? []) };
+    return { remembered, merges: this.#statements.merges.all() as unknown as KeyMerge[] };
   }
 
   /** Every message, in order. */
@@ -238,8 +245,9 @@ function prepare(database: DatabaseSync) {
       coalesce((SELECT id FROM seen WHERE at >= ? ORDER BY id LIMIT 1), (SELECT max(id) + 1 FROM seen))`),
     forgetMany: sql('DELETE FROM seen WHERE id <= (SELECT max(id) FROM seen) - ?'),
     remembered: sql('SELECT at, fingerprint FROM seen WHERE at >= ? ORDER BY id'),
-    // Keys are JSON: between two of them stands what no single one can have unescaped.
-    barriers: sql(`SELECT body FROM message WHERE keys LIKE '%","%' AND size <= ? ORDER BY id`),
+    addMerge: sql('INSERT INTO merge (at, prior, surviving) VALUES (?, ?, ?)'),
+    forgetMerges: sql('DELETE FROM merge WHERE at < ? OR id <= (SELECT max(id) FROM merge) - ?'),
+    merges: sql('SELECT prior AS "from", surviving AS "to" FROM merge ORDER BY id'),
     index: sql('SELECT id, size, keys, state, due FROM message ORDER BY id'),
     held: sql('SELECT * FROM message WHERE state >= 2 AND id > ? ORDER BY id LIMIT ?'),
     oldest: sql('SELECT arrived FROM message WHERE state < 2 ORDER BY id LIMIT 1'),

@@ -145,7 +145,7 @@ test('a file of another version is left alone', () => {
   const database = new DatabaseSync(file);
   database.exec('PRAGMA user_version = 7');
   database.close();
-  expect(() => openFile(file)).toThrow('was written by another version of Gantry (format 7, not 1)');
+  expect(() => openFile(file)).toThrow('was written by another version of Gantry (format 7, not 2)');
 });
 
 test('a folder that is not there is said', () => {

@@ -1,6 +1,4 @@
 /** The HL7 front-end of one VIP: its listeners, its senders, and the courier of their messages. */
-import { openMessage } from '../../../protocols/hl7/cursor.ts';
-import { mergesIn } from '../../../protocols/hl7/merges.ts';
 import type { Director } from '../../director/director.ts';
 import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
@@ -148,9 +146,8 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
    * told that it is kept.
    */
   #recall(queue: Queue): void {
-    const { wallClock = Date.now, hl7, orderMemory } = this.#options;
-    for (const barrier of queue.takeBarriers())
-      orderMemory?.aliases?.learn(mergesIn(openMessage(barrier), hl7.patient));
+    const { wallClock = Date.now, orderMemory } = this.#options;
+    orderMemory?.aliases?.learn(queue.takeMerges());
     for (const { fingerprint, at } of queue.takeRemembered())
       this.#courier.endings.duplicates.recall(fingerprint, Math.max(wallClock() - at, 0));
   }

@@ -174,6 +174,7 @@ export class Intake implements KeepListener {
       keys: queueKeys(delivery.keys),
       about: aboutOf(delivery, application),
       fingerprint: bytesOf(delivery.fingerprint),
+      merges: delivery.merges,
     });
     // What its answer is made of is kept in memory: the first segment.
     const end = message.batch ? -1 : message.nextSegment(message.firstSegment);

@@ -340,43 +340,48 @@ test('drain: what a server has is finished, and the rest stays in the file', asy
   expect(receiver.messages.length).toBe(1);
 });
 
-test('a merge that was stored counts after a restart, though nothing else remembers it', async () => {
-  const file = join(scratchFolder(), 'queue');
-  const receiver = await receiverFor(answering('CA'));
-  await receiver.stop();
-  const pools = { main: { servers: [receiver.address] } };
-  const memory = () => {
-    const table = new Table(createMemoryStore({ ...ALIAS_LIMITS, now: () => 0 }));
-    return { aliases: new Aliases(table) };
-  };
-  const first = await queueAt(file);
-  {
-    await using hl7 = await storing(first, { pools, more: { orderMemory: memory() } });
+test.each(['stored', 'delivered'])(
+  'a merge that was %s counts after a restart, though nothing else remembers it',
+  async (what) => {
+    const file = join(scratchFolder(), 'queue');
+    const receiver = await receiverFor(answering('CA'));
+    if (what === 'stored') await receiver.stop();
+    const pools = { main: { servers: [receiver.address] } };
+    const memory = () => {
+      const table = new Table(createMemoryStore({ ...ALIAS_LIMITS, now: () => 0 }));
+      return { aliases: new Aliases(table) };
+    };
+    const first = await queueAt(file);
+    {
+      await using hl7 = await storing(first, { pools, more: { orderMemory: memory() } });
+      const sender = await connectSender(hl7.address);
+      const merge = { event: 'A40', segments: ['MRG|INV-OLD^^^HOSP^MR'], acceptAcknowledgement: 'AL' };
+      const merging = hl7Message({ controlId: 'MERGE', patient: 'INV-NEW', ...merge });
+      expect(codeOf(await sender.send(merging))).toBe('CA');
+      if (what === 'delivered') {
+        await hl7.messages.find(({ outcome }) => outcome === 'delivered');
+        await receiver.stop();
+      }
+      expect(codeOf(await sender.send(commit('NEW2', 'INV-NEW')))).toBe('CA');
+    }
+    await first.close();
+    const second = await queueAt(file);
+    await using hl7 = await storing(second, { pools, more: { orderMemory: memory() } });
     const sender = await connectSender(hl7.address);
-    const merge = { event: 'A40', segments: ['MRG|INV-OLD^^^HOSP^MR'], acceptAcknowledgement: 'AL' };
-    expect(codeOf(await sender.send(commit('NEW1', 'INV-NEW')))).toBe('CA');
-    expect(codeOf(await sender.send(hl7Message({ controlId: 'MERGE', patient: 'INV-NEW', ...merge })))).toBe(
-      'CA',
-    );
-    expect(codeOf(await sender.send(commit('NEW2', 'INV-NEW')))).toBe('CA');
-  }
-  await first.close();
-  const second = await queueAt(file);
-  await using hl7 = await storing(second, { pools, more: { orderMemory: memory() } });
-  const sender = await connectSender(hl7.address);
-  expect(codeOf(await sender.send(commit('OLD3', 'INV-OLD')))).toBe('CA');
-  // The one before is not answered yet: the next must not come.
-  const gate = createGate();
-  receiver.script = async ({ bytes, controlId }, connection) => {
-    if (controlId === 'NEW2') await gate.opened;
-    await connection.write(acknowledgementOf(bytes, 'CA'));
-  };
-  await receiver.restart();
-  await receiver.messages.find(({ controlId }) => controlId === 'NEW2');
-  // Whoever may go has gone when one that comes now has.
-  expect(codeOf(await sender.send(commit('OTHER', 'INV-OTHER')))).toBe('CA');
-  await receiver.messages.find(({ controlId }) => controlId === 'OTHER');
-  expect(receiver.messages.items.map(({ controlId }) => controlId)).not.toContain('OLD3');
-  gate.open();
-  await receiver.messages.find(({ controlId }) => controlId === 'OLD3');
-});
+    expect(codeOf(await sender.send(commit('OLD3', 'INV-OLD')))).toBe('CA');
+    // The one before is not answered yet: the next must not come.
+    const gate = createGate();
+    receiver.script = async ({ bytes, controlId }, connection) => {
+      if (controlId === 'NEW2') await gate.opened;
+      await connection.write(acknowledgementOf(bytes, 'CA'));
+    };
+    await receiver.restart();
+    await receiver.messages.find(({ controlId }) => controlId === 'NEW2');
+    // Whoever may go has gone when one that comes now has.
+    expect(codeOf(await sender.send(commit('OTHER', 'INV-OTHER')))).toBe('CA');
+    await receiver.messages.find(({ controlId }) => controlId === 'OTHER');
+    expect(receiver.messages.items.map(({ controlId }) => controlId)).not.toContain('OLD3');
+    gate.open();
+    await receiver.messages.find(({ controlId }) => controlId === 'OLD3');
+  },
+);
