@@ -1,5 +1,6 @@
 /** Study routing and urgent work: do the keys fit each other, the pools and the table? */
 import { overlap } from './check-listeners.ts';
+import { patternFault } from './check-pattern.ts';
 import { isOfMessages } from './fact-names.ts';
 import { advice } from './fault.ts';
 import type { File } from './file-schema.ts';
@@ -11,9 +12,18 @@ export function checkDicom(vip: FileVip, file: File, findings: Findings): void {
   const pools = file.pools.filter((pool) => reaches(vip, pool));
   checkReserve(vip, pools, findings);
   checkOrders(vip, file, findings);
+  checkClients(vip, findings);
   if (findings.faulty([...at, 'dicom']) || findings.faulty([...at, 'dicom', 'route'])) return;
   if (vip.dicom?.route === 'study') checkStudyRouting(vip, vip.dicom, pools, file, findings);
   else refuseStudyKeys(at, findings);
+}
+
+/** The AE titles of `clients` are patterns of a rule. */
+function checkClients({ name, dicom }: FileVip, findings: Findings): void {
+  for (const ae of Object.keys(dicom?.clients ?? {})) {
+    const wrong = patternFault('calling', ae);
+    if (wrong !== undefined) findings.fault(['vips', name, 'dicom', 'clients', ae], wrong, true);
+  }
 }
 
 function refuseStudyKeys(at: Path, findings: Findings): void {

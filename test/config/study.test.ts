@@ -189,3 +189,15 @@ vips: { A: { protocol: dicom, listen: 127.0.0.1:0, pool: a, ${rule} } }
   );
   expect(faults.map(formatFault)).toEqual(what === undefined ? [] : [expect.stringContaining(what)]);
 });
+
+it('an AE title of dicom.clients that is no regular expression is a fault, with its place', () => {
+  const text = `version: 1
+pools: { P: { servers: ["10.0.0.1:104"] } }
+vips:
+  A: { protocol: dicom, listen: ["127.0.0.1:104"], pool: P, dicom: { clients: { "/(/": 10.1.0.0/16 } } }
+`;
+  const { faults } = readConfiguration(text, { file: 'f.yaml', environment: {} });
+  expect(faults!.map(formatFault)).toEqual([
+    expect.stringMatching(/^f\.yaml:4:\d+: vips\.A\.dicom\.clients\.\/\(\/: is not a regular expression/),
+  ]);
+});
