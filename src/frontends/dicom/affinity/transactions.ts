@@ -84,12 +84,17 @@ export class Transactions {
     const { transferSyntax, pieces = 0 } = this.#part(part) ?? {};
     if (transferSyntax === undefined) return undefined;
     let text = '';
-    for (let piece = 1; piece <= pieces; piece++) text += this.#table.serverOf(pieceKey(part, piece)) ?? '';
+    for (let piece = 1; piece <= pieces; piece++) {
+      const more = this.#table.serverOf(pieceKey(part, piece));
+      // What is left of a deflated stream without one of its pieces may inflate to something else.
+      if (more === undefined) return undefined;
+      text += more;
+    }
     try {
       const maxOutputLength = this.#largest;
       return { dataSet: inflateRawSync(Buffer.from(text, 'base64'), { maxOutputLength }), transferSyntax };
     } catch {
-      // A piece is gone.
+      // Larger than a report may be.
       return undefined;
     }
   }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { deflateRawSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { Transactions } from '../../../../src/frontends/dicom/affinity/transactions.ts';
 import { createMemoryStore } from '../../../../src/tables/memory.ts';
@@ -67,7 +68,24 @@ describe('transactions', () => {
     const { table, transactions } = setup();
     transactions.begin('1.2.3', { ae: 'CT1', parts: ['2.25.1', '2.25.2'] });
     transactions.keep('2.25.1', { dataSet: randomBytes(200_000), transferSyntax });
+    const kept = [...table.entries()].filter(({ key }) => key.startsWith('report='));
+    for (const { key, server } of kept) {
+      table.delete(key);
+      expect(transactions.reported('2.25.1'), key).toBeUndefined();
+      table.put(key, server);
+    }
+    expect(transactions.reported('2.25.1')).toBeDefined();
+  });
+
+  test('pieces that inflate to something else without the one between them are no report', () => {
+    const { table, transactions } = setup();
+    transactions.begin('1.2.3', { ae: 'CT1', parts: ['2.25.1'] });
+    const whole = deflateRawSync(Buffer.from('a report')).toString('base64');
+    transactions.keep('2.25.1', { dataSet: randomBytes(60_000), transferSyntax });
+    // Three pieces, of which the second is forgotten, and the rest is a stream that ends well.
+    table.put('report=2.25.1/1', whole);
     table.delete('report=2.25.1/2');
+    table.put('report=2.25.1/3', '');
     expect(transactions.reported('2.25.1')).toBeUndefined();
   });
 
