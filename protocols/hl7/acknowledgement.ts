@@ -57,13 +57,18 @@ export function isAcknowledgement(message: Message): boolean {
 }
 
 /** AA or CA. */
-export function isPositive(code: AcknowledgementCode | undefined): boolean {
+export function isPositive(code: string | undefined): boolean {
   return code === 'AA' || code === 'CA';
 }
 
 /** CA, CE or CR: the answer of the receiving side, not yet of its application. */
 export function isCommit(code: AcknowledgementCode | undefined): boolean {
   return code === 'CA' || code === 'CE' || code === 'CR';
+}
+
+/** AA, AE or AR: the answer of the application. */
+export function isOfApplication(code: string | undefined): boolean {
+  return code === 'AA' || code === 'AE' || code === 'AR';
 }
 
 /** How an answer is known to belong to the message in flight (`hl7.ackMatch`). */

@@ -14,6 +14,9 @@ export const START_BLOCK = 0x0b;
 export const END_BLOCK = 0x1c;
 export const CARRIAGE_RETURN = 0x0d;
 
+/** Milliseconds after which whoever keeps the time takes an end block with nothing behind it for the end of the frame. */
+export const END_BLOCK_ALONE_MS = 200;
+
 /**
  * Release 2 answers each block by one whose content is a single byte (HL7 v3 Transport Specification: MLLP, Release 2,
  * "Commit Acknowledgement Block"): the content is in safe storage, or it is not.

@@ -10,6 +10,7 @@ import { createAuthority } from '../peers/certificates.ts';
 import { writeInstances } from '../peers/dicom-files.ts';
 import { type GantryProcess, type LogLine, startGantry } from '../peers/gantry-process.ts';
 import { freePort } from '../peers/processes.ts';
+import { randomFrom } from '../peers/random.ts';
 import {
   http2Requests,
   keepAliveRequests,
@@ -20,7 +21,6 @@ import {
   tcpEchoes,
   webSocketMessages,
 } from './loads.ts';
-import { randomFrom } from './random.ts';
 import { type Endpoints, startServers, writeCertificate } from './surroundings.ts';
 
 export interface ChangesOptions {

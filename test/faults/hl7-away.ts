@@ -3,12 +3,12 @@
  * no more at once than it takes; in relay mode its senders keep their own queues.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { randomFrom } from '../peers/random.ts';
 import type { Delivery } from './hl7-balancer.ts';
 import { arrivalsIn, nanoseconds } from './hl7-ledger.ts';
 import { type Outcome, play } from './hl7-scene.ts';
 import { sendAll } from './hl7-senders.ts';
 import { type Times, timesOf } from './hl7-times.ts';
-import { randomFrom } from './random.ts';
 
 export interface AwayOptions {
   readonly delivery: Delivery;

@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { hl7Message } from '../peers/hl7-messages.ts';
+import { randomFrom } from '../peers/random.ts';
 import type { Delivery } from './hl7-balancer.ts';
 import { type Outcome, play, type Scene } from './hl7-scene.ts';
 import { Hl7Sender } from './hl7-senders.ts';
-import { randomFrom } from './random.ts';
 
 export interface HugeOptions {
   readonly delivery: Delivery;

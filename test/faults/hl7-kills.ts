@@ -3,10 +3,10 @@
  * told stays true, every patient's messages arrive in order, and what arrives twice is marked.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { randomFrom } from '../peers/random.ts';
 import type { Delivery } from './hl7-balancer.ts';
 import { type Outcome, play, type Scene } from './hl7-scene.ts';
 import { type Draft, sendAll } from './hl7-senders.ts';
-import { randomFrom } from './random.ts';
 
 export interface KillOptions {
   /** `relay`: original mode. `store`: enhanced mode, the balancer's own CA. */

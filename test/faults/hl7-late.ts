@@ -2,9 +2,10 @@
  * Late answers: one in a hundred messages is answered after its time is over. Every other answer, and the late ones that
  * still come, must reach the sender of the message they belong to and nobody else.
  */
+
+import { randomFrom } from '../peers/random.ts';
 import { type Outcome, play } from './hl7-scene.ts';
 import { sendAll } from './hl7-senders.ts';
-import { randomFrom } from './random.ts';
 
 export interface LateOptions {
   readonly ackMatch: 'strict' | 'prefix20' | 'position';

@@ -3,10 +3,10 @@
  * different times. What was sent before the merge is dealt with before it, what was sent after it behind it.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { randomFrom } from '../peers/random.ts';
 import type { Delivery } from './hl7-balancer.ts';
 import { type Outcome, play, type Scene } from './hl7-scene.ts';
 import { type Draft, Hl7Sender } from './hl7-senders.ts';
-import { randomFrom } from './random.ts';
 
 export interface MergeOptions {
   readonly delivery: Delivery;

@@ -1,10 +1,11 @@
 /** A stall: a receiver holds on to the message of one patient for a long time. Nobody else's message waits for that. */
+
+import { randomFrom } from '../peers/random.ts';
 import type { Delivery } from './hl7-balancer.ts';
 import { arrivalsIn, nanoseconds } from './hl7-ledger.ts';
 import { type Outcome, play } from './hl7-scene.ts';
 import { sendAll } from './hl7-senders.ts';
 import { type Times, timesOf } from './hl7-times.ts';
-import { randomFrom } from './random.ts';
 
 export interface StallOptions {
   readonly delivery: Delivery;

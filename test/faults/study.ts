@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createSample } from '../../src/demo/sample-files.ts';
 import { startStorescp } from '../peers/dcmtk.ts';
-import { randomFrom } from './random.ts';
+import { randomFrom } from '../peers/random.ts';
 import { type SlowLink, startSlowLink } from './slow-link.ts';
 import { type Account, type Route, type StudyBalancer, startBalancer } from './study-balancer.ts';
 import { type Copy, copiesIn, hasReason, type Move, movesOf } from './study-disks.ts';

@@ -205,3 +205,14 @@ export class MllpSender extends MllpConnection {
 export async function connectSender(to: Address, localAddress?: string): Promise<MllpSender> {
   return new MllpSender(await openConnection(to, localAddress));
 }
+
+/** The next answers, as `code controlId`; `closed` where the connection ended. */
+export async function readAnswers(sender: MllpSender, count: number): Promise<string[]> {
+  const got: string[] = [];
+  while (got.length < count) {
+    const answer = await sender.read('an acknowledgement');
+    if (!answer) return [...got, 'closed'];
+    got.push(`${fieldOf(answer, 'MSA', 1)} ${fieldOf(answer, 'MSA', 2)}`);
+  }
+  return got;
+}

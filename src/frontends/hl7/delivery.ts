@@ -1,5 +1,5 @@
 /** One message on its way: from its sender to a server, and the answer back. */
-import { type AcknowledgementMode, isSent } from '../../../protocols/hl7/acknowledgement.ts';
+import { type AcknowledgementMode, isPositive, isSent } from '../../../protocols/hl7/acknowledgement.ts';
 import type { Message } from '../../../protocols/hl7/cursor.ts';
 import type { Merge } from '../../../protocols/hl7/merges.ts';
 import { encodeFrame } from '../../../protocols/hl7/mllp.ts';
@@ -34,6 +34,19 @@ export type Outcome =
   | 'rejected'
   | 'unavailable'
   | 'failed';
+
+const ARRIVED: ReadonlySet<Outcome> = new Set([
+  'delivered',
+  'maybe twice',
+  'unconfirmed',
+  'stored',
+  'duplicate',
+]);
+
+/** Is it with a server, or on the disk? What the server says of it is another question. */
+export function hasArrived(outcome: Outcome): boolean {
+  return ARRIVED.has(outcome);
+}
 
 /** What it repeats. */
 export type Repetition = Exclude<Sight<Delivery>, { readonly number: number }>;
@@ -174,6 +187,11 @@ export class Delivery implements Turn<Target> {
   /** `code`: MSA-1 of its answer, if it is in table 0008. The answer to a batch may have none (HL7 v2.5.1 2.10.3.4). */
   acknowledge(code: string | undefined): void {
     this.acknowledgement = code ?? (this.batch ? undefined : 'unknown');
+  }
+
+  /** Its answer does not say yes. Who gives no answer does not say no. */
+  get isRefused(): boolean {
+    return this.acknowledgement !== undefined && !isPositive(this.acknowledgement);
   }
 
   /** Takes a copy of the message: it has to wait. */

@@ -9,7 +9,7 @@ import {
   readAcknowledgement,
 } from '../../../protocols/hl7/acknowledgement.ts';
 import { Message } from '../../../protocols/hl7/cursor.ts';
-import type { Delivery, Outcome, Repetition } from './delivery.ts';
+import { type Delivery, hasArrived, type Outcome, type Repetition } from './delivery.ts';
 import { Duplicates } from './duplicates.ts';
 import type { Lanes } from './lanes.ts';
 import type { Break } from './message-stream.ts';
@@ -27,14 +27,6 @@ export interface EndingsOptions {
   readonly whenEmpty: () => void;
 }
 
-/** Outcomes after which a message is with a server, or on the disk. */
-const ARRIVED: ReadonlySet<Outcome> = new Set([
-  'delivered',
-  'maybe twice',
-  'unconfirmed',
-  'stored',
-  'duplicate',
-]);
 /** How each outcome is counted. */
 const TOTALS: Readonly<Record<Outcome, keyof Endings['totals']>> = {
   delivered: 'delivered',
@@ -87,9 +79,7 @@ export class Endings {
       delivery.acknowledgement = readAcknowledgement(sight.answer)?.code;
       this.tell(delivery, sight.answer.length > 0 ? sight.answer : undefined);
     } else {
-      const { enhanced, accept } = delivery.mode;
-      const answer = kept(enhanced, accept);
-      if (answer) this.reply(delivery, answer, this.#message.open(delivery.content));
+      this.replyKept(delivery);
     }
     this.finish(delivery, 'duplicate');
   }
@@ -104,7 +94,7 @@ export class Endings {
     if (why === 'it is too long') {
       const code = rejectionCode(delivery.mode);
       const answer = code && overlong(code, delivery.plan.settings.maxFrame);
-      if (answer) this.reply(delivery, answer, this.#message.open(delivery.content));
+      if (answer) this.reply(delivery, answer);
       this.finish(delivery, 'rejected');
     } else {
       this.finish(delivery, 'unavailable');
@@ -113,13 +103,11 @@ export class Endings {
 
   /** A server committed it (MLLP release 2), and its answer was lost: it goes nowhere else. */
   answerForCommit(delivery: Delivery): void {
-    const { enhanced, accept } = delivery.mode;
-    if (!enhanced) {
+    if (!delivery.mode.enhanced) {
       this.hangUp(delivery, 'unconfirmed');
       return;
     }
-    const answer = kept(true, accept);
-    if (answer) this.reply(delivery, answer, this.#message.open(delivery.content));
+    this.replyKept(delivery);
     this.finish(delivery, 'unconfirmed');
   }
 
@@ -130,9 +118,7 @@ export class Endings {
       this.hangUp(delivery, outcome);
       return;
     }
-    if (!delivery.wantsNoAnswer) {
-      this.reply(delivery, undeliverable(whenUnavailable), this.#message.open(delivery.content));
-    }
+    if (!delivery.wantsNoAnswer) this.reply(delivery, undeliverable(whenUnavailable));
     this.finish(delivery, outcome);
   }
 
@@ -147,8 +133,15 @@ export class Endings {
     delivery.origin.hangUp(delivery);
   }
 
-  /** Our own answer to `message`, the delivery's. */
-  reply(delivery: Delivery, answer: Answer, message: Message): void {
+  /** That it is kept. False: its sender does not want to hear of success. */
+  replyKept(delivery: Delivery): boolean {
+    const answer = kept(delivery.mode);
+    if (answer) this.reply(delivery, answer);
+    return answer !== undefined;
+  }
+
+  /** Our own answer. `message`: the delivery's, when it has no copy of its own. */
+  reply(delivery: Delivery, answer: Answer, message = this.#message.open(delivery.content)): void {
     const bytes = buildAcknowledgement(message, answer, this.#options.wallClock);
     delivery.acknowledgement = answer.code;
     if (isPositive(answer.code)) this.remember(delivery, bytes);
@@ -159,7 +152,10 @@ export class Endings {
   tell(delivery: Delivery, bytes: Buffer | undefined): void {
     delivery.finished = true;
     delivery.origin.answer(delivery, bytes);
-    for (const follower of delivery.followers ?? []) {
+    const { followers } = delivery;
+    if (!followers) return;
+    // One more may come while these are told.
+    for (const follower of followers) {
       if (follower.finished) continue;
       follower.acknowledgement = delivery.acknowledgement;
       this.tell(follower, bytes);
@@ -190,10 +186,11 @@ export class Endings {
     delivery.frame = undefined;
     delivery.stream?.cancel();
     delivery.body?.discard();
-    if (!ARRIVED.has(outcome)) delivery.choice?.abandon();
+    const isThere = hasArrived(outcome);
+    const isTaken = isThere && !delivery.isRefused;
+    if (!isThere) delivery.choice?.abandon();
     this.#forget(delivery);
-    const isTaken = ARRIVED.has(outcome) && isYes(delivery.acknowledgement);
-    settleOrder(delivery, isTaken, ARRIVED.has(outcome));
+    settleOrder(delivery, isTaken, isThere);
     const shown = delivery.origin.keepsMessages && !isTaken ? 'held' : outcome;
     this.totals[TOTALS[shown]]++;
     decided(delivery);
@@ -202,19 +199,18 @@ export class Endings {
     this.inHand--;
     if (delivery.standing) delivery.standing.leave();
     else if (delivery.went && delivery.inLanes) lanes.leave(delivery);
-    for (const follower of delivery.followers ?? []) if (!follower.finished) this.hangUp(follower, outcome);
+    if (delivery.followers) this.#hangUpAll(delivery.followers, outcome);
     if (this.inHand === 0) whenEmpty();
+  }
+
+  #hangUpAll(followers: readonly Delivery[], outcome: Outcome): void {
+    for (const follower of followers) if (!follower.finished) this.hangUp(follower, outcome);
   }
 }
 
 /** A merge that happened makes aliases; what belongs to a stream stays with the server that has it. */
-function settleOrder({ merges, ties, plan, target }: Delivery, isTaken: boolean, hasArrived: boolean): void {
+function settleOrder({ merges, ties, plan, target }: Delivery, isTaken: boolean, isThere: boolean): void {
   const { aliases, pins } = plan.orderMemory;
   if (merges) aliases?.settle(merges, isTaken);
-  if (ties && target && hasArrived) pins?.went(ties, target.server);
-}
-
-/** Answers that say yes; and who wants no answer does not say no. */
-function isYes(code: string | undefined): boolean {
-  return code === undefined || code === 'AA' || code === 'CA';
+  if (ties && target && isThere) pins?.went(ties, target.server);
 }

@@ -159,27 +159,28 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
   #resize(): void {
     const { store } = this.#intake;
     if (!store) return;
-    const { pools, connections = {}, hl7 } = this.#options;
+    const { pools, hl7 } = this.#options;
     let room = 0;
     for (const { name, servers } of pools) {
-      const most = Object.hasOwn(connections, name) ? connections[name]! : USUAL_CONNECTIONS;
+      const most = connectionsOf(name, this.#options);
       for (const { eligible, maxConnections = Infinity } of servers)
         if (eligible) room += Math.min(most, maxConnections) * (hl7.pipeline ?? 1);
     }
     store.resize(room === 0 ? 0 : Math.max(AT_HAND * room, LEAST_AT_HAND));
   }
 
-  #targetsOf({ pools, links, hl7, connections = {}, release2Pools }: Hl7FrontEndOptions): TargetsOf {
+  #targetsOf(options: Hl7FrontEndOptions): TargetsOf {
+    const { pools, links, hl7, release2Pools } = options;
     const all = new Map<string, TargetOptions>();
     for (const pool of pools) {
-      const most = Object.hasOwn(connections, pool.name) ? connections[pool.name]! : USUAL_CONNECTIONS;
+      const most = connectionsOf(pool.name, options);
       const outbound = this.#outboundOf(links.get(pool.name) ?? {}, hl7);
       const release2 = release2Pools?.has(pool.name) ?? false;
       all.set(pool.name, { pool, most, outbound: { ...outbound, release2 } });
     }
     return (server) => {
-      const options = all.get(server.pool);
-      return options?.pool.server(server.name) === server ? options : undefined;
+      const found = all.get(server.pool);
+      return found?.pool.server(server.name) === server ? found : undefined;
     };
   }
 
@@ -297,6 +298,11 @@ function inboundSettings(settings: Hl7Settings): InboundSettings {
   const { startBlock, endBlock, maxFrame, timeouts, release2 = false } = settings;
   const { stall: stallTimeout, idle: idleTimeout } = timeouts;
   return { blocks: { startBlock, endBlock }, maxFrame, stallTimeout, idleTimeout, release2 };
+}
+
+/** To each server of this pool. */
+function connectionsOf(pool: string, { connections = {} }: Hl7FrontEndOptions): number {
+  return Object.hasOwn(connections, pool) ? connections[pool]! : USUAL_CONNECTIONS;
 }
 
 function planOf(options: Hl7FrontEndOptions): Plan {

@@ -13,10 +13,10 @@ import { type Fingerprint, fingerprintOf } from './duplicates.ts';
 import { HashingStream } from './hashing-stream.ts';
 import type { InboundConnection } from './inbound.ts';
 import { type OrderKeys, WHOLE_VIP } from './lanes.ts';
-import type { MessageStream } from './message-stream.ts';
+import type { Break, MessageStream } from './message-stream.ts';
 import { orderOf } from './order.ts';
 import type { Origin } from './origin.ts';
-import { kept, overlong, rejectionCode, unreadable } from './refusal.ts';
+import { overlong, rejectionCode, unreadable } from './refusal.ts';
 import { type Hl7Settings, isStored, senderTimeoutOf } from './settings.ts';
 import type { KeepListener, Store } from './store.ts';
 import { aboutOf } from './stored-message.ts';
@@ -184,14 +184,12 @@ export class Intake implements KeepListener {
   }
 
   kept(delivery: Delivery): void {
-    const { enhanced, accept } = delivery.mode;
-    const answer = kept(enhanced, accept);
-    if (answer) this.#courier.endings.reply(delivery, answer, this.#message.open(delivery.content));
-    else {
-      this.#courier.endings.remember(delivery, NO_ANSWER);
-      this.#courier.endings.tell(delivery, undefined);
+    const { endings } = this.#courier;
+    if (!endings.replyKept(delivery)) {
+      endings.remember(delivery, NO_ANSWER);
+      endings.tell(delivery, undefined);
     }
-    this.#courier.endings.finish(delivery, 'stored');
+    endings.finish(delivery, 'stored');
   }
 
   notKept(delivery: Delivery, why: string): void {
@@ -199,7 +197,7 @@ export class Intake implements KeepListener {
     this.#courier.endings.giveUp(delivery, 'unavailable');
   }
 
-  broken(delivery: Delivery, why: Parameters<KeepListener['broken']>[1]): void {
+  broken(delivery: Delivery, why: Break): void {
     if (!delivery.finished) this.#courier.endings.broken(delivery, why);
   }
 }

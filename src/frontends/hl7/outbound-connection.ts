@@ -10,7 +10,7 @@ import {
   isPositive,
 } from '../../../protocols/hl7/acknowledgement.ts';
 import { Message } from '../../../protocols/hl7/cursor.ts';
-import { commitAcknowledgement } from '../../../protocols/hl7/mllp.ts';
+import { commitAcknowledgement, END_BLOCK_ALONE_MS } from '../../../protocols/hl7/mllp.ts';
 import { type DropReason, MllpDecoder, type MllpSink } from '../../../protocols/hl7/mllp-decoder.ts';
 import { GantryError } from '../../errors.ts';
 import { notice } from '../../observe/events.ts';
@@ -27,8 +27,6 @@ import type { Loss, LossCause, OutboundListener, OutboundOptions } from './outbo
 import { OwedAnswers } from './owed-answers.ts';
 import { type StreamHost, StreamWriter } from './stream-writer.ts';
 
-/** Milliseconds after which an end block with nothing behind it ends a frame. */
-const END_BLOCK_ALONE_MS = 200;
 /** Milliseconds that a server may take to close its side of a connection that we closed. */
 const LINGER_MS = 1000;
 

@@ -2,7 +2,7 @@
  * What comes from one sender: its frames are messages, the long ones streams, and no more is read than is taken. When
  * there is too much, the decoder stops behind the message at hand and the channel is paused.
  */
-import { commitAcknowledgement, type MllpBlocks } from '../../../protocols/hl7/mllp.ts';
+import { commitAcknowledgement, END_BLOCK_ALONE_MS, type MllpBlocks } from '../../../protocols/hl7/mllp.ts';
 import { type DropReason, MllpDecoder, type MllpSink } from '../../../protocols/hl7/mllp-decoder.ts';
 import { notice } from '../../observe/events.ts';
 import type { Channel } from '../../relay/channel.ts';
@@ -36,8 +36,6 @@ export interface Recipient {
   heard(): void;
 }
 
-/** Milliseconds after which an end block with nothing behind it ends a frame. */
-const END_BLOCK_ALONE_MS = 200;
 /** Frames that began and did not end, one after another. */
 const MOST_BROKEN = 16;
 

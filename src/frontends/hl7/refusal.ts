@@ -1,7 +1,6 @@
 /** The answers that are ours and not a server's: to what is kept, cannot be read, has no route, or cannot be delivered. */
 import {
   type AcknowledgementCode,
-  type AcknowledgementCondition,
   type AcknowledgementMode,
   type Answer,
   isSent,
@@ -45,7 +44,7 @@ export function undeliverable(code: AcknowledgementCode): Answer {
 }
 
 /** To a message that is on the disk; undefined: its sender does not want to hear of success. */
-export function kept(enhanced: boolean, accept: AcknowledgementCondition): Answer | undefined {
+export function kept({ enhanced, accept }: AcknowledgementMode): Answer | undefined {
   if (!enhanced) return { code: 'AA' };
   return isSent(accept, true) ? { code: 'CA' } : undefined;
 }

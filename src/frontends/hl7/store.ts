@@ -8,14 +8,19 @@
  *           no answer, or no server             again after a pause, until `maxAge`
  *           no rule takes it                    into quarantine
  */
-import { isPositive, isSent, readAcknowledgement } from '../../../protocols/hl7/acknowledgement.ts';
+import {
+  isOfApplication,
+  isPositive,
+  isSent,
+  readAcknowledgement,
+} from '../../../protocols/hl7/acknowledgement.ts';
 import { events, notice } from '../../observe/events.ts';
 import type { Server } from '../../pools/server.ts';
 import type { About, Depth, HeldMessage, NewMessage, Refusal, TakenMessage } from '../../queue/message.ts';
 import type { Queue, QueueListener, Standing } from '../../queue/queue.ts';
 import type { Endpoint } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
-import type { Delivery, Outcome } from './delivery.ts';
+import { type Delivery, hasArrived, type Outcome } from './delivery.ts';
 import type { Break, MessageStream, StreamReader } from './message-stream.ts';
 import { ambiguityOf } from './plan.ts';
 import { QueueStream } from './queue-stream.ts';
@@ -48,8 +53,6 @@ export interface KeepListener {
   broken(delivery: Delivery, why: Break): void;
 }
 
-const POSITIVE: ReadonlySet<string> = new Set(['AA', 'CA']);
-
 /** The next part of a long message may stay away for so long, in milliseconds. */
 const FLOW_MS = 60_000;
 /** How often is looked for messages whose time is over, in milliseconds. */
@@ -63,11 +66,6 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   'no space': 'the disk of the queue is full',
   unavailable: 'the queue cannot be written',
 };
-
-/** The answer of the application, not of the side that received the message. */
-function isApplications(code: string | undefined): boolean {
-  return code?.startsWith('A') ?? false;
-}
 
 /** MSH-16 asks for this answer of the application. */
 function isWanted({ mode }: Delivery, answer: Buffer | undefined): answer is Buffer {
@@ -223,14 +221,14 @@ export class Store implements QueueListener, StoredMessageListener {
     const { id } = message.taken;
     const { acknowledgement } = delivery;
     if (this.#isLost) return;
-    if (outcome === 'delivered' || outcome === 'maybe twice' || outcome === 'unconfirmed') {
-      if (acknowledgement !== undefined && !POSITIVE.has(acknowledgement)) {
-        if (isApplications(acknowledgement) && isWanted(delivery, message.answerBytes))
+    if (hasArrived(outcome)) {
+      if (delivery.isRefused) {
+        if (isOfApplication(acknowledgement) && isWanted(delivery, message.answerBytes))
           this.#refusals.set(id, message.answerBytes);
         this.#queue.failed(id, 'refused', `a server answered ${acknowledgement}`);
         return;
       }
-      if (message.answerBytes && isApplications(acknowledgement))
+      if (message.answerBytes && isOfApplication(acknowledgement))
         this.answeredLater(message, delivery, message.answerBytes);
       this.#forget(id);
       this.#queue.delivered(id);

@@ -9,8 +9,8 @@ import {
   answeringWrongId,
   connectSender,
   type MllpConnection,
-  type MllpSender,
   type ReceiverScript,
+  readAnswers,
   silent,
 } from '../../peers/mllp-peer.ts';
 import { createGate } from '../../peers/waiting.ts';
@@ -20,16 +20,6 @@ import { receiverFor } from './start-receivers.ts';
 const message = (controlId: string, options: Partial<MessageOptions> = {}) =>
   hl7Message({ controlId, ...options });
 const patience = (ms: number) => ({ default: ms, byApplication: {} });
-
-async function answers(sender: MllpSender, count: number): Promise<string[]> {
-  const got: string[] = [];
-  while (got.length < count) {
-    const answer = await sender.read('an acknowledgement');
-    if (!answer) return [...got, 'closed'];
-    got.push(`${fieldOf(answer, 'MSA', 1)} ${fieldOf(answer, 'MSA', 2)}`);
-  }
-  return got;
-}
 
 /** Answers with each of `codes`, in order. */
 function answeringAll(...codes: string[]): ReceiverScript {
@@ -104,7 +94,7 @@ test('late answers never meet another message: the connection is destroyed at th
   const second = await connectSender(hl7.address);
   await second.write(message('M2'));
   gate.open();
-  expect(await answers(second, 1)).toEqual(['AA M2']);
+  expect(await readAnswers(second, 1)).toEqual(['AA M2']);
   expect(receiver.messages.items.map(({ connection }) => connection)).toEqual([0, 1]);
   const [connection] = await receiver.connections.count(1);
   expect(await connection!.connection.ending).toBe('reset');
@@ -148,7 +138,7 @@ test('a pipelining sender gets its answers in the order in which it sent', async
   await hl7.messages.count(3);
   expect(hl7.messages.items.map(({ controlId }) => controlId)).not.toContain('M1');
   gate.open();
-  expect(await answers(sender, 4)).toEqual(['AA M1', 'AA M2', 'AA M3', 'AA M4']);
+  expect(await readAnswers(sender, 4)).toEqual(['AA M1', 'AA M2', 'AA M3', 'AA M4']);
 });
 
 const enhanced = (accept: string, application: string) => ({
@@ -165,12 +155,12 @@ test('MSH-15 AL, MSH-16 AL: CA at once, then the answer of the application', asy
   await using hl7 = await startHl7({ pools: { main: { servers: [receiver.address], connections: 1 } } });
   const sender = await connectSender(hl7.address);
   await sender.write(message('M1', enhanced('AL', 'AL')));
-  expect(await answers(sender, 1)).toEqual(['CA M1']);
+  expect(await readAnswers(sender, 1)).toEqual(['CA M1']);
   // The connection is free for the next message, and what is owed finds its way.
   await sender.write(message('M2', enhanced('AL', 'NE')));
-  expect(await answers(sender, 1)).toEqual(['CA M2']);
+  expect(await readAnswers(sender, 1)).toEqual(['CA M2']);
   gate.open();
-  expect(await answers(sender, 1)).toEqual(['AA M1']);
+  expect(await readAnswers(sender, 1)).toEqual(['AA M1']);
   expect(receiver.messages.items.map(({ connection }) => connection)).toEqual([0, 0]);
   expect(hl7.messages.items[0]).toMatchObject({ outcome: 'delivered', acknowledgement: 'CA', attempts: 1 });
 });
@@ -187,9 +177,9 @@ test('an application answer that is owed comes to its own sender, also behind it
   expect(fieldOf((await second.send(message('M2', enhanced('AL', 'AL'))))!, 'MSA', 1)).toBe('CA');
   first.end();
   gates.get('M2')!.open();
-  expect(await answers(second, 1)).toEqual(['AA M2']);
+  expect(await readAnswers(second, 1)).toEqual(['AA M2']);
   gates.get('M1')!.open();
-  expect(await answers(first, 2)).toEqual(['AA M1', 'closed']);
+  expect(await readAnswers(first, 2)).toEqual(['AA M1', 'closed']);
 });
 
 test('an application answer for a sender that has left goes to the audit, and completes nothing else', async () => {
@@ -223,7 +213,7 @@ test('after CA the message never goes elsewhere, whatever becomes of its server'
   });
   const sender = await connectSender(hl7.address);
   await sender.write(message('M1', enhanced('AL', 'AL')));
-  expect(await answers(sender, 1)).toEqual(['CA M1']);
+  expect(await readAnswers(sender, 1)).toEqual(['CA M1']);
   await hl7.notices.find(({ message }) => message.includes('its application never answered'));
   expect(one.messages.length).toBe(1);
   expect(two.messages.length).toBe(0);
@@ -249,7 +239,7 @@ test('a receiver that answers though nobody asked disturbs no other message', as
     await sender.write(message(`N${number}`, enhanced('NE', 'NE')));
     await sender.write(message(`M${number}`));
   }
-  const got = await answers(sender, 10);
+  const got = await readAnswers(sender, 10);
   expect(got.filter((answer) => answer.includes('M'))).toEqual(['AA M1', 'AA M2', 'AA M3', 'AA M4', 'AA M5']);
   expect(receiver.connections.length).toBe(1);
 });
@@ -266,7 +256,7 @@ test('MSH-15 ER: silence until the time-out is success, unconfirmed; an error is
   expect(event).toMatchObject({ outcome: 'unconfirmed', attempts: 1, acknowledgement: undefined });
   receiver.script = answeringAll('CE');
   await sender.write(message('M2', enhanced('ER', 'NE')));
-  expect(await answers(sender, 1)).toEqual(['CE M2']);
+  expect(await readAnswers(sender, 1)).toEqual(['CE M2']);
   expect(receiver.connections.length).toBe(1);
 });
 
@@ -288,7 +278,7 @@ test('what is rejected by us is CR in enhanced mode, AR in original mode, nothin
   await sender.write(message('M2', enhanced('AL', 'AL')));
   await sender.write(message('M3', enhanced('NE', 'NE')));
   await sender.write(message('M4', enhanced('NE', 'AL')));
-  expect(await answers(sender, 3)).toEqual(['AR M1', 'CR M2', 'AR M4']);
+  expect(await readAnswers(sender, 3)).toEqual(['AR M1', 'CR M2', 'AR M4']);
   const event = hl7.messages.items.map(({ outcome, detail }) => `${outcome}: ${detail}`);
   expect(new Set(event)).toEqual(new Set(['rejected: no rule takes it']));
 });

@@ -2,30 +2,15 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { acknowledgementOf, fieldOf, hl7Message } from '../../peers/hl7-messages.ts';
-import {
-  answeringWith,
-  connectSender,
-  type MllpSender,
-  mllpFrame,
-  type Receiver,
-} from '../../peers/mllp-peer.ts';
-import { type Sketch, startHl7, type TestFrontEnd } from './start-front-end.ts';
+import { answeringWith, connectSender, type MllpSender, mllpFrame } from '../../peers/mllp-peer.ts';
+import { withOneServer } from './one-server.ts';
+import { startHl7 } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
 const SB = 0x0b;
 const EB = 0x1c;
 const CR = 0x0d;
 const message = (controlId: string) => hl7Message({ controlId });
-
-async function withOneServer(
-  sketch: Sketch,
-  run: (sender: MllpSender, receiver: Receiver, hl7: TestFrontEnd) => Promise<void>,
-): Promise<void> {
-  const receiver = await receiverFor();
-  await using hl7 = await startHl7({ pools: { main: { servers: [receiver.address] } }, ...sketch });
-  const sender = await connectSender(hl7.address);
-  await run(sender, receiver, hl7);
-}
 
 /** The answer that comes next, as `code controlId`. */
 async function nextAnswer(sender: MllpSender): Promise<string> {

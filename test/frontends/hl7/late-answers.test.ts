@@ -1,24 +1,15 @@
 /** Faults: "late acknowledgements … 0 acknowledgements matched to the wrong message" (a short form of quality.md's). */
 import { expect, test } from 'vitest';
-import { acknowledgementOf, fieldOf, hl7Message } from '../../peers/hl7-messages.ts';
-import { connectSender, type ReceiverScript } from '../../peers/mllp-peer.ts';
+import { acknowledgementOf } from '../../peers/hl7-messages.ts';
+import type { ReceiverScript } from '../../peers/mllp-peer.ts';
+import { randomFrom } from '../../peers/random.ts';
+import { sendFromMany } from './many-senders.ts';
 import { startHl7 } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
 const SENDERS = 24;
 const MESSAGES = 3000;
 const SENDER_TIMEOUT = 400;
-
-/** Numbers from 0 up to, not including, 1; the same ones every time (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Mostly answers at once; else beyond the time-out, twice, to another message, never, or loses the connection. */
 function unreliable(random: () => number): ReceiverScript {
@@ -50,27 +41,7 @@ test.each(['hold', 'any', 'fail'] as const)(
         senderTimeout: { default: SENDER_TIMEOUT, byApplication: {} },
       },
     });
-    let next = 0;
-    let answered = 0;
-    let refused = 0;
-    const wrong: string[] = [];
-    async function sender(number: number): Promise<void> {
-      let connection = await connectSender(hl7.address);
-      while (next < MESSAGES) {
-        const controlId = `M${next++}`;
-        const answer = await connection.send(hl7Message({ controlId, patient: `INV${number}-${next % 5}` }));
-        if (answer) {
-          answered++;
-          if (fieldOf(answer, 'MSA', 2) !== controlId) wrong.push(controlId);
-        } else {
-          refused++;
-          connection.end();
-          connection = await connectSender(hl7.address);
-        }
-      }
-      connection.end();
-    }
-    await Promise.all(Array.from({ length: SENDERS }, (_, number) => sender(number)));
+    const { answered, refused, wrong } = await sendFromMany(hl7.address, SENDERS, MESSAGES);
     expect(wrong).toEqual([]);
     expect(answered + refused).toBe(MESSAGES);
     expect(answered).toBeGreaterThan(MESSAGES * 0.9);

@@ -4,22 +4,14 @@ import { expect, test } from 'vitest';
 import { fieldOf, hl7Message } from '../../peers/hl7-messages.ts';
 import { connectSender, type MllpSender, mllpFrame, type Receiver } from '../../peers/mllp-peer.ts';
 import { createGate } from '../../peers/waiting.ts';
-import { type Sketch, startHl7, type TestFrontEnd } from './start-front-end.ts';
+import { withOneServer } from './one-server.ts';
+import { startHl7 } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
 const MIB = 1024 * 1024;
 const short = (controlId: string) => hl7Message({ controlId });
 const long = (controlId: string, length = 2 * MIB) => hl7Message({ controlId, length });
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
-
-async function withOneServer(
-  sketch: Sketch,
-  run: (sender: MllpSender, receiver: Receiver, hl7: TestFrontEnd) => Promise<void>,
-): Promise<void> {
-  const receiver = await receiverFor();
-  await using hl7 = await startHl7({ pools: { main: { servers: [receiver.address] } }, ...sketch });
-  await run(await connectSender(hl7.address), receiver, hl7);
-}
 
 async function nextAnswer(sender: MllpSender): Promise<string> {
   const answer = await sender.read('an acknowledgement');

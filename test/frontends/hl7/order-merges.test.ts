@@ -13,6 +13,7 @@ import {
   mllpFrame,
   type ReceivedMessage,
 } from '../../peers/mllp-peer.ts';
+import { randomFrom } from '../../peers/random.ts';
 import { scratchFolder } from '../../queue/scratch.ts';
 import { SETTINGS } from '../../queue/settings.ts';
 import { holding } from './holding.ts';
@@ -27,17 +28,6 @@ const merge = (controlId: string, into: string, prior: string, mode: Partial<Mes
 
 function orderMemory(): OrderMemory {
   return { aliases: new Aliases(new Table(createMemoryStore({ ...ALIAS_LIMITS, now: () => 0 }))) };
-}
-
-/** The same numbers, from 0 up to, not including, 1, in each run (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {
@@ -131,7 +121,7 @@ class Rounds {
 }
 
 test('A40 between messages of both patients, 1 000 times with random timing over 2 servers: order held', async () => {
-  const rounds = new Rounds(1000, randomNumbers(40));
+  const rounds = new Rounds(1000, randomFrom(40));
   const script = rounds.receive.bind(rounds);
   const receivers = await Promise.all([receiverFor(script), receiverFor(script)]);
   await using hl7 = await startHl7({
@@ -144,7 +134,7 @@ test('A40 between messages of both patients, 1 000 times with random timing over
 }, 60_000);
 
 test('the same with messages of which some are stored and some relayed', async () => {
-  const random = randomNumbers(41);
+  const random = randomFrom(41);
   const rounds = new Rounds(150, random);
   const script = rounds.receive.bind(rounds);
   const receivers = await Promise.all([receiverFor(script), receiverFor(script)]);

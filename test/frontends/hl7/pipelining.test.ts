@@ -2,7 +2,9 @@
 import { expect, test } from 'vitest';
 import { acknowledgementOf, fieldOf, hl7Message, hl7Messages } from '../../peers/hl7-messages.ts';
 import { connectSender, mllpFrame, type Receiver, type ReceiverScript } from '../../peers/mllp-peer.ts';
+import { randomFrom } from '../../peers/random.ts';
 import { holding } from './holding.ts';
+import { sendFromMany } from './many-senders.ts';
 import { startHl7 } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
@@ -112,17 +114,6 @@ test('a message that needs a connection of its own gets one while others come an
   }
 });
 
-/** Numbers from 0 up to, not including, 1; the same ones every time (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Mostly answers, in an order of its own; else late, twice, wrongly, with CA only, with garbage, or never. */
 function unreliable(random: () => number): ReceiverScript {
   return ({ bytes, controlId }, connection) => {
@@ -153,27 +144,7 @@ test.each(['hold', 'any', 'fail'] as const)(
       pools: { main: { servers: receivers.map(({ address }) => address), connections: 2 } },
       hl7: { onAmbiguous, pipeline: 4, senderTimeout: { default: SENDER_TIMEOUT, byApplication: {} } },
     });
-    let next = 0;
-    let answered = 0;
-    let refused = 0;
-    const wrong: string[] = [];
-    async function sender(number: number): Promise<void> {
-      let connection = await connectSender(hl7.address);
-      while (next < MESSAGES) {
-        const controlId = `M${next++}`;
-        const answer = await connection.send(hl7Message({ controlId, patient: `INV${number}-${next % 5}` }));
-        if (answer) {
-          answered++;
-          if (fieldOf(answer, 'MSA', 2) !== controlId) wrong.push(controlId);
-        } else {
-          refused++;
-          connection.end();
-          connection = await connectSender(hl7.address);
-        }
-      }
-      connection.end();
-    }
-    await Promise.all(Array.from({ length: 24 }, (_, number) => sender(number)));
+    const { answered, refused, wrong } = await sendFromMany(hl7.address, 24, MESSAGES);
     expect(wrong).toEqual([]);
     expect(answered + refused).toBe(MESSAGES);
     expect(answered).toBeGreaterThan(MESSAGES * 0.8);

@@ -4,13 +4,13 @@
  * acknowledgements, late-answers, ambiguous, servers, pipelining, outbound-connection.
  */
 import { describe, expect, test } from 'vitest';
-import { acknowledgementOf, fieldOf, hl7Message, type MessageOptions } from '../../peers/hl7-messages.ts';
+import { acknowledgementOf, hl7Message, type MessageOptions } from '../../peers/hl7-messages.ts';
 import {
   answering,
   connectSender,
-  type MllpSender,
   mllpFrame,
   type ReceiverScript,
+  readAnswers,
   silent,
 } from '../../peers/mllp-peer.ts';
 import { createGate } from '../../peers/waiting.ts';
@@ -34,17 +34,6 @@ async function startOver(script: ReceiverScript, hl7: Sketch['hl7'] = {}, connec
   return { receiver, hl7: await startHl7({ pools, hl7: { ...hl7 } }) };
 }
 
-/** The next answers, as `code controlId`. */
-async function answers(sender: MllpSender, count: number): Promise<string[]> {
-  const got: string[] = [];
-  while (got.length < count) {
-    const answer = await sender.read('an acknowledgement');
-    if (!answer) return [...got, 'closed'];
-    got.push(`${fieldOf(answer, 'MSA', 1)} ${fieldOf(answer, 'MSA', 2)}`);
-  }
-  return got;
-}
-
 describe('receivers that answer', () => {
   test.each(['strict', 'prefix20', 'position'] as const)(
     'twice, ackMatch %s: each message gets its own answer, once',
@@ -64,7 +53,7 @@ describe('receivers that answer', () => {
       const sender = await connectSender(hl7.address);
       const ids = ['M1', 'M2', 'M3', 'M4'];
       for (const id of ids) await sender.write(message(id));
-      expect(await answers(sender, 4)).toEqual(ids.map((id) => `AA ${id}`));
+      expect(await readAnswers(sender, 4)).toEqual(ids.map((id) => `AA ${id}`));
       sender.end();
       expect(await sender.read()).toBeUndefined();
       expect(hl7.messages.items.map(({ outcome }) => outcome)).toEqual(ids.map(() => 'delivered'));
@@ -81,7 +70,7 @@ describe('receivers that answer', () => {
     const sender = await connectSender(hl7.address);
     await sender.write(message('M1'));
     await sender.write(message('M2'));
-    expect(await answers(sender, 2)).toEqual(['AE M1', 'AE M2']);
+    expect(await readAnswers(sender, 2)).toEqual(['AE M1', 'AE M2']);
   });
 
   test('late, when the sender has sent it again: the old answer went with its connection', async () => {
@@ -97,7 +86,7 @@ describe('receivers that answer', () => {
     const again = await connectSender(hl7.address);
     await again.write(message('M1'));
     gate.open();
-    expect(await answers(again, 1)).toEqual(['AA M1']);
+    expect(await readAnswers(again, 1)).toEqual(['AA M1']);
     again.end();
     expect(await again.read()).toBeUndefined();
   });
@@ -117,8 +106,8 @@ describe('receivers that answer', () => {
     for (const { connection, received } of held.items.slice(2)) {
       await connection.write(acknowledgementOf(received.bytes));
     }
-    expect(await answers(senders[0]!, 1)).toEqual(['AA M1']);
-    expect(await answers(senders[1]!, 1)).toEqual(['AA M2']);
+    expect(await readAnswers(senders[0]!, 1)).toEqual(['AA M1']);
+    expect(await readAnswers(senders[1]!, 1)).toEqual(['AA M2']);
     expect(hl7.messages.items.map(({ outcome, attempts }) => [outcome, attempts])).toEqual([
       ['maybe twice', 2],
       ['maybe twice', 2],
@@ -141,11 +130,11 @@ describe('receivers that answer', () => {
     const senders = await Promise.all([1, 2, 3].map(() => connectSender(hl7.address)));
     for (const [index, sender] of senders.entries()) {
       await sender.write(message(`M${index}`, enhanced('AL', 'AL')));
-      expect(await answers(sender, 1)).toEqual([`CA M${index}`]);
+      expect(await readAnswers(sender, 1)).toEqual([`CA M${index}`]);
     }
     gate.open();
     for (const [index, sender] of senders.entries())
-      expect(await answers(sender, 1)).toEqual([`AA M${index}`]);
+      expect(await readAnswers(sender, 1)).toEqual([`AA M${index}`]);
   });
 
   test.each([
@@ -161,7 +150,7 @@ describe('receivers that answer', () => {
     const sender = await connectSender(hl7.address);
     for (const id of ['M1', 'M2']) {
       await sender.write(message(id, mode));
-      expect(await answers(sender, 1)).toEqual([`CA ${id}`]);
+      expect(await readAnswers(sender, 1)).toEqual([`CA ${id}`]);
     }
     for (const { connection } of one.connections.items) connection.reset();
     await (await connectSender(hl7.address)).send(message('M3', mode));
@@ -189,7 +178,7 @@ describe('receivers that answer', () => {
     const sender = await connectSender(hl7.address);
     for (const id of ['M1', 'M2', 'M3']) {
       await sender.write(message(id));
-      expect(await answers(sender, 1)).toEqual([`AA ${id}`]);
+      expect(await readAnswers(sender, 1)).toEqual([`AA ${id}`]);
     }
   });
 
@@ -219,7 +208,7 @@ describe('receivers that answer', () => {
     }
     const next = await connectSender(hl7.address);
     await next.write(message('M2'));
-    expect(await answers(next, 1)).toEqual(['AA M2']);
+    expect(await readAnswers(next, 1)).toEqual(['AA M2']);
   });
 
   test('never: what waits behind is decided in its own time, and nobody is told of success', async () => {
@@ -242,7 +231,7 @@ test('a server that does not take connections in time: the next one gets the mes
   });
   const sender = await connectSender(hl7.address);
   await sender.write(message('M1'));
-  expect(await answers(sender, 1)).toEqual(['AA M1']);
+  expect(await readAnswers(sender, 1)).toEqual(['AA M1']);
   expect(hl7.messages.items[0]).toMatchObject({ outcome: 'delivered', attempts: 2, server: 'main-2' });
 });
 
@@ -255,7 +244,7 @@ test('TLS fails: nothing was sent, and the next one is asked', async () => {
   const sender = await connectSender(hl7.address);
   await sender.write(message('M1'));
   // Neither speaks TLS: both were asked, and neither got anything of the message.
-  expect(await answers(sender, 1)).toEqual(['closed']);
+  expect(await readAnswers(sender, 1)).toEqual(['closed']);
   expect(hl7.messages.items[0]).toMatchObject({ outcome: 'unavailable', attempts: 2 });
 });
 
@@ -284,7 +273,7 @@ describe('which answers the sender asked for', () => {
     await using hl7 = started;
     const sender = await connectSender(hl7.address);
     await sender.write(message('M1', enhanced(accept, application)));
-    expect(await answers(sender, hears.length)).toEqual(hears);
+    expect(await readAnswers(sender, hears.length)).toEqual(hears);
     sender.end();
     expect(await sender.read()).toBeUndefined();
     expect(receiver.messages.length).toBe(1);
@@ -303,7 +292,7 @@ describe('which answers the sender asked for', () => {
     await using hl7 = started;
     const sender = await connectSender(hl7.address);
     await sender.write(message('M1', enhanced('AL', 'AL')));
-    expect(await answers(sender, 1)).toEqual(['CA M1']);
+    expect(await readAnswers(sender, 1)).toEqual(['CA M1']);
     await hl7.notices.find((one) => one.message.includes('its application never answered'));
     sender.end();
     expect(await sender.read()).toBeUndefined();

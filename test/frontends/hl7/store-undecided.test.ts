@@ -4,19 +4,25 @@ import { expect, test, vi } from 'vitest';
 import { fieldOf } from '../../peers/hl7-messages.ts';
 import { answering, connectSender } from '../../peers/mllp-peer.ts';
 import { scratchFolder } from '../../queue/scratch.ts';
+import type { Sketch } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 import { commit, queueAt, slowDisk, storing } from './start-storing.ts';
 
-const DUPLICATES = { ms: 600_000, entries: 1000 };
-
-test('its sender leaves while it is stored: it is stored, and a repetition of it is a duplicate', async () => {
+/** A front-end whose queue says only when the gate `disk` opens what it has. */
+async function slowly(hl7: Sketch['hl7'] = {}) {
   const receiver = await receiverFor(answering('CA'));
   const queue = await queueAt(join(scratchFolder(), 'queue'));
   const disk = slowDisk(queue);
-  await using hl7 = await storing(queue, {
+  const started = await storing(queue, {
     pools: { main: { servers: [receiver.address] } },
-    hl7: { duplicates: DUPLICATES },
+    hl7: { duplicates: { ms: 600_000, entries: 1000 }, ...hl7 },
   });
+  return { receiver, disk, started };
+}
+
+test('its sender leaves while it is stored: it is stored, and a repetition of it is a duplicate', async () => {
+  const { receiver, disk, started } = await slowly();
+  await using hl7 = started;
   const sender = await connectSender(hl7.address);
   await sender.write(commit('M1'));
   await receiver.messages.count(1);
@@ -38,13 +44,8 @@ test('its sender leaves while it is stored: it is stored, and a repetition of it
 });
 
 test('the disk takes longer than its sender waits: no answer, and a repetition of it is a duplicate', async () => {
-  const receiver = await receiverFor(answering('CA'));
-  const queue = await queueAt(join(scratchFolder(), 'queue'));
-  const disk = slowDisk(queue);
-  await using hl7 = await storing(queue, {
-    pools: { main: { servers: [receiver.address] } },
-    hl7: { duplicates: DUPLICATES, senderTimeout: { default: 100, byApplication: {} } },
-  });
+  const { receiver, disk, started } = await slowly({ senderTimeout: { default: 100, byApplication: {} } });
+  await using hl7 = started;
   const sender = await connectSender(hl7.address);
   expect(await sender.send(commit('M1'))).toBeUndefined();
   disk.open();
@@ -74,13 +75,8 @@ test('a long message that is given up while it comes leaves nothing in the queue
 });
 
 test('a repetition of a message that nobody wants an answer to, while that is stored: neither is answered', async () => {
-  const receiver = await receiverFor(answering('CA'));
-  const queue = await queueAt(join(scratchFolder(), 'queue'));
-  const disk = slowDisk(queue);
-  await using hl7 = await storing(queue, {
-    pools: { main: { servers: [receiver.address] } },
-    hl7: { duplicates: DUPLICATES },
-  });
+  const { disk, started } = await slowly();
+  await using hl7 = started;
   const quiet = commit('M1', { acceptAcknowledgement: 'NE' });
   const senders = [await connectSender(hl7.address), await connectSender(hl7.address)];
   for (const sender of senders) await sender.write(quiet);

@@ -7,9 +7,9 @@
  */
 import assert from 'node:assert/strict';
 import { MllpDecoder, type MllpSink } from '../../../protocols/hl7/mllp-decoder.ts';
-import { randomFrom } from '../../faults/random.ts';
 import { hl7Message } from '../../peers/hl7-messages.ts';
 import { mllpFrame } from '../../peers/mllp-peer.ts';
+import { randomFrom } from '../../peers/random.ts';
 import { cutAt, decoderReports, type Limits, oneByOne, referenceReports } from './reference-decoder.ts';
 
 export interface FuzzOptions {

@@ -1,16 +1,13 @@
 /** Messages with something wrong with them, made from messages that are in order: each the same for one seed. */
 
+import { randomFrom } from '../../peers/random.ts';
+
 export type Random = (below: number) => number;
 
-/** Numbers that look random and are the same for one seed (mulberry32, public domain). */
+/** Whole numbers from 0 up to, not including, `below`; the same for the same seed. */
 export function randomNumbers(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
+  const random = randomFrom(seed);
+  return (below) => Math.floor(random() * below);
 }
 
 /** What readers differ about. */
