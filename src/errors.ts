@@ -75,6 +75,12 @@ export const ERRORS = {
     advice:
       'The file of the durable queue cannot be used: the message says what is in the way. Messages in it stay there.',
   },
+  GTY_LAYER4: {
+    source: 'internal',
+    retryable: false,
+    advice:
+      'The rules of layer 4 VIPs could not be put into the kernel: the message says what is in the way. Those in force before go on.',
+  },
   GTY_PROTOCOL: {
     source: 'client',
     retryable: false,
