@@ -20,6 +20,11 @@ const PACKAGES = {
   'iputils-ping': 'ping',
   curl: 'curl',
   openssl: 'openssl',
+  iproute2: 'ip',
+  nftables: 'nft',
+  conntrack: 'conntrack',
+  nftlb: 'nftlb',
+  procps: 'sysctl',
 };
 
 /** Debian asks this program whether a service that was just installed may start; 101 is no. */

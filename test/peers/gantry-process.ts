@@ -33,17 +33,19 @@ process.on('exit', () => {
 
 /**
  * `gantry run` on a file that is there already; resolves when it is ready. `everyLine` is told each line of the log, also
- * the countless ones.
+ * the countless ones. `launcher`: a command that runs the one that follows it, as `ip netns exec NAME` does.
  */
 export async function startGantry(
   file: string,
   everyLine: (text: string) => void = () => {},
+  launcher: readonly string[] = [],
 ): Promise<GantryProcess> {
   const program = fileURLToPath(new URL('../../bin/gantry.js', import.meta.url));
   // To a file: a reader that does not keep up would lose lines.
   const output = `${file}.${process.pid}.log`;
   const descriptor = openSync(output, 'a+');
-  const gantry = spawn(process.execPath, [program, 'run', '-c', file], {
+  const [command, ...args] = [...launcher, process.execPath, program, 'run', '-c', file];
+  const gantry = spawn(command!, args, {
     stdio: ['ignore', descriptor, 'pipe'],
   });
   running.add(gantry);

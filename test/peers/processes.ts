@@ -24,6 +24,11 @@ const PEER_PACKAGES = {
   'iputils-ping': 'ping',
   curl: 'curl',
   openssl: 'openssl',
+  iproute2: 'ip',
+  nftables: 'nft',
+  conntrack: 'conntrack',
+  nftlb: 'nftlb',
+  procps: 'sysctl',
 } as const;
 
 export type PeerPackage = keyof typeof PEER_PACKAGES;
