@@ -208,15 +208,18 @@ function clientRules(vip: VipConfiguration): Rule[] {
  * `tls.aeTitles` and `tls.senders` as a rule: a name that no certificate with this subject may use is turned away.
  * Subjects that match several patterns may use the names of each.
  */
-function certificateRules({ protocol, tls }: VipConfiguration): Rule[] {
-  switch (protocol) {
+function certificateRules(vip: VipConfiguration): Rule[] {
+  switch (vip.protocol) {
     case 'dicom':
-      return namesOfCertificates('tls.aeTitles', tls?.aeTitles, 'calling-ae-not-recognized', (patterns) => [
-        { name: 'calling', patterns },
-      ]);
+      return namesOfCertificates(
+        'tls.aeTitles',
+        vip.tls?.aeTitles,
+        'calling-ae-not-recognized',
+        (patterns) => [{ name: 'calling', patterns }],
+      );
     case 'hl7':
       // A batch is turned away whole: none of its messages may name an application that the certificate may not use.
-      return namesOfCertificates('tls.senders', tls?.senders, 'sender-not-allowed', (patterns) => [
+      return namesOfCertificates('tls.senders', vip.tls?.senders, 'sender-not-allowed', (patterns) => [
         { name: 'sendingApp', patterns },
         { name: 'sendingApps', patterns, every: true },
       ]);

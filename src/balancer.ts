@@ -4,7 +4,7 @@ import type { ReloadResult } from './admin/changes.ts';
 import { type Assembly, assemble } from './assemble.ts';
 import { type Checks, startChecks } from './checks.ts';
 import type { Loaded } from './config/load.ts';
-import type { Configuration } from './config/schema.ts';
+import { type Configuration, isProxy } from './config/schema.ts';
 import { type Change, differenceOf, touchedVips } from './difference.ts';
 import { listening } from './egress.ts';
 import { type PreparedFrontEnd, prepareFrontEnd } from './front-ends.ts';
@@ -131,7 +131,7 @@ class RunningBalancer implements Balancer {
     const changes = differenceOf(this.#configuration, next);
     // All that can go wrong goes first, and leaves no trace when it does.
     const assembly = assemble(next, surroundings, this.#assembly);
-    const binding = await this.#listeners.bind(listening(next.vips));
+    const binding = await this.#listeners.bind(listening(next.vips.filter(isProxy)));
     let queues: OpenedQueues | undefined;
     let admin: Admin | undefined;
     let prepared: readonly PreparedFrontEnd[];

@@ -5,6 +5,7 @@ import type {
   Configuration,
   Hl7Vip,
   HttpCheckConfiguration,
+  ListenAddress,
   PoolConfiguration,
   VipConfiguration,
 } from './config/schema.ts';
@@ -157,7 +158,7 @@ class Plan {
   #scriptFacts(pool: PoolConfiguration, { name }: Server) {
     const servers = this.poolOf(pool);
     return {
-      vip: this.#vips(pool)[0]?.listen[0],
+      vip: addressOf(this.#vips(pool)[0]),
       pool: { name: pool.name, id: this.configuration.pools.indexOf(pool) + 1 },
       server: {
         name,
@@ -176,13 +177,19 @@ class Plan {
   /** A server without a port of its own gets the port that clients come to: the first of the VIPs over its pool. */
   #clientPort(pool: PoolConfiguration): number | undefined {
     const ports = this.#vips(pool).flatMap(({ listen }) => listen.map(({ port }) => port));
-    return ports.find((port) => port !== 0);
+    return ports.find((port): port is number => port !== 0 && port !== '*');
   }
 
   #vips(pool: PoolConfiguration): readonly VipConfiguration[] {
     const wanted = this.poolOf(pool);
     return this.configuration.vips.filter((vip) => poolsOf(vip, this.#assembly).includes(wanted));
   }
+}
+
+/** For scripts: all ports are port 0. */
+function addressOf(vip: VipConfiguration | undefined): ListenAddress | undefined {
+  const first = vip?.listen[0];
+  return first && { host: first.host, port: first.port === '*' ? 0 : first.port };
 }
 
 type SingleCheck = Exclude<CheckConfiguration, { readonly check: 'none' | 'all' | 'any' | 'track' }>;

@@ -1,7 +1,13 @@
 /** What differs between two configurations: starting is the difference from nothing. */
 import { isDeepStrictEqual } from 'node:util';
 import { poolNamesOf, vipsAskedForOrders } from './assemble.ts';
-import type { Configuration, PoolConfiguration, VipConfiguration } from './config/schema.ts';
+import {
+  type Configuration,
+  isProxy,
+  type PoolConfiguration,
+  type ProxyVip,
+  type VipConfiguration,
+} from './config/schema.ts';
 
 export interface Change {
   readonly kind: 'vip' | 'pool' | 'admin' | 'log' | 'table' | 'timeouts' | 'probe';
@@ -54,16 +60,18 @@ export function touchedVips(
   changes: readonly Change[],
   before: Configuration | undefined,
   after: Configuration,
-): VipConfiguration[] {
+): ProxyVip[] {
   const named = (kind: Change['kind']) =>
     new Set(changes.filter((change) => change.kind === kind).map(({ name }) => name));
   const [changedVips, changedPools] = [named('vip'), named('pool')];
   const asked = vipsAskedForOrders(after);
   const askedBefore = before ? vipsAskedForOrders(before) : asked;
-  return after.vips.filter(
-    (vip) =>
-      changedVips.has(vip.name) ||
-      [...poolNamesOf(vip)].some((name) => changedPools.has(name)) ||
-      asked.has(vip.name) !== askedBefore.has(vip.name),
-  );
+  return after.vips
+    .filter(isProxy)
+    .filter(
+      (vip) =>
+        changedVips.has(vip.name) ||
+        [...poolNamesOf(vip)].some((name) => changedPools.has(name)) ||
+        asked.has(vip.name) !== askedBefore.has(vip.name),
+    );
 }

@@ -3,7 +3,7 @@
  * sub-operations, N-EVENT-REPORT. It goes by the called AE title to one of the configured destinations, titles and bytes
  * untouched, but for reports on commitments that were split; a title that has no destination is rejected 1/1/7.
  */
-import type { DicomVip, ListenAddress, VipConfiguration } from './config/schema.ts';
+import type { DicomVip, ListenAddress, ProxyVip } from './config/schema.ts';
 import { createDirector, type Director } from './director/director.ts';
 import { createDicomFrontEnd, type DicomFrontEndOptions } from './frontends/dicom/front-end.ts';
 import type { ConnectionView, FrontEnd } from './frontends/front-end.ts';
@@ -12,7 +12,7 @@ import type { Endpoint } from './relay/channel.ts';
 
 /** Whom listeners belong to: the VIPs, and the egress of those that have one. */
 export function listening(
-  vips: readonly VipConfiguration[],
+  vips: readonly ProxyVip[],
 ): { readonly name: string; readonly listen: readonly ListenAddress[] }[] {
   return vips.flatMap((vip) => {
     const egress = vip.protocol === 'dicom' ? vip.dicom.egress : undefined;
@@ -21,7 +21,7 @@ export function listening(
 }
 
 /** The name under which the egress of a VIP listens; no VIP can have it. */
-export function egressOf({ name }: VipConfiguration): string {
+export function egressOf({ name }: ProxyVip): string {
   return `${name} egress`;
 }
 

@@ -6,7 +6,7 @@ import { fieldPath } from '../protocols/hl7/field-path.ts';
 import { compileRedirect } from '../protocols/http/redirect.ts';
 import { compileRewrite } from '../protocols/http/rewrite.ts';
 import { type Assembly, affinityOwner, poolNamesOf, poolsOf } from './assemble.ts';
-import type { Configuration, DicomVip, Hl7Vip, HttpVip, VipConfiguration } from './config/schema.ts';
+import type { Configuration, DicomVip, Hl7Vip, HttpVip, ProxyVip } from './config/schema.ts';
 import { compileNetwork } from './director/address.ts';
 import { createDestinations, createDicomVip, egressOf } from './egress.ts';
 import { affinityOfEgress, createAffinity } from './frontends/dicom/affinity/affinity.ts';
@@ -26,7 +26,7 @@ import { createTlsIdentity } from './relay/tls-identity.ts';
 /** A front-end and what it is made of next; nothing has happened yet. */
 export interface PreparedFrontEnd {
   readonly name: string;
-  readonly protocol: VipConfiguration['protocol'];
+  readonly protocol: ProxyVip['protocol'];
   /** What it keeps messages in; never another one while the front-end lives. */
   readonly queue: Queue | undefined;
   create(): FrontEnd;
@@ -46,7 +46,7 @@ export interface FrontEndSurroundings {
 
 /** Reads certificates and compiles patterns; throws an Error with an operator's sentence when one cannot be used. */
 export function prepareFrontEnd(
-  vip: VipConfiguration,
+  vip: ProxyVip,
   listenersOf: (name: string) => readonly Listener[],
   surroundings: FrontEndSurroundings,
 ): PreparedFrontEnd {
@@ -72,7 +72,7 @@ export function prepareFrontEnd(
 function prepared<
   Options extends { readonly listeners: readonly Listener[]; readonly queue?: Queue | undefined },
 >(
-  { name, protocol }: VipConfiguration,
+  { name, protocol }: ProxyVip,
   create: (options: Options) => FrontEnd<Options>,
   options: Options,
   /** What else goes when its listeners do. */
@@ -89,7 +89,7 @@ function prepared<
 }
 
 function commonOptions(
-  vip: VipConfiguration,
+  vip: ProxyVip,
   listeners: readonly Listener[],
   { configuration, assembly, deadlines, now }: FrontEndSurroundings,
 ) {
@@ -105,7 +105,7 @@ function commonOptions(
   };
 }
 
-function entranceOf(vip: VipConfiguration, deadlines: Deadlines): Entrance {
+function entranceOf(vip: ProxyVip, deadlines: Deadlines): Entrance {
   const { name, tls, proxyProtocol, trustedProxies, handshakeTimeout } = vip;
   const alpn = vip.protocol === 'http' ? ['h2', 'http/1.1'] : undefined;
   const from = trustedProxies.length === 0 ? () => true : isIn(trustedProxies);
@@ -123,7 +123,7 @@ function entranceOf(vip: VipConfiguration, deadlines: Deadlines): Entrance {
 const TLS_HANDSHAKE = 0x16;
 
 /** What a client that speaks no TLS sends first, where that is sure. */
-function beginningOf(vip: VipConfiguration): Entrance['plain'] {
+function beginningOf(vip: ProxyVip): Entrance['plain'] {
   switch (vip.protocol) {
     case 'dicom':
       return { protocol: 'DICOM', firstByte: PDU.A_ASSOCIATE_RQ };

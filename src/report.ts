@@ -8,7 +8,14 @@ import type {
   VipStatus,
 } from './admin/documents.ts';
 import type { Assembly } from './assemble.ts';
-import type { Configuration, PoolConfiguration, VipConfiguration } from './config/schema.ts';
+import {
+  type Configuration,
+  isProxy,
+  type Layer4Address,
+  type PoolConfiguration,
+  type ProxyVip,
+  type VipConfiguration,
+} from './config/schema.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import type { Server } from './pools/server.ts';
 import { describeEndpoint } from './relay/connection-error.ts';
@@ -63,7 +70,9 @@ export function createReports(state: () => ReportedState, { started, now, queueO
     },
     connections: () => {
       const { configuration, frontEnds } = state();
-      return configuration.vips.flatMap((vip) => connectionsOf(vip, frontEnds.get(vip.name), now()));
+      return configuration.vips
+        .filter(isProxy)
+        .flatMap((vip) => connectionsOf(vip, frontEnds.get(vip.name), now()));
     },
   };
 }
@@ -83,13 +92,19 @@ function vipStatus(
   return {
     name: vip.name,
     protocol: vip.protocol,
-    mode: 'proxy',
-    listen: (frontEnd?.endpoints ?? vip.listen).map(describeEndpoint),
+    mode: vip.mode,
+    listen: frontEnd?.endpoints.map(describeEndpoint) ?? vip.listen.map(describeAddress),
     pool: vip.pool ?? null,
     persistence: persistenceName(vip, pool),
     connections: [...(frontEnd?.connections() ?? [])].length,
     totals: frontEnd?.totals ?? {},
   };
+}
+
+function describeAddress({ host, port }: Layer4Address): string {
+  return port === '*'
+    ? describeEndpoint({ host, port: 0 }).replace(/0$/, '*')
+    : describeEndpoint({ host, port });
 }
 
 export function serverStatus(server: Server): ServerStatus {
@@ -98,11 +113,7 @@ export function serverStatus(server: Server): ServerStatus {
   return { name, address, state, since, reason, weight, active, totals };
 }
 
-function connectionsOf(
-  vip: VipConfiguration,
-  frontEnd: FrontEnd | undefined,
-  now: number,
-): ConnectionDocument[] {
+function connectionsOf(vip: ProxyVip, frontEnd: FrontEnd | undefined, now: number): ConnectionDocument[] {
   return [...(frontEnd?.connections() ?? [])].map((view) => ({
     id: view.id,
     vip: vip.name,

@@ -64,7 +64,7 @@ export function vipRows({ vips, pools }: Configuration): VipRow[] {
       return [{ ...row(pool.name, vip, pool, pools), mode: 'backend' as const }];
     });
     const pool = pools.find(({ name }) => name === vip.pool);
-    const ports = [...new Set(vip.listen.map(({ port }) => port))];
+    const ports = portsOf(vip);
     return [{ ...row(vip.name, vip, pool, pools), ports }, ...backends];
   });
 }
@@ -77,12 +77,17 @@ function row(
 ): VipRow {
   return {
     name,
-    mode: 'proxy',
+    mode: vip.mode,
     protocol: vip.protocol,
     ports: [],
     persistence: persistenceName(vip, pool),
     health: pool ? checkOf(pool, pools) : 'none',
   };
+}
+
+function portsOf({ listen }: VipConfiguration): VipRow['ports'] {
+  const ports = [...new Set(listen.map(({ port }) => port))];
+  return ports.includes('*') ? '*' : (ports as number[]);
 }
 
 /** Of a pool that tracks another: the check of that one. */

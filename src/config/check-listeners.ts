@@ -1,12 +1,12 @@
 /** Where the balancer listens: does everything there have an address and a port of its own? */
 import type { File } from './file-schema.ts';
 import type { Findings, Path } from './findings.ts';
-import type { ListenAddress } from './schema.ts';
+import type { Layer4Address } from './schema.ts';
 
 /** Two listeners may not share an address and a port; the wildcard address is every address. */
 export function checkListeners(file: File, findings: Findings): void {
-  const taken: { address: ListenAddress; owner: string }[] = [];
-  const take = (address: ListenAddress, owner: string, path: Path): void => {
+  const taken: { address: Layer4Address; owner: string }[] = [];
+  const take = (address: Layer4Address, owner: string, path: Path): void => {
     const other = taken.find((listener) => overlap(listener.address, address));
     if (other) {
       const written = other.address.host.includes(':') ? `[${other.address.host}]` : other.address.host;
@@ -17,7 +17,7 @@ export function checkListeners(file: File, findings: Findings): void {
     }
     taken.push({ address, owner });
   };
-  const takeAll = (addresses: readonly ListenAddress[], owner: string, path: Path): void => {
+  const takeAll = (addresses: readonly Layer4Address[], owner: string, path: Path): void => {
     const single = !findings.has([...path, 0]);
     for (const [index, address] of addresses.entries()) {
       take(address, owner, [...path, ...(single ? [] : [index])]);
@@ -32,8 +32,9 @@ export function checkListeners(file: File, findings: Findings): void {
 }
 
 /** Would both be bound to the same port? */
-export function overlap(a: ListenAddress, b: ListenAddress): boolean {
-  if (a.port !== b.port || a.port === 0) return false;
+export function overlap(a: Layer4Address, b: Layer4Address): boolean {
+  const isEvery = a.port === '*' || b.port === '*';
+  if (!isEvery && (a.port !== b.port || a.port === 0)) return false;
   const [hostA, hostB] = [canonical(a.host), canonical(b.host)];
   if (hostA === hostB || hostA === '[::]' || hostB === '[::]') return true;
   const v4 = (host: string): boolean => !host.startsWith('[');

@@ -1,12 +1,15 @@
 /** Rules and persistence keys: do they name facts that the protocol has, and patterns that can be read? */
 import { checkActions, DESTINATIONS } from './check-actions.ts';
 import { patternFault } from './check-pattern.ts';
-import { type FactSource, factFault, rejectFault } from './fact-names.ts';
+import { type FactSource, factFault, type Protocol, rejectFault } from './fact-names.ts';
 import type { FilePool, FileVip, Findings, Path } from './findings.ts';
 import type { FilePersistence } from './persistence-schema.ts';
 import type { When } from './vip-schema.ts';
 
-export function checkRules(vip: FileVip, facts: FactSource, findings: Findings): void {
+/** Of connections that are looked into. */
+type ProxyFacts = FactSource & { readonly protocol: Protocol };
+
+export function checkRules(vip: FileVip, facts: ProxyFacts, findings: Findings): void {
   for (const [index, route] of vip.routes.entries()) {
     const at = ['vips', vip.name, 'routes', index];
     checkWhen(route.when, [...at, 'when'], facts, findings);
@@ -25,7 +28,7 @@ export function checkRules(vip: FileVip, facts: FactSource, findings: Findings):
   if (vip.persistence) checkPersistence(vip.persistence, ['vips', vip.name, 'persistence'], facts, findings);
 }
 
-function checkDestination(vip: FileVip, index: number, { protocol }: FactSource, findings: Findings): void {
+function checkDestination(vip: FileVip, index: number, { protocol }: ProxyFacts, findings: Findings): void {
   const { reject } = vip.routes[index]!;
   const at = ['vips', vip.name, 'routes', index];
   const fault = reject === undefined ? undefined : rejectFault(reject, protocol);

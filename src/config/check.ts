@@ -1,6 +1,7 @@
 /** What the schema cannot see: whether the parts of a file fit each other. */
 import { checkDicom } from './check-dicom.ts';
 import { checkHl7, checkQueueFiles, checkSenders } from './check-hl7.ts';
+import { checkLayer4 } from './check-layer4.ts';
 import { canonical, checkListeners } from './check-listeners.ts';
 import { checkPool } from './check-pool.ts';
 import { checkProtocol } from './check-protocol.ts';
@@ -42,7 +43,9 @@ export function check(
 
 function checkVip(vip: FileVip, file: File, findings: Findings): void {
   const at = ['vips', vip.name];
-  if (vip.protocol === undefined) {
+  if (vip.mode !== 'proxy') {
+    checkLayer4(vip, findings);
+  } else if (vip.protocol === undefined) {
     if (!findings.has([...at, 'protocol']) && !findings.faulty([...at, 'mode'])) {
       findings.fault([...at, 'protocol'], 'is missing: dicom, hl7, http or tcp would be right');
     }

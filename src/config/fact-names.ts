@@ -1,13 +1,14 @@
 /** Which facts a rule or a persistence key of each protocol may name (contract, "Facts"). */
 import { isFieldPath, parseFieldPath } from '../../protocols/hl7/field-path.ts';
 import { advice } from './fault.ts';
-import { isToken } from './scalars.ts';
+import { isToken, oneOf } from './scalars.ts';
 
 export type Protocol = 'dicom' | 'hl7' | 'http' | 'tcp';
 
 /** What of a VIP decides which facts its connections have. */
 export interface FactSource {
-  readonly protocol: Protocol;
+  /** null: a VIP at layer 4, where nothing is read. */
+  readonly protocol: Protocol | null;
   readonly tls?: { readonly clientCa?: string | undefined } | undefined;
   /** DICOM: what is routed. */
   readonly route?: 'association' | 'study' | undefined;
@@ -56,7 +57,9 @@ const OF_REQUESTS = ['query.NAME', 'header.NAME', 'cookie.NAME'];
 
 /** What is wrong with `name` as a fact of connections to that VIP; undefined: nothing. */
 export function factFault(name: string, { protocol, tls, route }: FactSource): string | undefined {
-  if (GENERAL.includes(name) || FACTS[protocol].includes(name)) return undefined;
+  if (GENERAL.includes(name)) return undefined;
+  if (protocol === null) return `is not known at layer 4: ${oneOf(GENERAL)} would be right`;
+  if (FACTS[protocol].includes(name)) return undefined;
   if (name === 'sni') return tls || protocol === 'tcp' ? undefined : 'needs `tls`: only a handshake has it';
   if (name === 'tlsSubject') {
     return tls?.clientCa === undefined

@@ -65,7 +65,16 @@ export const fileSchema = z.strictObject({
     .describe(
       'Servers are asked now and then which AE titles and contexts they accept, and the log tells where servers of a pool differ. Default: only `gantry probe` asks.',
     ),
-  layer4: notBuilt(),
+  layer4: z
+    .strictObject({
+      onStop: choice(['keep', 'remove'])
+        .prefault('keep')
+        .describe(
+          'What becomes of the rules in the kernel when the balancer stops. `keep`: traffic goes on, and the next start finds them; `remove`: they go.',
+        ),
+    })
+    .prefault({})
+    .describe('VIPs with `mode: dr`, `nat` or `snat`.'),
   user: notBuilt(),
 });
 

@@ -2,7 +2,7 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import type { CheckConfiguration, Configuration, ListenAddress } from './schema.ts';
+import type { CheckConfiguration, Configuration, Layer4Address } from './schema.ts';
 
 export interface Machine {
   /** Its own addresses. */
@@ -16,12 +16,12 @@ export interface Machine {
 /** Sentences, in the order of the configuration. */
 export function missingOnMachine(configuration: Configuration, machine: Machine = thisMachine()): string[] {
   const missing: string[] = [];
-  const look = (owner: string, { host, port }: ListenAddress): void => {
+  const look = (owner: string, { host, port }: Layer4Address): void => {
     const isEvery = host === '0.0.0.0' || host === '::';
     if (!isEvery && !host.startsWith('127.') && !machine.addresses.includes(host.replace(/%.*$/, ''))) {
       missing.push(`${owner}: this machine has no address ${host}`);
     }
-    if (port > 0 && port < machine.firstFreePort) {
+    if (port !== '*' && port > 0 && port < machine.firstFreePort) {
       missing.push(`${owner}: port ${port} needs CAP_NET_BIND_SERVICE, which this user does not have`);
     }
   };

@@ -4,6 +4,7 @@ import type { File } from './file-schema.ts';
 import { keepsStudies, normaliseDicom } from './normalise-dicom.ts';
 import { normaliseHl7 } from './normalise-hl7.ts';
 import { normaliseHttp, normaliseTcp } from './normalise-http.ts';
+import { normaliseLayer4 } from './normalise-layer4.ts';
 import { normalisePool, persistenceOf } from './normalise-pool.ts';
 import type { Configuration, RouteConfiguration, VipCommon, VipConfiguration } from './schema.ts';
 
@@ -20,6 +21,7 @@ export function normalise(file: File, folder: string): Configuration {
     table: { kind: 'memory', file: table.file === undefined ? undefined : resolve(folder, table.file) },
     drain,
     probe: file.probe,
+    layer4: file.layer4,
     pools: file.pools.map((pool) => normalisePool(pool, file.pools, { drain, folder })),
     vips: file.vips.flatMap((vip) => normaliseVip(vip, file, folder)),
   };
@@ -28,6 +30,7 @@ export function normalise(file: File, folder: string): Configuration {
 type FileVip = File['vips'][number];
 
 function normaliseVip(vip: FileVip, file: File, folder: string): VipConfiguration[] {
+  if (vip.mode !== 'proxy') return normaliseLayer4(vip, file);
   const common = commonOf(vip, file);
   switch (vip.protocol) {
     case 'dicom':
@@ -47,7 +50,9 @@ function commonOf(vip: FileVip, file: File): VipCommon {
   const { tls } = vip;
   return {
     name: vip.name,
-    listen: vip.listen,
+    mode: 'proxy',
+    source: vip.source,
+    listen: vip.listen.flatMap(({ host, port }) => (port === '*' ? [] : [{ host, port }])),
     pool: vip.pool,
     persistence: vip.persistence && persistenceOf(vip.persistence, keepsStudies(vip)),
     tls: tls && {

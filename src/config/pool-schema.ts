@@ -24,7 +24,6 @@ const serverRecord = z
       .describe('Associations or connections at once, at most.'),
     backup: flag.prefault('false').describe('Gets work only when no other server is up.'),
     tls: notBuilt(),
-    source: notBuilt(),
   })
   .transform(({ name, address, ae, weight, maxConnections, backup }) => ({
     name: name ?? address.written,
@@ -84,6 +83,5 @@ export const pools = named(
       .describe('Connections begin with a PROXY protocol header of this version, which names the client.'),
     timeouts: poolTimeouts.prefault({}).describe('Go before those of the VIP and of the top.'),
     urgent: notBuilt(),
-    source: notBuilt(),
   }),
 );

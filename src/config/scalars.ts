@@ -193,20 +193,45 @@ export function oneOf(values: readonly string[]): string {
   return values.length < 2 ? values.join('') : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
 }
 
+interface Listening<Port = number> {
+  readonly host: string;
+  readonly port: Port;
+}
+
+function listening(written: string): Listening | Wrong {
+  const right = '"10.0.0.4:104" or "[fd00::4]:104" would be right';
+  const parts = splitAddress(written);
+  if (!parts || parts.port === undefined)
+    return new Wrong(`"${written}" is not an address and a port: ${right}`);
+  if (!isIP(parts.host)) return new Wrong(`"${parts.host}" is not an IP address: ${right}`);
+  if (parts.port > 65_535) return new Wrong(`${parts.port} is not a port: 0 to 65535 would be right`);
+  return { host: parts.host, port: parts.port };
+}
+
 /** An address to listen on: an IP address and a port; port 0 is chosen by the system. */
-export const listenAddress = scalar(
-  (written) => {
-    const right = '"10.0.0.4:104" or "[fd00::4]:104" would be right';
-    if (written.endsWith(':*'))
-      return new Wrong('all ports ("*") need mode dr, nat or snat, which is not built yet');
-    const parts = splitAddress(written);
-    if (!parts || parts.port === undefined)
-      return new Wrong(`"${written}" is not an address and a port: ${right}`);
-    if (!isIP(parts.host)) return new Wrong(`"${parts.host}" is not an IP address: ${right}`);
-    if (parts.port > 65_535) return new Wrong(`${parts.port} is not a port: 0 to 65535 would be right`);
-    return { host: parts.host, port: parts.port };
+export const listenAddress = scalar(listening, { examples: ['10.0.0.4:104', '[fd00::4]:104'] });
+
+/** The address of a VIP: as `listenAddress`, or with `*` for all ports. */
+export const vipAddress = scalar(
+  (written): Listening<number | '*'> | Wrong => {
+    if (!written.endsWith(':*')) return listening(written);
+    const host = splitAddress(`${written.slice(0, -1)}1`)?.host;
+    return host !== undefined && isIP(host)
+      ? { host, port: '*' }
+      : new Wrong(`"${written}" is not an IP address and all ports: "10.0.0.6:*" would be right`);
   },
-  { examples: ['10.0.0.4:104', '[fd00::4]:104'] },
+  { examples: ['10.0.0.4:104', '[fd00::4]:104', '10.0.0.6:*'] },
+);
+
+/** `client`, or an address of this machine. */
+export const sourceAddress = scalar(
+  (written) =>
+    written === 'client' || isIP(written)
+      ? written
+      : new Wrong(
+          `"${written}" is neither "client" nor an IP address: "client" or "10.0.0.4" would be right`,
+        ),
+  { examples: ['client', '10.0.0.4'] },
 );
 
 /** Where a server is: an IP address or a host name, and a port or none (then: the port the client came to). */

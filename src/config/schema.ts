@@ -167,8 +167,12 @@ export interface RouteConfiguration {
   readonly onAmbiguous: Hl7Configuration['onAmbiguous'] | undefined;
 }
 
+/** What every VIP has whose traffic goes through this process. */
 export interface VipCommon {
   readonly name: string;
+  readonly mode: 'proxy';
+  /** What servers see as the client: `client`, its own address; an address of this machine; undefined: the system's choice. */
+  readonly source: string | undefined;
   readonly listen: readonly ListenAddress[];
   readonly routes: readonly RouteConfiguration[];
   /** undefined: what no rule matches is rejected. */
@@ -364,7 +368,36 @@ export interface TcpVip extends VipCommon {
   };
 }
 
-export type VipConfiguration = DicomVip | Hl7Vip | HttpVip | TcpVip;
+export type ProxyVip = DicomVip | Hl7Vip | HttpVip | TcpVip;
+
+/** An address that traffic comes to in the kernel; `*`: all ports. */
+export interface Layer4Address {
+  readonly host: string;
+  readonly port: number | '*';
+}
+
+/** Its traffic goes to the servers in the kernel, past this process. */
+export interface Layer4Vip {
+  readonly name: string;
+  readonly mode: 'dr' | 'nat' | 'snat';
+  readonly protocol: null;
+  readonly listen: readonly Layer4Address[];
+  /** dr: the network interfaces that packets of clients come in by; []: the one that leads to the servers. */
+  readonly interfaces: readonly string[];
+  readonly routes: readonly never[];
+  readonly pool: string;
+  readonly persistence: PersistenceConfiguration | undefined;
+  /** snat: what servers see as the client; undefined: the address of the interface that leads to them. */
+  readonly source: string | undefined;
+  /** Milliseconds of silence after which an open flow is forgotten. */
+  readonly idle: number;
+}
+
+export type VipConfiguration = ProxyVip | Layer4Vip;
+
+export function isProxy(vip: VipConfiguration): vip is ProxyVip {
+  return vip.mode === 'proxy';
+}
 
 /** What a file says, with every default filled in: durations in milliseconds, sizes in bytes. */
 export interface Configuration {
@@ -377,6 +410,8 @@ export interface Configuration {
   readonly drain: number;
   /** `interval`: milliseconds; undefined: servers are probed on demand only. */
   readonly probe: { readonly interval: number } | undefined;
+  /** What becomes of the rules in the kernel when the balancer stops. */
+  readonly layer4: { readonly onStop: 'keep' | 'remove' };
   readonly pools: readonly PoolConfiguration[];
   readonly vips: readonly VipConfiguration[];
 }

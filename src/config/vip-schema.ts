@@ -6,7 +6,7 @@ import { headers, redirect, respond, rewrite } from './http-schema.ts';
 import { persistence } from './persistence-schema.ts';
 import { balance } from './pool-schema.ts';
 import { list, named, notBuilt } from './record.ts';
-import { choice, flag, integer, listenAddress, network, size, text, word } from './scalars.ts';
+import { choice, flag, integer, network, size, sourceAddress, text, vipAddress, word } from './scalars.ts';
 import { timeouts } from './timeouts-schema.ts';
 import { tlsServer } from './tls-schema.ts';
 
@@ -77,11 +77,17 @@ const limits = z.strictObject({
 export const vips = named(
   word,
   z.strictObject({
-    mode: choice(['proxy'], ['dr', 'nat', 'snat'])
+    mode: choice(['proxy', 'dr', 'nat', 'snat'])
       .prefault('proxy')
-      .describe('How traffic goes to the servers.'),
-    protocol: choice(['dicom', 'hl7', 'http', 'tcp']).optional().describe('What is spoken here.'),
-    listen: list(listenAddress).describe('`ADDRESS:PORT`, one or several. Port 0 is chosen by the system.'),
+      .describe(
+        'How traffic goes to the servers: through this process, or past it in the kernel (layer 4): `dr`, straight to the server, which answers the client itself; `nat` and `snat`, with the address of the server, and of the balancer, put in.',
+      ),
+    protocol: choice(['dicom', 'hl7', 'http', 'tcp'])
+      .optional()
+      .describe('What is spoken here; for `mode: proxy`.'),
+    listen: list(vipAddress).describe(
+      '`ADDRESS:PORT`, one or several. Port 0 is chosen by the system; with `mode: dr`, `nat` or `snat`, `*` is all ports.',
+    ),
     routes: z.array(route).prefault([]).describe('Rules: the first that matches decides.'),
     pool: word.optional().describe('When no rule matches; without it, what no rule matches is rejected.'),
     persistence: persistence
@@ -111,8 +117,16 @@ export const vips = named(
       .describe(
         'HTTP: Forwarded and X-Forwarded-*: added to what a trusted proxy sent, and instead of what others did; always instead; or left as they are.',
       ),
-    interface: notBuilt('`interface` (modes dr, nat and snat)'),
-    source: notBuilt(),
+    interface: list(text)
+      .optional()
+      .describe(
+        "For `mode: dr`: the network interfaces that clients' packets come in by. Default: the one that leads to the servers.",
+      ),
+    source: sourceAddress
+      .optional()
+      .describe(
+        "The address that servers see. `client`: the client's own (DICOM, HL7, TCP); an address of this machine; default: the one that the system chooses. With `mode: snat`: an address of this machine.",
+      ),
     urgent: urgent.prefault({}).describe('DICOM: what urgent work has before routine work.'),
   }),
 );

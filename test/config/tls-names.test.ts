@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatFault } from '../../src/config/fault.ts';
 import { readConfiguration } from '../../src/config/load.ts';
+import { isProxy } from '../../src/config/schema.ts';
 import { createAuthority } from '../peers/certificates.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gantry-config-tls-names-'));
@@ -47,7 +48,7 @@ describe('AE titles of certificates', () => {
         'profile: modified, aeTitles',
       ),
     );
-    expect(configuration?.vips[0]?.tls).toMatchObject({
+    expect(configuration?.vips.filter(isProxy)[0]?.tls).toMatchObject({
       profile: 'modified',
       aeTitles: { 'CN=ct1': ['CT1'], 'O = Hospital, CN = mr*': ['MR1', '0012'] },
     });
@@ -55,7 +56,7 @@ describe('AE titles of certificates', () => {
 
   it('are not asked for by default, and the profile is that of BCP 195', () => {
     const { configuration } = read(vip('{ cert: file:own.pem, key: file:own.key }'));
-    expect(configuration?.vips[0]?.tls).toMatchObject({ profile: 'bcp195', aeTitles: {} });
+    expect(configuration?.vips.filter(isProxy)[0]?.tls).toMatchObject({ profile: 'bcp195', aeTitles: {} });
   });
 
   it.each([
@@ -91,7 +92,7 @@ describe('sending applications of certificates', () => {
 
   it('by names in their subjects, as patterns', () => {
     const { configuration } = read(hl7('{ CN=his: [HIS, "LAB*"], "CN=ris,O=Hospital": "/^RIS[0-9]$/" }'));
-    expect(configuration?.vips[0]?.tls).toMatchObject({
+    expect(configuration?.vips.filter(isProxy)[0]?.tls).toMatchObject({
       aeTitles: {},
       senders: { 'CN=his': ['HIS', 'LAB*'], 'CN=ris,O=Hospital': ['/^RIS[0-9]$/'] },
     });

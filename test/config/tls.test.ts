@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatFault } from '../../src/config/fault.ts';
 import { type Loaded, readConfiguration } from '../../src/config/load.ts';
+import { isProxy } from '../../src/config/schema.ts';
 import { type Certificate, createAuthority } from '../peers/certificates.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gantry-config-tls-'));
@@ -102,8 +103,8 @@ describe('TLS that ends here', () => {
     };
     const first = load(own);
     expect(load(own)).toEqual(first);
-    expect(load(other)?.vips[0]?.tls?.certificates[0]?.cert).toBe(other.cert.trim());
-    expect(first?.vips[0]?.tls?.certificates[0]?.cert).toBe(own.cert.trim());
+    expect(load(other)?.vips.filter(isProxy)[0]?.tls?.certificates[0]?.cert).toBe(other.cert.trim());
+    expect(first?.vips.filter(isProxy)[0]?.tls?.certificates[0]?.cert).toBe(own.cert.trim());
   });
 
   it('PEM may stand in the file itself, and key and certificate in one', () => {
@@ -121,7 +122,7 @@ vips:
 `;
     const { configuration, faults } = read(text);
     expect(faults).toBeUndefined();
-    expect(configuration?.vips[0]?.tls?.certificates).toHaveLength(2);
+    expect(configuration?.vips.filter(isProxy)[0]?.tls?.certificates).toHaveLength(2);
   });
 
   it('an alias brings its certificate to several VIPs', () => {
@@ -130,7 +131,7 @@ vips:
   V: { protocol: http, listen: 127.0.0.1:0, pool: a, tls: &tls { cert: file:own.pem, key: file:own.key } }
   W: { protocol: dicom, listen: 127.0.0.1:0, pool: a, tls: *tls }
 `;
-    const [v, w] = read(text).configuration?.vips ?? [];
+    const [v, w] = read(text).configuration?.vips.filter(isProxy) ?? [];
     expect(v?.tls?.certificates).toHaveLength(1);
     expect(w?.tls).toEqual(v?.tls);
   });
