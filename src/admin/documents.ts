@@ -16,20 +16,39 @@ export interface StatusDocument {
 
 export interface VipStatus {
   readonly name: string;
-  /** null: a VIP below layer 7. */
+  /** null: a layer 4 VIP, whose packets the kernel forwards. */
   readonly protocol: 'dicom' | 'hl7' | 'http' | 'tcp' | null;
   readonly mode: 'proxy' | 'dr' | 'nat' | 'snat';
-  /** Bound addresses, `host:port`; a port that the system chose is shown as chosen. */
+  /** Bound addresses, `host:port`; a port that the system chose is shown as chosen, all ports of a layer 4 VIP as `*`. */
   readonly listen: readonly string[];
   /** The pool when no rule matches; null when that is a rejection. */
   readonly pool: string | null;
   /** `none`, `source-ip`, `cookie`, or the fact; a chain is joined with `, `. */
   readonly persistence: string;
-  /** Open client connections. */
+  /** Open client connections. Of a layer 4 VIP: open flows as of the last count, 0 before the first. */
   readonly connections: number;
+  /** Of a layer 4 VIP `connections`, `packets` and `bytes`: the sums of `servers`. */
   readonly totals: Totals;
+  /** Of a layer 4 VIP, and only there: what each server got. Those that only have flows left are among them. */
+  readonly servers?: readonly ForwardedStatus[];
   /** Its durable queue: not there when it has none, null while its file cannot be read. */
   readonly queue?: QueueStatus | null;
+}
+
+/**
+ * What the kernel forwarded for a layer 4 VIP to one server: what the clients sent, not the answers, which with DR take
+ * another way. The counters only grow, and go on where they were when Gantry is started again.
+ */
+export interface ForwardedStatus {
+  readonly pool: string;
+  readonly server: string;
+  /** New connections that were given to it. */
+  readonly connections: number;
+  readonly packets: number;
+  /** Of those packets, IP headers included. */
+  readonly bytes: number;
+  /** Open now, as of the last count; null: not counted yet. */
+  readonly flows: number | null;
 }
 
 /** A VIP's durable queue of messages. */
@@ -71,12 +90,13 @@ export interface ServerStatus {
   /** Why it is in that state, a sentence. */
   readonly reason: string;
   readonly weight: number;
-  /** Associations or connections it has right now. */
+  /** Associations or connections it has right now; flows of layer 4 VIPs as of the last count. */
   readonly active: number;
+  /** With layer 4 VIPs `packets` and `bytes` too: what their clients sent it. */
   readonly totals: Totals;
 }
 
-/** One of `GET /api/v1/connections` */
+/** One of `GET /api/v1/connections`. Flows of layer 4 VIPs, which pass Gantry by, are counted in their status only. */
 export interface ConnectionDocument {
   /** Unique while the process lives. */
   readonly id: string;

@@ -24,6 +24,16 @@ export interface PersistenceSource {
   entries(): Iterable<Entry>;
   /** Forgets one entry. Work in hand is not touched. */
   clear(entry: Entry): void;
+  /** Of layer 4 VIPs; not there: there are none. */
+  readonly layer4?: Layer4Persistence | undefined;
+}
+
+/** What the kernel remembers for layer 4 VIPs. Both reject with a GantryError, a sentence, when it cannot be asked. */
+export interface Layer4Persistence {
+  /** `table`, as `vip NAME`: only what is in this one. `entry` is the key as the kernel has it. */
+  entries(table: string | undefined): Promise<readonly Entry[]>;
+  /** Forgets these, open flows go on. How many of them were still there. */
+  clear(entries: readonly Entry[]): Promise<number>;
 }
 
 export interface PersistenceOptions {
