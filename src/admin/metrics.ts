@@ -9,7 +9,14 @@
  * the configuration, never anything of the traffic.
  */
 import type { FastifyInstance } from 'fastify';
-import type { PoolStatus, QueueDocument, StatusDocument, Totals, VipStatus } from './documents.ts';
+import type {
+  ForwardedStatus,
+  PoolStatus,
+  QueueDocument,
+  StatusDocument,
+  Totals,
+  VipStatus,
+} from './documents.ts';
 
 export interface MetricsSource {
   status(): StatusDocument | Promise<StatusDocument>;
@@ -35,7 +42,10 @@ export function metricsText(status: StatusDocument, queues: readonly QueueDocume
   metrics.counter('process_cpu_seconds', 'Processor time of this process.', {}, (user + system) / 1e6);
   const memory = process.memoryUsage.rss();
   metrics.gauge('process_resident_memory_bytes', 'Memory of this process.', {}, memory);
-  for (const vip of status.vips) addVip(metrics, vip);
+  for (const vip of status.vips) {
+    addVip(metrics, vip);
+    for (const server of vip.servers ?? []) addForwarded(metrics, vip.name, server);
+  }
   for (const pool of status.pools) addPool(metrics, pool);
   for (const queue of queues) addQueue(metrics, queue);
   return metrics.text();
@@ -45,6 +55,24 @@ function addVip(metrics: Metrics, { name, protocol, mode, connections, totals }:
   const labels = { vip: name, protocol: protocol ?? mode };
   metrics.gauge('gantry_vip_open_connections', 'Open client connections.', labels, connections);
   addTotals(metrics, 'gantry_vip', totals, labels);
+}
+
+/** `vip`: of layer 4. */
+function addForwarded(metrics: Metrics, vip: string, { flows, ...forwarded }: ForwardedStatus): void {
+  const { pool, server, connections, packets, bytes } = forwarded;
+  const labels = { vip, pool, server };
+  const count = (name: string, help: string, value: number) =>
+    metrics.counter(`gantry_layer4_${name}`, help, labels, value);
+  count('connections', 'New connections that the kernel gave to the server.', connections);
+  count('packets', 'Packets of clients that the kernel forwarded to the server.', packets);
+  count('bytes', 'Bytes of those packets, IP headers included.', bytes);
+  if (flows !== null)
+    metrics.gauge(
+      'gantry_layer4_flows',
+      'Open connections of the server, as of the last count.',
+      labels,
+      flows,
+    );
 }
 
 function addPool(metrics: Metrics, { name, servers }: PoolStatus): void {

@@ -81,8 +81,8 @@ export function openApiDocument(tokenNeeded: boolean): object {
       }),
       '/api/v1/persistence': {
         ...parameters('query', 'table', 'key'),
-        ...read('Persistence entries, at most 1000.', reference('Entries'), 401, 403),
-        delete: change('Forgets these entries.', reference('Cleared')),
+        ...read('Persistence entries, at most 1000.', reference('Entries'), 401, 403, 503),
+        delete: change('Forgets these entries.', reference('Cleared'), 503),
       },
       '/api/v1/queues': read('The durable queues.', reference('Queues'), 401, 403),
       [quarantine]: {

@@ -1,7 +1,9 @@
 /** The persistence tables: look at entries, clear them. Keys that may be patient data are shown as keyed hashes. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { GantryError } from '../errors.ts';
 import { type KeyedHash, publicFacts } from '../observe/privacy.ts';
 import type { EntryDocument } from './documents.ts';
+import { problem } from './problem.ts';
 import { clearedSchema, entriesSchema } from './schemas.ts';
 
 /** One entry as it is, to be shown by its fact. */
@@ -66,14 +68,19 @@ export function addPersistence(
     server: entry.server,
     remaining: entry.remaining === Infinity ? null : Math.round(entry.remaining),
   });
-  const found = ({ table, key }: Wanted['Querystring'], most = Infinity): Entry[] => {
-    const entries: Entry[] = [];
+  const isWanted = ({ table, key }: Wanted['Querystring'], entry: Entry): boolean =>
+    (table === undefined || entry.table === table) &&
+    (key === undefined || entry.value === key || shown(entry) === key);
+  /** Those of memory, read at once, before those of the kernel, which have to be asked for. */
+  const found = async (wanted: Wanted['Querystring'], most = Infinity): Promise<Found> => {
+    const own: Entry[] = [];
     for (const entry of source.entries()) {
-      if (entries.length === most) break;
-      if (table !== undefined && entry.table !== table) continue;
-      if (key === undefined || entry.value === key || shown(entry) === key) entries.push(entry);
+      if (own.length === most) break;
+      if (isWanted(wanted, entry)) own.push(entry);
     }
-    return entries;
+    if (!source.layer4 || own.length === most) return { own, kernel: [] };
+    const kernel = (await source.layer4.entries(wanted.table)).filter((entry) => isWanted(wanted, entry));
+    return { own, kernel: kernel.slice(0, most - own.length) };
   };
   const querystring = {
     type: 'object',
@@ -83,15 +90,39 @@ export function addPersistence(
   server.get<Wanted>(
     '/api/v1/persistence',
     { schema: { querystring, response: { 200: entriesSchema } } },
-    ({ query }) => found(query, MOST).map(document),
+    ({ query }, reply) =>
+      unlessUnreachable(reply, async () => {
+        const { own, kernel } = await found(query, MOST);
+        return [...own, ...kernel].map(document);
+      }),
   );
   server.delete<Wanted>(
     '/api/v1/persistence',
     { schema: { querystring, response: { 200: clearedSchema } } },
-    ({ query }) => {
-      const entries = found(query);
-      for (const entry of entries) source.clear(entry);
-      return { cleared: entries.length };
-    },
+    ({ query }, reply) =>
+      unlessUnreachable(reply, async () => {
+        const { own, kernel } = await found(query);
+        const gone = kernel.length > 0 ? await source.layer4?.clear(kernel) : 0;
+        for (const entry of own) source.clear(entry);
+        return { cleared: own.length + (gone ?? 0) };
+      }),
   );
+}
+
+interface Found {
+  readonly own: readonly Entry[];
+  readonly kernel: readonly Entry[];
+}
+
+/** What `answer` says, or 503 with the sentence why the kernel could not be asked. */
+async function unlessUnreachable<T>(
+  reply: FastifyReply,
+  answer: () => Promise<T>,
+): Promise<T | FastifyReply> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (error instanceof GantryError) return problem(reply, 503, error.message);
+    throw error;
+  }
 }

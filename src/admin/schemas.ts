@@ -38,7 +38,7 @@ export const serverSchema: Schema = record({
   since: { type: 'string', format: 'date-time', description: 'When it entered that state.' },
   reason: text('Why it is in that state.'),
   weight: { type: 'number' },
-  active: integer('Associations or connections it has now.'),
+  active: integer('Associations or connections it has now; flows of layer 4 VIPs as of the last count.'),
   totals,
 });
 
@@ -65,12 +65,23 @@ const vipMembers = {
   name: text('Unique.'),
   protocol: { type: ['string', 'null'], enum: ['dicom', 'hl7', 'http', 'tcp', null] },
   mode: { type: 'string', enum: ['proxy', 'dr', 'nat', 'snat'] },
-  listen: list({ type: 'string' }, 'Bound addresses, host:port.'),
+  listen: list({ type: 'string' }, 'Bound addresses, host:port; host:* is all ports.'),
   pool: textOrNull('The pool when no rule matches; null when that is a rejection.'),
   persistence: text('none, source-ip, cookie, or the fact.'),
-  connections: integer('Open client connections.'),
+  connections: integer('Open client connections; of a layer 4 VIP open flows as of the last count.'),
   totals,
 };
+const forwarded = record({
+  pool: text('The pool it is of.'),
+  server: text('Its name there.'),
+  connections: integer('New connections that were given to it.'),
+  packets: integer('What the clients sent it: not the answers, which with DR take another way.'),
+  bytes: integer('Of those packets, IP headers included.'),
+  flows: {
+    type: ['integer', 'null'],
+    description: 'Open now, as of the last count; null: not counted yet.',
+  },
+});
 const vip: Schema = {
   ...record(vipMembers),
   properties: {
@@ -79,6 +90,7 @@ const vip: Schema = {
       anyOf: [record(queueStatus), { type: 'null' }],
       description: 'Its durable queue: not there when it has none, null while its file cannot be read.',
     },
+    servers: list(forwarded, 'Of a layer 4 VIP, and only there: what the kernel forwarded to each server.'),
   },
 };
 
@@ -107,7 +119,7 @@ export const connectionsSchema: Schema = list(
     age: { type: 'number', description: 'Milliseconds since it was accepted.' },
     reason: textOrNull('Why this server.'),
   }),
-  'Live associations and connections.',
+  'Live associations and connections. Flows of layer 4 VIPs are counted in the status, not listed here.',
 );
 
 /** RFC 9457 3. */

@@ -7,6 +7,7 @@ import type { ConnectionDocument, StatusDocument } from '../../src/admin/documen
 import type { Entry } from '../../src/admin/persistence.ts';
 import { createKeyedHash } from '../../src/observe/privacy.ts';
 import { askAdmin, idle } from '../peers/queue-admin.ts';
+import { layer4Status } from './layer4-status.ts';
 
 const status: StatusDocument = {
   version: '0.1.0',
@@ -100,6 +101,11 @@ test('status and connections are the documents of the contract', async () => {
   expect(JSON.parse(answer.body)).toEqual(status);
   const [shown] = JSON.parse((await ask('/api/v1/connections')).body);
   expect({ ...shown, facts: connection.facts }).toEqual(connection);
+});
+
+test('layer 4 VIPs have their servers with them', async () => {
+  await start({ source: { ...nothing, status: () => layer4Status } });
+  expect(JSON.parse((await ask('/api/v1/status')).body)).toEqual(layer4Status);
 });
 
 test('facts outside the allow-list are keyed hashes', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { QueueDocument, StatusDocument } from '../../src/admin/documents.ts';
 import { metricsText } from '../../src/admin/metrics.ts';
+import { layer4Status } from './layer4-status.ts';
 
 const server = (name: string, state: 'up' | 'down'): StatusDocument['pools'][0]['servers'][0] => ({
   name,
@@ -70,7 +71,7 @@ function parse(text: string): Map<string, Metric> {
   const metrics = new Map<string, Metric>();
   let [helped, current] = ['', ''];
   for (const line of text.slice(0, -1).split('\n')) {
-    const [, comment, name = '', rest = ''] = /^# (HELP|TYPE) ([a-z_]+) (.+)$/.exec(line) ?? [];
+    const [, comment, name = '', rest = ''] = /^# (HELP|TYPE) ([a-z0-9_]+) (.+)$/.exec(line) ?? [];
     if (comment === 'HELP') {
       expect([name, metrics.has(name)]).toEqual([name, false]);
       helped = name;
@@ -133,6 +134,26 @@ test('an empty queue has waited for 0 s; of one that cannot be read there is no 
     'gantry_queue_stored_total',
     'gantry_queue_delivered_total',
   ]);
+});
+
+test('layer 4: what was forwarded, by VIP and server; what was not counted yet is not there', () => {
+  const metrics = parse(metricsText(layer4Status, []));
+  const sample = (name: string, labels: string) => metrics.get(name)?.samples.get(labels);
+  const eis = '{vip="EIS",pool="eis",server="eis-a"}';
+  expect(sample('gantry_layer4_connections_total', eis)).toBe(2140);
+  expect(sample('gantry_layer4_packets_total', eis)).toBe(256_800);
+  expect(sample('gantry_layer4_bytes_total', eis)).toBe(321_000_000);
+  expect(sample('gantry_layer4_flows', eis)).toBe(41);
+  expect(sample('gantry_vip_open_connections', '{vip="EIS",protocol="dr"}')).toBe(44);
+  expect(sample('gantry_vip_bytes_total', '{vip="EIS",protocol="dr"}')).toBe(4128 * 150_000);
+  expect(sample('gantry_server_bytes_total', '{pool="eis",server="eis-a"}')).toBe(321_000_000);
+  expect([...metrics.get('gantry_layer4_flows')!.samples.keys()]).toEqual([
+    '{vip="EIS",pool="eis",server="eis-a"}',
+    '{vip="EIS",pool="eis",server="eis-b"}',
+    '{vip="PORTAL",pool="web",server="web-a"}',
+    '{vip="PORTAL",pool="web",server="web-b"}',
+  ]);
+  expect(sample('gantry_layer4_packets_total', '{vip="WORKLIST",pool="web",server="web-a"}')).toBe(0);
 });
 
 test('any name is a label', () => {
