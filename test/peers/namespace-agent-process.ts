@@ -2,12 +2,14 @@
  * What namespace-agent.ts starts in a namespace: reads requests from standard input, one JSON object a line,
  * `{ id, verb, argument }`, and answers `{ id, result }` or `{ id, error }` in the order they are done. Text is latin1.
  */
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { createServer, connect as netConnect, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
-import { WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { acknowledgementOf } from './hl7-messages.ts';
 import { mllpFrame } from './mllp-peer.ts';
 
@@ -133,17 +135,38 @@ const verbs = {
     );
   },
 
-  /** Listens on ports and acknowledges HL7 messages by MLLP. MSA-3 is the name. */
+  /** Listens on ports and acknowledges HL7 messages by MLLP. MSA-3 is the name, and the addresses as `listenEcho` has them. */
   async listenMllp({ name, ports, host = '::' }: ListenRequest) {
     const answer = (socket: Socket, frame: string) => {
       const message = Buffer.from(frame.slice(frame.indexOf('\x0b') + 1), 'latin1');
       const acknowledgement = acknowledgementOf(message).toString('latin1').trimEnd();
-      socket.write(mllpFrame(Buffer.from(`${acknowledgement}|${name}\r`, 'latin1')));
+      const sees = `${name} ${addressOf(socket, 'local')} ${addressOf(socket, 'remote')}`;
+      socket.write(mllpFrame(Buffer.from(`${acknowledgement}|${sees}\r`, 'latin1')));
     };
     await Promise.all(
       ports.map((port) =>
         listen(host, port, (socket) => eachPart(socket, '\x1c\r', (frame) => answer(socket, frame))),
       ),
+    );
+  },
+
+  /** A WebSocket server on a port: answers each text with JSON, `{ server: name, text }`. */
+  async listenWebSocket({ name, port, host = '127.0.0.1' }: Omit<ListenRequest, 'ports'> & { port: number }) {
+    const server = new WebSocketServer({ port, host });
+    server.on('connection', (socket) => {
+      socket.on('message', (data: Buffer) =>
+        socket.send(JSON.stringify({ server: name, text: data.toString() })),
+      );
+    });
+    await once(server, 'listening');
+  },
+
+  /** Waits until something takes TCP connections on each of the ports. */
+  async listening({ host, ports }: { host: string; ports: readonly number[] }) {
+    await Promise.all(
+      ports.map(async (port) => {
+        while (!(await takesConnections(host, port))) await pause(20);
+      }),
     );
   },
 
@@ -242,6 +265,15 @@ async function listen(host: string, port: number, connected: (socket: Socket) =>
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen({ port, host, backlog: 1024 }, resolve);
   });
+}
+
+async function takesConnections(host: string, port: number): Promise<boolean> {
+  const socket = netConnect({ host, port });
+  const took = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  });
+  socket.destroy();
+  return took;
 }
 
 /** Calls `each` with every part that ends with `delimiter`, without it. */

@@ -63,7 +63,7 @@ describeWith(['iproute2'], 'iproute2', () => {
       const message = 'MSH|^~\\&|A|B|C|D|20261122||ADT^A01|ID1|P|2.5\r';
       const answer = await client.ask('mllp', { host: '10.50.0.21', port: 2575, message });
       expect(answer).toContain('MSA|AA|ID1|ris');
-      await site.lb.waitForPort('10.50.0.21', 2575);
+      await client.ask('listening', { host: '10.50.0.21', ports: [2575] });
       expect((await site.clients[0]!.run('ping', ['-c1', '-W2', '10.60.0.10'])).code).toBe(0);
       expect((await site.clients[0]!.run('ping', ['-c1', '-W2', 'fd50::21'])).code).toBe(0);
       await site.close();

@@ -71,8 +71,6 @@ export interface Namespace {
   startGantry(file: string, everyLine?: (text: string) => void): Promise<GantryProcess>;
   /** A process in the namespace that connects, asks and listens as it is told. */
   startAgent(): Promise<NamespaceAgent>;
-  /** Waits until something takes TCP connections at an address and port, seen from within the namespace. */
-  waitForPort(host: string, port: number): Promise<void>;
 }
 
 const SERVERS = { v4: '10.50.0', v6: 'fd50:' };
@@ -287,15 +285,6 @@ function createNamespace(
     },
     async startAgent() {
       return keep(await startNamespaceAgent(name));
-    },
-    async waitForPort(host, port) {
-      const script = `const { connect } = require('node:net');
-        const end = Date.now() + 30000;
-        (function look() {
-          connect(${port}, '${host}').once('connect', () => process.exit())
-            .once('error', () => Date.now() > end ? process.exit(1) : setTimeout(look, 20));
-        })();`;
-      await must(process.execPath, ['-e', script]);
     },
   };
   return namespace;
