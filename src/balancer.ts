@@ -4,11 +4,13 @@ import type { ReloadResult } from './admin/changes.ts';
 import { type Assembly, assemble } from './assemble.ts';
 import { type Checks, startChecks } from './checks.ts';
 import type { Loaded } from './config/load.ts';
-import { type Configuration, isProxy } from './config/schema.ts';
+import { type Configuration, isProxy, layer4Vips } from './config/schema.ts';
 import { type Change, differenceOf, touchedVips } from './difference.ts';
 import { listening } from './egress.ts';
 import { type PreparedFrontEnd, prepareFrontEnd } from './front-ends.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
+import { createLayer4, type Layer4 } from './layer4/layer4.ts';
+import { Layer4Vips } from './layer4-vips.ts';
 import { Listeners } from './listeners.ts';
 import { notice } from './observe/events.ts';
 import { createKeyedHash, type KeyedHash } from './observe/privacy.ts';
@@ -47,6 +49,8 @@ export interface BalancerOptions {
   readonly hash?: KeyedHash;
   /** For `reload`. */
   readonly load?: (() => Loaded) | undefined;
+  /** What forwards in the kernel; default: nftables. */
+  readonly layer4?: Layer4;
 }
 
 /** Starts everything that the configuration says; rejects when an address (GTY_LISTEN) or a queue's file (GTY_QUEUE) cannot be had. */
@@ -93,17 +97,19 @@ class RunningBalancer implements Balancer {
   #admin: Admin | undefined;
   #snapshot: Snapshot | undefined;
   readonly #queueControl: QueueControl;
+  readonly #layer4: Layer4Vips;
   #ready = false;
   /** One change of configuration after the other. */
   #applying: Promise<unknown> = Promise.resolve();
 
-  constructor({ hash = createKeyedHash(), load }: BalancerOptions) {
+  constructor({ hash = createKeyedHash(), load, layer4 = createLayer4() }: BalancerOptions) {
     this.#hash = hash;
     this.#load = load;
     // Read once: the origin is a slow getter, and it does not move.
     const origin = performance.timeOrigin;
     this.#now = () => origin + performance.now();
     this.#started = this.#now();
+    this.#layer4 = new Layer4Vips({ layer4, deadlines: this.#deadlines, now: this.#now });
     this.#queueControl = createQueueControl({
       queues: () => this.#queuesByVip(),
       isVip: (name) => this.#running.has(name),
@@ -148,7 +154,10 @@ class RunningBalancer implements Balancer {
         }),
       );
       admin = await this.#nextAdmin(next);
+      // Last: what the kernel was told is in force at once.
+      await this.#layer4.apply(layer4Vips(next), next, assembly);
     } catch (error) {
+      if (admin !== this.#admin) await admin?.close();
       binding.rollback();
       queues?.rollback();
       this.#closeQueues();
@@ -161,6 +170,7 @@ class RunningBalancer implements Balancer {
     if (isStart) await this.#openSnapshot(next);
     assembly.commit();
     this.#snapshot?.follow();
+    this.#layer4.commit(layer4Vips(next), next, assembly);
     // Who leaves goes first: what was theirs alone, such as a queue, may be another's now.
     this.#retire(next, prepared);
     for (const one of prepared) this.#serve(one);
@@ -304,6 +314,7 @@ class RunningBalancer implements Balancer {
     await this.#queues.close();
     this.#checks?.close();
     this.#probes?.close();
+    await this.#layer4.close(this.#configuration?.layer4.onStop ?? 'keep');
     this.#queueControl.close();
     await this.#snapshot?.close();
     await this.#admin?.close();

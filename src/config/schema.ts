@@ -395,6 +395,11 @@ export interface Layer4Vip {
 
 export type VipConfiguration = ProxyVip | Layer4Vip;
 
+/** The VIPs whose traffic the kernel forwards. */
+export function layer4Vips({ vips }: Configuration): Layer4Vip[] {
+  return vips.filter((vip) => vip.mode !== 'proxy');
+}
+
 export function isProxy(vip: VipConfiguration): vip is ProxyVip {
   return vip.mode === 'proxy';
 }

@@ -1,7 +1,8 @@
 /** A pool: servers that do the same work, and how work is spread over them. */
 import { notice } from '../observe/events.ts';
 import { PoolLoad } from './load.ts';
-import { Server, type ServerHome, type ServerOptions } from './server.ts';
+import { Server, type ServerOptions } from './server.ts';
+import type { ServerHome } from './server-home.ts';
 import type { VerdictOptions } from './verdict.ts';
 
 export type BalanceName = 'least-busy' | 'round-robin' | 'hash' | 'first' | 'random-two';

@@ -9,8 +9,9 @@
 import { events } from '../observe/events.ts';
 import { type AgentReport, heardFrom, NO_AGENT } from './agent-word.ts';
 import { type Duty, strictest } from './duty.ts';
-import { Load, type PoolLoad } from './load.ts';
-import { Verdict, type VerdictOptions } from './verdict.ts';
+import { Load } from './load.ts';
+import type { ServerHome } from './server-home.ts';
+import { Verdict } from './verdict.ts';
 
 /**
  * starting: no check result yet, takes traffic. up / down: the check's word. draining: no new work, work in hand
@@ -33,26 +34,6 @@ export interface ServerOptions {
 
 /** What a check found. busy: it answers, but slowly or "not now". misconfigured: it will never take our work. */
 export type CheckOutcome = 'up' | 'busy' | 'misconfigured' | 'down';
-
-/** What a server asks of its pool, and tells it. */
-export interface ServerHome {
-  readonly load: PoolLoad;
-  readonly health: VerdictOptions;
-  /** Milliseconds after which a server that came up has its full weight; 0: at once. */
-  readonly slowStart: number;
-  /** Milliseconds for which the cookies of a draining server still count. */
-  readonly drain: number;
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number;
-  /** May work still go elsewhere when this server takes none? */
-  hasOther(server: Server): boolean;
-  /** Who may get work has changed: a state or a weight. */
-  stateChanged(server: Server): void;
-  /** Its open work has to end. */
-  hasToLeave(server: Server, why: 'halted'): void;
-  /** There may be room for more work: a slot was given back, or a limit has changed. */
-  roomChanged(server: Server): void;
-}
 
 /** The part of its weight that a server has at the beginning of its slow start. */
 const SLOW_START_SHARE = 0.1;
@@ -97,6 +78,7 @@ export class Server {
   /** Why health is what it is: the reason again when an operator puts the server online. */
   #healthReason: string;
   #active = 0;
+  #forwarded = 0;
   /** It has been drained since its drain began: what comes by persistence is no news. */
   #wasDrained = false;
   #failedDials = 0;
@@ -166,18 +148,26 @@ export class Server {
 
   /** Associations or connections it has right now. */
   get active(): number {
-    return this.#active;
+    return this.#active + this.#forwarded;
+  }
+
+  /** Connections that the kernel forwards to it past this process, as of the last count. */
+  set forwarded(count: number) {
+    if (count === this.#forwarded) return;
+    this.#forwarded = count;
+    if (this.#state === 'drained' && count > 0) this.#enter('draining', 'persistence brought it work', true);
+    this.#workEnded();
   }
 
   /** May it have one more association or connection? */
   get hasRoom(): boolean {
-    return this.#active < (this.maxConnections ?? Infinity);
+    return this.active < (this.maxConnections ?? Infinity);
   }
 
   /** May it have one more that is not urgent, where `reserve` slots are kept for urgent work? One is always left. */
   hasRoomBeside(reserve: number): boolean {
     const most = this.maxConnections ?? Infinity;
-    return this.#active < Math.min(most, Math.max(most - reserve, 1));
+    return this.active < Math.min(most, Math.max(most - reserve, 1));
   }
 
   /** May it get new work? */
@@ -188,6 +178,11 @@ export class Server {
   /** Would it be eligible if health were ignored? */
   get isWanted(): boolean {
     return this.#duty === 'online' && this.#weight > 0 && this.#agent.share > 0 && !this.#isRetired;
+  }
+
+  /** Is it down, whatever an operator says? */
+  get isDown(): boolean {
+    return this.#health === 'down';
   }
 
   /** May it get the work that persistence keeps there? A draining server still does, unless it drains strictly. */
@@ -251,7 +246,11 @@ export class Server {
   release(kept = false): void {
     this.#active--;
     if (!kept) this.load.connections--;
-    if (this.#active === 0 && this.#state === 'draining') {
+    this.#workEnded();
+  }
+
+  #workEnded(): void {
+    if (this.active === 0 && this.#state === 'draining') {
       this.#enter('drained', 'nothing is left', this.#wasDrained);
     }
     this.#home.roomChanged(this);
@@ -378,7 +377,7 @@ export class Server {
   #settle(reason: string): void {
     if (this.#duty === 'halt') this.#enter('halted', reason);
     else if (!this.isDraining) this.#enter(this.#health, reason);
-    else if (this.#active > 0) this.#enter('draining', reason);
+    else if (this.active > 0) this.#enter('draining', reason);
     else this.#enter('drained', `${reason}; nothing was left`);
   }
 

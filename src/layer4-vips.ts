@@ -1,0 +1,237 @@
+/**
+ * The VIPs whose packets the kernel forwards: it is told what pools and servers are like, and asked what it counted.
+ * Nothing of their traffic comes through this process.
+ */
+import type { Assembly } from './assemble.ts';
+import type { Configuration, Layer4Vip, PersistenceConfiguration } from './config/schema.ts';
+import type { Layer4 } from './layer4/layer4.ts';
+import type { PersistenceEntry, ServerTraffic, Service } from './layer4/service.ts';
+import { ServerShares } from './layer4-shares.ts';
+import { targetName, targetsOf } from './layer4-targets.ts';
+import { notice } from './observe/events.ts';
+import type { Leaving, Pool } from './pools/pool.ts';
+import type { Server } from './pools/server.ts';
+import type { Deadline, Deadlines } from './relay/deadlines.ts';
+
+/** Milliseconds between two looks at the kernel's counters. */
+const LOOK_MS = 2000;
+
+export interface Layer4VipsOptions {
+  readonly layer4: Layer4;
+  readonly deadlines: Deadlines;
+  readonly now: () => number;
+}
+
+/** By the server's name, `POOL/SERVER`. */
+export type VipTraffic = ReadonlyMap<string, ServerTraffic>;
+
+/** A VIP that is in force. */
+interface Forwarding {
+  readonly vip: Layer4Vip;
+  readonly pool: Pool;
+  readonly remembers: boolean;
+  readonly unwatch: () => void;
+  /** What the kernel was told last, to tell it only what is new. */
+  told: string;
+}
+
+export class Layer4Vips {
+  readonly #layer4: Layer4;
+  readonly #deadlines: Deadlines;
+  readonly #now: () => number;
+  readonly #shares = new ServerShares();
+  #forwarding: readonly Forwarding[] = [];
+  /** Servers whose open work has had its time. */
+  readonly #cut = new Map<Server, Leaving>();
+  #traffic: ReadonlyMap<string, VipTraffic> = new Map();
+  #look: Deadline | undefined;
+  #isTelling = false;
+
+  constructor({ layer4, deadlines, now }: Layer4VipsOptions) {
+    this.#layer4 = layer4;
+    this.#deadlines = deadlines;
+    this.#now = now;
+  }
+
+  /**
+   * Tells the kernel what it is to do from now on; `commit` follows. Rejects with GTY_LAYER4, and then nothing has
+   * changed.
+   */
+  async apply(vips: readonly Layer4Vip[], configuration: Configuration, assembly: Assembly): Promise<void> {
+    // Who never had anything to do with layer 4 needs no nft.
+    if (vips.length === 0 && this.#forwarding.length === 0) return;
+    await this.#layer4.apply(vips.map((vip) => this.#serviceOf(vip, configuration, assembly)));
+  }
+
+  /** The configuration that was applied is in force, and so are its pools: follows them. */
+  commit(vips: readonly Layer4Vip[], configuration: Configuration, assembly: Assembly): void {
+    for (const { unwatch } of this.#forwarding) unwatch();
+    const servers = new Set(this.#servers());
+    this.#forwarding = vips.map((vip) => this.#follow(vip, configuration, assembly));
+    for (const server of this.#servers()) servers.delete(server);
+    for (const server of servers) server.forwarded = 0;
+    this.#tellSoon();
+    this.#look?.cancel();
+    this.#look = undefined;
+    if (vips.length > 0) this.#lookLater();
+  }
+
+  /** What the kernel has counted of a VIP, as of now or a moment ago. */
+  async trafficOf(vip: string): Promise<VipTraffic> {
+    await this.#lookNow();
+    return this.#traffic.get(vip) ?? new Map();
+  }
+
+  /** The clients that a VIP remembers. */
+  persistenceOf(vip: string): Promise<readonly PersistenceEntry[]> {
+    return this.#layer4.persistence(vip);
+  }
+
+  /** Forgets a client of a VIP. false: there was none. */
+  clearPersistence(vip: string, key: string): Promise<boolean> {
+    return this.#layer4.clearPersistence(vip, key);
+  }
+
+  /** The names of the VIPs in force that remember clients. */
+  get remembering(): readonly string[] {
+    return this.#forwarding.filter(({ remembers }) => remembers).map(({ vip }) => vip.name);
+  }
+
+  async close(onStop: 'keep' | 'remove'): Promise<void> {
+    this.#look?.cancel();
+    for (const { unwatch } of this.#forwarding) unwatch();
+    const had = this.#forwarding.length > 0;
+    this.#forwarding = [];
+    if (had) await this.#layer4.close(onStop);
+  }
+
+  #serviceOf(vip: Layer4Vip, { pools }: Configuration, assembly: Assembly): Service {
+    const { balance, servers, persistence } = pools.find(({ name }) => name === vip.pool)!;
+    const pool = assembly.pools.get(vip.pool)!;
+    // The pool may not have the servers of this configuration yet: what is known of those that stay holds already.
+    const known = new Map(this.#targetsOf(vip, pool).map((target) => [target.name, target]));
+    return {
+      name: vip.name,
+      mode: vip.mode,
+      listen: vip.listen,
+      interfaces: vip.interfaces,
+      source: vip.source,
+      spread: balance === 'hash' ? 'hash' : balance === 'random-two' ? 'random' : 'round-robin',
+      persistence: sourcePersistence(persistence ?? vip.persistence),
+      idle: vip.idle,
+      servers: servers.map(({ name: server, host: address, port, weight }) => {
+        const name = targetName({ pool: vip.pool, name: server });
+        const target = known.get(name);
+        return target?.address === address && target.port === port
+          ? target
+          : { name, address, port, weight, duty: 'open' };
+      }),
+    };
+  }
+
+  #targetsOf({ name }: Layer4Vip, pool: Pool) {
+    return targetsOf(pool, {
+      now: this.#now(),
+      isCut: (server) => this.#isCut(server, pool),
+      share: (server) => (pool.balance === 'least-busy' ? this.#shares.of(shareName(name, server)) : 1),
+    });
+  }
+
+  /** A halt ends when the server is put online, a failover when the server takes the work again. */
+  #isCut(server: Server, pool: Pool): boolean {
+    const why = this.#cut.get(server);
+    if (why === undefined) return false;
+    const isOver = why === 'halted' ? !server.isHalted : pool.takers.includes(server);
+    if (isOver) this.#cut.delete(server);
+    return !isOver;
+  }
+
+  #follow(vip: Layer4Vip, configuration: Configuration, assembly: Assembly): Forwarding {
+    const pool = assembly.pools.get(vip.pool)!;
+    const unwatch = pool.watch(() => this.#tellSoon());
+    const unwatchLeaving = pool.watchLeaving((server, why) => {
+      const cut = () => {
+        this.#cut.set(server, why);
+        this.#tellSoon();
+      };
+      // An open flow has no safe point: it has the time that a halt leaves it.
+      if (why === 'halted') this.#deadlines.after(pool.drain, cut);
+      else cut();
+    });
+    const stop = () => {
+      unwatch();
+      unwatchLeaving();
+    };
+    const remembers = this.#serviceOf(vip, configuration, assembly).persistence !== undefined;
+    return { vip, pool, remembers, unwatch: stop, told: '' };
+  }
+
+  /** Pools change many times in one go: they are asked once it is over. */
+  #tellSoon(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    setImmediate(() => {
+      this.#isTelling = false;
+      for (const forwarding of this.#forwarding) this.#tell(forwarding);
+    });
+  }
+
+  #tell(forwarding: Forwarding): void {
+    const { vip, pool } = forwarding;
+    const targets = this.#targetsOf(vip, pool);
+    const told = JSON.stringify(targets);
+    if (told === forwarding.told) return;
+    forwarding.told = told;
+    this.#layer4.update(vip.name, targets).catch((error: Error) => {
+      // The next look tells it again.
+      if (forwarding.told === told) forwarding.told = '';
+      notice('error', 'the kernel was not told of a change', { vip: vip.name, reason: error.message });
+    });
+  }
+
+  #lookLater(): void {
+    this.#look = this.#deadlines.after(LOOK_MS, () => {
+      void this.#lookNow().then(() => {
+        if (this.#forwarding.length === 0) return;
+        // Slow starts and shares go on by themselves.
+        this.#tellSoon();
+        this.#lookLater();
+      });
+    });
+  }
+
+  async #lookNow(): Promise<void> {
+    try {
+      this.#traffic = await this.#layer4.traffic();
+    } catch (error) {
+      notice('warn', 'the counters of the kernel could not be read', { reason: (error as Error).message });
+      return;
+    }
+    const flows = new Map<Server, number>(this.#servers().map((server) => [server, 0]));
+    for (const { vip, pool } of this.#forwarding) {
+      const counted = pool.servers.flatMap((server) => {
+        const traffic = this.#traffic.get(vip.name)?.get(targetName(server));
+        if (!traffic) return [];
+        flows.set(server, (flows.get(server) ?? 0) + (traffic.flows ?? 0));
+        return [{ name: shareName(vip.name, server), weight: server.weight, traffic }];
+      });
+      if (pool.balance === 'least-busy') this.#shares.counted(counted, this.#now());
+    }
+    for (const [server, count] of flows) server.forwarded = count;
+  }
+
+  #servers(): Server[] {
+    return this.#forwarding.flatMap(({ pool }) => pool.servers);
+  }
+}
+
+function shareName(vip: string, server: Server): string {
+  return `${vip} ${targetName(server)}`;
+}
+
+/** What layer 4 makes of persistence: by the client's address, or none. */
+function sourcePersistence(persistence: PersistenceConfiguration | undefined): Service['persistence'] {
+  if (!persistence?.by.includes('source-ip')) return undefined;
+  const { ttl, netmask, size } = persistence;
+  return { ttl, netmask, size };
+}
