@@ -263,12 +263,14 @@ class RunningBalancer implements Balancer {
       started: this.#started,
       now: this.#now,
       queueOf: (vip) => this.#queueControl.depth(vip),
+      trafficOf: (vip) => this.#layer4.trafficOf(vip),
     });
     const control = createServerControl(() => this.#assembly!);
     const source = {
       ...reports,
       ...control,
       ...this.#queueControl,
+      layer4: this.#layer4.persistence,
       ready: () => this.#ready,
       reload: () => this.reload(),
     };

@@ -34,6 +34,12 @@ export function targetName({ pool, name }: Pick<Server, 'pool' | 'name'>): strin
   return `${pool}/${name}`;
 }
 
+/** The pool and the server of a target's name. Names of pools have no slash. */
+export function splitTarget(name: string): readonly [pool: string, server: string] {
+  const slash = name.indexOf('/');
+  return [name.slice(0, slash), name.slice(slash + 1)];
+}
+
 /** Who gets new work by balance: backups when nobody else may, one alone when the balance is `first`. */
 function chosenOf({ takers, balance }: Pool): readonly Server[] {
   const withRoom = takers.filter(({ hasRoom }) => hasRoom);

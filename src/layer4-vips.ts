@@ -2,12 +2,13 @@
  * The VIPs whose packets the kernel forwards: it is told what pools and servers are like, and asked what it counted.
  * Nothing of their traffic comes through this process.
  */
+import type { Entry, Layer4Persistence } from './admin/persistence.ts';
 import type { Assembly } from './assemble.ts';
 import type { Configuration, Layer4Vip, PersistenceConfiguration } from './config/schema.ts';
 import type { Layer4 } from './layer4/layer4.ts';
-import type { PersistenceEntry, ServerTraffic, Service } from './layer4/service.ts';
+import type { ServerTraffic, Service } from './layer4/service.ts';
 import { ServerShares } from './layer4-shares.ts';
-import { targetName, targetsOf } from './layer4-targets.ts';
+import { splitTarget, targetName, targetsOf } from './layer4-targets.ts';
 import { notice } from './observe/events.ts';
 import type { Leaving, Pool } from './pools/pool.ts';
 import type { Server } from './pools/server.ts';
@@ -82,19 +83,30 @@ export class Layer4Vips {
     return this.#traffic.get(vip) ?? new Map();
   }
 
-  /** The clients that a VIP remembers. */
-  persistenceOf(vip: string): Promise<readonly PersistenceEntry[]> {
-    return this.#layer4.persistence(vip);
-  }
+  /** What the kernel remembers of clients, for the admin API. */
+  readonly persistence: Layer4Persistence = {
+    entries: async (table) => {
+      const vips = this.#forwarding.filter(({ vip, remembers }) => remembers && isIn(table, vip));
+      const all = await Promise.all(vips.map(({ vip }) => this.#entriesOf(vip)));
+      return all.flat();
+    },
+    clear: async (entries) => {
+      let cleared = 0;
+      for (const { table, entry } of entries) {
+        const forwarding = this.#forwarding.find(({ vip }) => tableName(vip) === table);
+        if (forwarding && (await this.#layer4.clearPersistence(forwarding.vip.name, entry))) cleared++;
+      }
+      return cleared;
+    },
+  };
 
-  /** Forgets a client of a VIP. false: there was none. */
-  clearPersistence(vip: string, key: string): Promise<boolean> {
-    return this.#layer4.clearPersistence(vip, key);
-  }
-
-  /** The names of the VIPs in force that remember clients. */
-  get remembering(): readonly string[] {
-    return this.#forwarding.filter(({ remembers }) => remembers).map(({ vip }) => vip.name);
+  async #entriesOf(vip: Layer4Vip): Promise<Entry[]> {
+    const entries = await this.#layer4.persistence(vip.name);
+    return entries.map(({ key, server: target, expires }) => {
+      const [pool, server] = splitTarget(target);
+      const of = { table: tableName(vip), entry: key, pool };
+      return { ...of, by: 'source-ip', value: key, server, remaining: expires };
+    });
   }
 
   async close(onStop: 'keep' | 'remove'): Promise<void> {
@@ -223,6 +235,16 @@ export class Layer4Vips {
   #servers(): Server[] {
     return this.#forwarding.flatMap(({ pool }) => pool.servers);
   }
+}
+
+/** As that of a proxy is called. */
+function tableName({ name }: Layer4Vip): string {
+  return `vip ${name}`;
+}
+
+/** `table`: undefined is every table. */
+function isIn(table: string | undefined, vip: Layer4Vip): boolean {
+  return table === undefined || table === tableName(vip);
 }
 
 function shareName(vip: string, server: Server): string {

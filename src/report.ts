@@ -1,6 +1,7 @@
 /** The balancer as the admin API shows it: what is configured, and how it stands. */
 import type {
   ConnectionDocument,
+  ForwardedStatus,
   PoolStatus,
   QueueStatus,
   ServerStatus,
@@ -12,11 +13,15 @@ import {
   type Configuration,
   isProxy,
   type Layer4Address,
+  type Layer4Vip,
+  layer4Vips,
   type PoolConfiguration,
   type ProxyVip,
   type VipConfiguration,
 } from './config/schema.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
+import { splitTarget } from './layer4-targets.ts';
+import type { VipTraffic } from './layer4-vips.ts';
 import type { Server } from './pools/server.ts';
 import { describeEndpoint } from './relay/connection-error.ts';
 import { VERSION } from './version.ts';
@@ -40,19 +45,29 @@ export interface ReportOptions {
   readonly now: () => number;
   /** What is in the durable queue of a VIP; undefined: it has none, null: its file cannot be read now. */
   readonly queueOf: (vip: string) => Promise<QueueStatus | null | undefined>;
+  /** What the kernel forwarded for a layer 4 VIP, by server. */
+  readonly trafficOf: (vip: string) => Promise<VipTraffic>;
 }
 
-export function createReports(state: () => ReportedState, { started, now, queueOf }: ReportOptions): Reports {
+export function createReports(
+  state: () => ReportedState,
+  { started, now, queueOf, trafficOf }: ReportOptions,
+): Reports {
   return {
     status: async () => {
       const { configuration, assembly, frontEnds } = state();
       const queues = await Promise.all(configuration.vips.map(({ name }) => queueOf(name)));
+      const forwarded = new Map<string, readonly ForwardedStatus[]>();
+      for (const { name } of layer4Vips(configuration))
+        forwarded.set(name, forwardedStatus(await trafficOf(name)));
       return {
         version: VERSION,
         uptime: Math.floor((now() - started) / 1000),
         vips: configuration.vips.map((vip, index) => {
           const queue = queues[index];
-          const status = vipStatus(vip, configuration, frontEnds.get(vip.name));
+          const status = isProxy(vip)
+            ? vipStatus(vip, configuration, frontEnds.get(vip.name))
+            : layer4Status(vip, configuration, forwarded.get(vip.name) ?? []);
           return queue === undefined ? status : { ...status, queue };
         }),
         pools: configuration.pools.map(({ name, balance, health }): PoolStatus => {
@@ -63,7 +78,9 @@ export function createReports(state: () => ReportedState, { started, now, queueO
             health: health.check,
             mode,
             activeServer: activeServer?.name ?? null,
-            servers: servers.map(serverStatus),
+            servers: servers.map((server) =>
+              withForwarded(serverStatus(server), name, [...forwarded.values()].flat()),
+            ),
           };
         }),
       };
@@ -83,22 +100,66 @@ export function persistenceName(vip: VipConfiguration, pool: PoolConfiguration |
   return by.length > 0 ? by.join(', ') : 'none';
 }
 
-function vipStatus(
-  vip: VipConfiguration,
-  { pools }: Configuration,
-  frontEnd: FrontEnd | undefined,
-): VipStatus {
+function vipStatus(vip: ProxyVip, { pools }: Configuration, frontEnd: FrontEnd | undefined): VipStatus {
   const pool = pools.find(({ name }) => name === vip.pool);
   return {
     name: vip.name,
     protocol: vip.protocol,
     mode: vip.mode,
-    listen: frontEnd?.endpoints.map(describeEndpoint) ?? vip.listen.map(describeAddress),
+    listen: (frontEnd?.endpoints ?? vip.listen).map(describeEndpoint),
     pool: vip.pool ?? null,
     persistence: persistenceName(vip, pool),
     connections: [...(frontEnd?.connections() ?? [])].length,
     totals: frontEnd?.totals ?? {},
   };
+}
+
+function layer4Status(
+  vip: Layer4Vip,
+  { pools }: Configuration,
+  servers: readonly ForwardedStatus[],
+): VipStatus {
+  const { name, mode, protocol, listen, pool } = vip;
+  return {
+    name,
+    protocol,
+    mode,
+    listen: listen.map(describeAddress),
+    pool,
+    persistence: persistenceName(
+      vip,
+      pools.find((one) => one.name === pool),
+    ),
+    connections: servers.reduce((sum, { flows }) => sum + (flows ?? 0), 0),
+    totals: sumOf(servers),
+    servers,
+  };
+}
+
+function forwardedStatus(traffic: VipTraffic): ForwardedStatus[] {
+  return [...traffic].map(([target, { connections, packets, bytes, flows }]) => {
+    const [pool = '', server = ''] = splitTarget(target);
+    return { pool, server, connections, packets, bytes, flows: flows ?? null };
+  });
+}
+
+/** What layer 4 VIPs brought a server counts with what came through this process. */
+function withForwarded(status: ServerStatus, pool: string, all: readonly ForwardedStatus[]): ServerStatus {
+  const own = all.filter((one) => one.pool === pool && one.server === status.name);
+  if (own.length === 0) return status;
+  const { connections, ...counted } = sumOf(own);
+  const { totals } = status;
+  return { ...status, totals: { ...totals, ...counted, connections: totals.connections! + connections } };
+}
+
+function sumOf(all: readonly ForwardedStatus[]) {
+  const sum = { connections: 0, packets: 0, bytes: 0 };
+  for (const { connections, packets, bytes } of all) {
+    sum.connections += connections;
+    sum.packets += packets;
+    sum.bytes += bytes;
+  }
+  return sum;
 }
 
 function describeAddress({ host, port }: Layer4Address): string {
