@@ -42,8 +42,25 @@ function duration(seconds) {
 
 function totalsOf(totals) {
   return Object.entries(totals)
-    .map(([name, count]) => `${count.toLocaleString()} ${name}`)
+    .map(([name, count]) => (name === 'bytes' ? sizeText(count) : `${count.toLocaleString()} ${name}`))
     .join(', ');
+}
+
+/** What a layer 4 VIP does, by its mode. */
+const MODES = {
+  dr: 'Direct return: the servers answer the clients themselves',
+  nat: 'The address of the server is put in; it answers by way of the balancer',
+  snat: "The addresses of the server and of the balancer are put in: the servers do not see the clients'",
+};
+
+/** What is spoken there; of layer 4 the way that packets go. */
+function kindOf({ protocol, mode }) {
+  if (protocol !== null) return protocol;
+  const badge = document.createElement('span');
+  badge.className = 'badge';
+  badge.textContent = mode.toUpperCase();
+  badge.title = MODES[mode];
+  return badge;
 }
 
 function show(status) {
@@ -62,7 +79,7 @@ function show(status) {
     ],
     status.vips.map((vip) => [
       [vip.name],
-      [vip.protocol ?? vip.mode],
+      [kindOf(vip)],
       [vip.listen.join(', ')],
       [vip.pool ?? 'reject'],
       [vip.persistence],
@@ -90,6 +107,36 @@ function show(status) {
         [String(server.weight), 'number'],
         [server.active.toLocaleString(), 'number'],
         [totalsOf(server.totals)],
+      ]),
+    ),
+  );
+}
+
+const FORWARDED = [
+  ['Service'],
+  ['Mode'],
+  ['Server'],
+  ['Open', 'number'],
+  ['Connections', 'number'],
+  ['Packets', 'number'],
+  ['To the server', 'number'],
+];
+
+function showForwarded(vips) {
+  const layer4 = vips.filter(({ servers }) => servers);
+  document.querySelector('#layer4').hidden = layer4.length === 0;
+  fill(
+    document.querySelector('#forwarded'),
+    FORWARDED,
+    layer4.flatMap((vip) =>
+      vip.servers.map(({ pool, server, flows, connections, packets, bytes }) => [
+        [vip.name],
+        [kindOf(vip)],
+        [`${pool}/${server}`],
+        [flows === null ? 'not counted yet' : flows.toLocaleString(), 'number'],
+        [connections.toLocaleString(), 'number'],
+        [packets.toLocaleString(), 'number'],
+        [sizeText(bytes), 'number'],
       ]),
     ),
   );
@@ -274,7 +321,9 @@ async function ask(path, method = 'GET') {
 
 async function look() {
   try {
-    show(await ask('api/v1/status'));
+    const status = await ask('api/v1/status');
+    show(status);
+    showForwarded(status.vips);
     form.hidden = !isTokenNeeded;
     await showQueues();
   } catch (error) {
