@@ -1,34 +1,87 @@
 /** Where the balancer listens: does everything there have an address and a port of its own? */
 import type { File } from './file-schema.ts';
-import type { Findings, Path } from './findings.ts';
+import { type FileVip, type Findings, type Path, reaches } from './findings.ts';
 import type { Layer4Address } from './schema.ts';
+
+interface Listener {
+  readonly address: Layer4Address;
+  readonly owner: string;
+  /** Its packets never come to a socket. */
+  readonly isLayer4: boolean;
+}
 
 /** Two listeners may not share an address and a port; the wildcard address is every address. */
 export function checkListeners(file: File, findings: Findings): void {
-  const taken: { address: Layer4Address; owner: string }[] = [];
-  const take = (address: Layer4Address, owner: string, path: Path): void => {
-    const other = taken.find((listener) => overlap(listener.address, address));
+  const taken: Listener[] = [];
+  const take = (listener: Listener, path: Path): void => {
+    const others = taken.filter(({ address }) => overlap(address, listener.address));
+    const other = others.find((one) => !isBehind(one, listener) && !isBehind(listener, one));
     if (other) {
-      const written = other.address.host.includes(':') ? `[${other.address.host}]` : other.address.host;
+      const isAll = other.address.port === '*' || listener.address.port === '*';
       findings.fault(
         path,
-        `${other.owner} listens on ${written}:${other.address.port} already: a port of its own would be right`,
+        `${other.owner} listens on ${written(other.address)} already: ${isAll ? 'an address' : 'a port'} of its own would be right`,
+      );
+    } else if (others[0]) {
+      const [front, back] = listener.isLayer4 ? [listener, others[0]] : [others[0], listener];
+      findings.warn(
+        path,
+        `${back.owner} listens on ${written(back.address)}, but what comes to ${written(front.address)} goes to ${front.owner} before a socket sees it`,
       );
     }
-    taken.push({ address, owner });
-  };
-  const takeAll = (addresses: readonly Layer4Address[], owner: string, path: Path): void => {
-    const single = !findings.has([...path, 0]);
-    for (const [index, address] of addresses.entries()) {
-      take(address, owner, [...path, ...(single ? [] : [index])]);
-    }
+    taken.push(listener);
   };
   for (const vip of file.vips) {
-    takeAll(vip.listen, vip.name, ['vips', vip.name, 'listen']);
-    const egress = vip.dicom?.egress?.listen ?? [];
-    takeAll(egress, `the egress of ${vip.name}`, ['vips', vip.name, 'dicom', 'egress', 'listen']);
+    const isLayer4 = vip.mode !== 'proxy';
+    for (const [address, path] of findings.items(['vips', vip.name, 'listen'], vip.listen)) {
+      if (isLayer4 || address.port !== '*') take({ address, owner: vip.name, isLayer4 }, path);
+      else refuseAll(vip, address, path, findings);
+    }
+    const egress = ['vips', vip.name, 'dicom', 'egress', 'listen'];
+    for (const [address, path] of findings.items(egress, vip.dicom?.egress?.listen ?? [])) {
+      take({ address, owner: `the egress of ${vip.name}`, isLayer4: false }, path);
+    }
+    if (!isLayer4) checkCircle(vip, file, findings);
   }
-  if (file.admin && findings.has(['vips'])) take(file.admin.listen, 'a VIP', ['admin', 'listen']);
+  if (file.admin && findings.has(['vips'])) {
+    take({ address: file.admin.listen, owner: 'admin', isLayer4: false }, ['admin', 'listen']);
+  }
+}
+
+function refuseAll({ name }: FileVip, { host }: Layer4Address, path: Path, findings: Findings): void {
+  if (findings.faulty(['vips', name, 'mode'])) return;
+  const right = `"${written({ host, port: 104 })}" would be right`;
+  findings.fault(path, `all ports are for mode dr, nat or snat; this is proxy: ${right}`);
+}
+
+/** Does a socket on the wildcard address have what the kernel leaves of it? */
+function isBehind(socket: Listener, front: Listener): boolean {
+  return !socket.isLayer4 && front.isLayer4 && isWildcard(socket.address.host);
+}
+
+/** A proxy that is its own server. */
+function checkCircle(vip: FileVip, file: File, findings: Findings): void {
+  for (const pool of file.pools.filter((one) => reaches(vip, one))) {
+    for (const [index, server] of pool.servers.entries()) {
+      const isOwn = vip.listen.some(
+        ({ host, port }) =>
+          port !== 0 && port === (server.port ?? port) && isSameMachine(host, canonical(server.host)),
+      );
+      if (!isOwn) continue;
+      const message = `is VIP ${vip.name} itself: its connections would go round in a circle`;
+      findings.fault(serverPath(pool.name, index, findings), message);
+    }
+  }
+}
+
+function isSameMachine(listening: string, server: string): boolean {
+  return canonical(listening) === server || (isWildcard(listening) && isLoopback(server));
+}
+
+/** Where the address of a server is written. */
+export function serverPath(pool: string, index: number, findings: Findings): Path {
+  const at = ['pools', pool, 'servers', index];
+  return findings.has([...at, 'address']) ? [...at, 'address'] : at;
 }
 
 /** Would both be bound to the same port? */
@@ -41,7 +94,20 @@ export function overlap(a: Layer4Address, b: Layer4Address): boolean {
   return v4(hostA) && v4(hostB) && (hostA === '0.0.0.0' || hostB === '0.0.0.0');
 }
 
+/** Every address of the machine. */
+export function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || canonical(host) === '[::]';
+}
+
+export function isLoopback(host: string): boolean {
+  return /^127\.\d/.test(host) || canonical(host) === '[::1]';
+}
+
 /** One spelling for each address, IPv6 in brackets. */
 export function canonical(host: string): string {
   return host.includes(':') ? new URL(`tcp://[${host.replace(/%.*$/, '')}]`).hostname : host;
+}
+
+function written({ host, port }: Layer4Address): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -38,6 +38,12 @@ export class Findings {
     return value === undefined && this.has(path);
   }
 
+  /** What stands in the list at `path`, each with its own path: that of the list where a single value stands for one. */
+  items<T>(path: Path, values: readonly T[]): (readonly [item: T, path: Path])[] {
+    const isList = this.has([...path, 0]);
+    return values.map((value, index) => [value, isList ? [...path, index] : path]);
+  }
+
   /** The keys written at `path`, those of faulty parts too. */
   keys(path: Path): string[] {
     const { place, found } = find(this.#source.place, path);

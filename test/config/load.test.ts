@@ -88,7 +88,7 @@ describe('configuration: faults of several kinds come all at once', () => {
       '',
     ].join('\n');
     expect(faultsIn(text)).toEqual([
-      'f.yaml:1:1: colour: is not a key here: there are version, admin, log, table, timeouts, trustedProxies, pools, vips, probe',
+      'f.yaml:1:1: colour: is not a key here: there are version, admin, log, table, timeouts, trustedProxies, pools, vips, probe, layer4',
       'f.yaml:3:50: pools.archive.slowStart: "soon" is not a duration: 500ms, 5s, 30m or 72h would be right',
       'f.yaml:5:53: vips.A.pool: there is no pool "archve": did you mean "archive"?',
       'f.yaml:6:31: vips.B.listen: A listens on 10.0.0.4:104 already: a port of its own would be right',
@@ -147,6 +147,7 @@ describe('configuration: what a file says', () => {
       log: { level: 'info', hashUids: false },
       table: { kind: 'memory', file: undefined },
       drain: 60_000,
+      layer4: { onStop: 'keep' },
     });
     expect(pools).toEqual([
       {
@@ -173,7 +174,9 @@ describe('configuration: what a file says', () => {
     expect(vips).toEqual([
       {
         name: 'ARCHIVE',
+        mode: 'proxy',
         protocol: 'dicom',
+        source: undefined,
         listen: [{ host: '127.0.0.1', port: 11112 }],
         routes: [],
         pool: 'archive',
