@@ -14,9 +14,10 @@ import { addEcho } from './echo.ts';
 import { addExplain } from './explain.ts';
 import { Failure } from './failure.ts';
 import { addHl7Send } from './hl7-send.ts';
-import { addNotBuilt } from './not-built.ts';
+import { addInit } from './init.ts';
 import { addPersistence } from './persistence.ts';
 import { addProbe } from './probe.ts';
+import { addProfiles } from './profiles.ts';
 import { addQueue } from './queue.ts';
 import { addReload } from './reload.ts';
 import { addRun } from './run.ts';
@@ -71,8 +72,9 @@ function createProgram(): Command {
     addDicomSend,
     addHl7Send,
     addSchema,
+    addInit,
+    addProfiles,
     addDemo,
-    addNotBuilt,
   ];
   for (const addCommand of add) addCommand(program);
   quietly(program);

@@ -68,7 +68,6 @@ describe('gantry: a wrong command line is one sentence and exit code 2', () => {
       ['hl7', 'send', '127.0.0.1:1', 'none.hl7'],
       'none.hl7 cannot be read: there is no such file',
     ],
-    ['a command to come', ['profiles', '--strict'], 'the command "profiles" is not built yet'],
     ['a port', ['demo', '--dicom-port', 'x'], '--dicom-port "x" is not a port: 0 to 65535 would be right'],
   ])('%s', async (_name, words, sentence) => {
     expect(await runHere(words)).toEqual({ code: 2, stdout: '', stderr: `gantry: ${sentence}\n` });
