@@ -81,6 +81,12 @@ export const ERRORS = {
     advice:
       'The rules of layer 4 VIPs could not be put into the kernel: the message says what is in the way. Those in force before go on.',
   },
+  GTY_SOURCE: {
+    source: 'internal',
+    retryable: true,
+    advice:
+      'A connection could not be given the address of its client (`source: client`): the message says what is in the way. It was not made from another address instead.',
+  },
   GTY_PROTOCOL: {
     source: 'client',
     retryable: false,

@@ -23,9 +23,16 @@ export function connectError(error: unknown, remote: Endpoint): GantryError {
   if (code === 'ETIMEDOUT' || code === 'ERR_SOCKET_CONNECTION_TIMEOUT') {
     return new GantryError('GTY_CONNECT_TIMEOUT', `${where} does not answer`, { cause: error });
   }
-  return new GantryError('GTY_CONNECT_FAILED', `${where} cannot be reached: ${explain(code)}`, {
-    cause: error,
-  });
+  const what = localFault(error as NodeJS.ErrnoException) ?? explain(code);
+  return new GantryError('GTY_CONNECT_FAILED', `${where} cannot be reached: ${what}`, { cause: error });
+}
+
+/** What is wrong with the local address that the connection was to come from. */
+function localFault({ syscall, code, address }: NodeJS.ErrnoException & { address?: string }) {
+  if (syscall !== 'bind') return undefined;
+  if (code === 'EADDRNOTAVAIL')
+    return `${address} is no address of this machine; add it to an interface or choose another \`source\``;
+  return code === 'EINVAL' ? `it is of another IP version than \`source: ${address}\`` : undefined;
 }
 
 /** Why an open connection broke. */

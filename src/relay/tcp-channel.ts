@@ -8,7 +8,7 @@
  * took everything, and `drain` comes exactly when it has taken the rest.
  */
 import { isIP, type OnReadOpts, type Socket } from 'node:net';
-import type { GantryError } from '../errors.ts';
+import { GantryError } from '../errors.ts';
 import type { Channel, ChannelHandler, Endpoint } from './channel.ts';
 import { brokenError, connectError } from './connection-error.ts';
 import {
@@ -44,7 +44,10 @@ export class TcpChannel implements Channel {
   /** For the socket's `onread` option; undefined when this channel copies. */
   readonly onread: OnReadOpts | undefined;
 
-  #socket!: Socket;
+  /** None while it is awaited. */
+  #socket: Socket | undefined;
+  /** Gives up what is awaited. */
+  #cancel: (() => void) | undefined;
   #remote: Endpoint | undefined;
   #local: Endpoint | undefined;
   #connected = false;
@@ -75,7 +78,7 @@ export class TcpChannel implements Channel {
   readonly #unfinished: Uint8Array[] = [];
   readonly #done: ((() => void) | undefined)[] = [];
   readonly #readOn = () => {
-    if (!this.#paused && !this.#reading && this.open) this.#socket.read(0);
+    if (!this.#paused && !this.#reading && this.open) this.#socket!.read(0);
   };
 
   /** `attach` follows. */
@@ -88,14 +91,7 @@ export class TcpChannel implements Channel {
 
   /** Takes over a socket made with `SOCKET_OPTIONS` and this channel's `onread`; `dialled` says where it connects to. */
   attach(socket: Socket, dialled?: Endpoint): this {
-    this.#socket = socket;
-    socket.on('end', () => this.#end());
-    socket.on('drain', () => this.#finishWrites(this.#unfinished.length));
-    socket.on('error', (error) => {
-      this.#error = error;
-    });
-    socket.on('close', () => this.#close());
-    if (this.onread === undefined) socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.#listen(socket);
     if (dialled === undefined) {
       this.#connected = true;
       // Asked for at once: a peer that has gone no longer has an address.
@@ -107,17 +103,46 @@ export class TcpChannel implements Channel {
     return this;
   }
 
+  /** A connection to `dialled` is being made; `cancel` gives that up. `connect` or `fail` follows. */
+  awaiting(dialled: Endpoint, cancel: () => void): void {
+    this.#remote = dialled;
+    this.#cancel = cancel;
+  }
+
+  /** The connection that was awaited is there: a socket as for `attach`, in the turn in which it connected. */
+  connect(socket: Socket): void {
+    this.#listen(socket);
+    this.#connect();
+  }
+
+  /** The connection that was awaited cannot be had. */
+  fail(error: GantryError): void {
+    this.#error = error;
+    this.#close();
+  }
+
+  #listen(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('end', () => this.#end());
+    socket.on('drain', () => this.#finishWrites(this.#unfinished.length));
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    socket.on('close', () => this.#close());
+    if (this.onread === undefined) socket.on('data', (chunk: Buffer) => this.#read(chunk));
+  }
+
   get remote(): Endpoint {
     return this.#remote!;
   }
 
   get local(): Endpoint {
-    this.#local ??= endpointOf(this.#socket.localAddress, this.#socket.localPort);
+    this.#local ??= endpointOf(this.#socket?.localAddress, this.#socket?.localPort);
     return this.#local ?? NO_ENDPOINT;
   }
 
   get pending(): number {
-    return this.#reset || this.#closed ? 0 : this.#earlyBytes + this.#socket.writableLength;
+    return this.#reset || this.#closed ? 0 : this.#earlyBytes + (this.#socket?.writableLength ?? 0);
   }
 
   get open(): boolean {
@@ -129,7 +154,7 @@ export class TcpChannel implements Channel {
     if (this.#ended || this.#reset || this.#closed || bytes.length === 0) return true;
     this.bytesWritten += bytes.length;
     if (this.#connected) {
-      if (this.#socket.write(bytes)) return true;
+      if (this.#socket!.write(bytes)) return true;
     } else {
       this.#early ??= [];
       this.#early.push(bytes);
@@ -144,10 +169,10 @@ export class TcpChannel implements Channel {
   pause(): void {
     if (this.#paused) return;
     this.#paused = true;
-    if (this.onread === undefined) this.#socket.pause();
+    if (this.onread === undefined) this.#socket?.pause();
     // The read callback's answer stops the reading.
     else if (this.#reading) this.#held = true;
-    else if (this.#connected) this.#socket.pause();
+    else if (this.#connected) this.#socket!.pause();
   }
 
   resume(): void {
@@ -160,7 +185,7 @@ export class TcpChannel implements Channel {
   }
 
   #flow(): void {
-    if (this.onread === undefined) this.#socket.resume();
+    if (this.onread === undefined) this.#socket?.resume();
     else if (this.#connected && !this.#reading) {
       if (this.#buffer === undefined) this.#readOn();
       else whenFree(this.#buffer, this.#readOn);
@@ -199,7 +224,10 @@ export class TcpChannel implements Channel {
     if (this.#reset || this.#closed) return;
     this.#reset = true;
     const socket = this.#socket;
-    if (!this.#connected) socket.destroy();
+    if (!socket) {
+      this.#cancel?.();
+      process.nextTick(() => this.#close());
+    } else if (!this.#connected) socket.destroy();
     // The system refuses to reset a connection in the moment in which its FIN goes out.
     else if (socket.writableEnded && !socket.writableFinished) {
       socket.pause();
@@ -208,8 +236,8 @@ export class TcpChannel implements Channel {
   }
 
   #connect(): void {
-    if (this.#reset) return;
     const socket = this.#socket;
+    if (this.#reset || !socket) return;
     this.#connected = true;
     // A name has become an address.
     if (isIP(this.remote.host) === 0) {
@@ -225,7 +253,7 @@ export class TcpChannel implements Channel {
   /** True when the kernel took everything that was written before the connection was there. */
   #sendEarly(): boolean {
     let taken = true;
-    if (this.#early !== undefined) for (const bytes of this.#early) taken = this.#socket.write(bytes);
+    if (this.#early !== undefined) for (const bytes of this.#early) taken = this.#socket!.write(bytes);
     this.#early = undefined;
     this.#earlyBytes = 0;
     return taken;
@@ -242,10 +270,11 @@ export class TcpChannel implements Channel {
 
   /** Sends FIN once everything is written: a socket that is ending no longer tells when it has drained. */
   #finish(): void {
-    if (!this.#connected || this.#socket.writableLength > 0) return;
+    const socket = this.#socket;
+    if (!this.#connected || !socket || socket.writableLength > 0) return;
     // With the peer's FIN here already, closing says the same and spares a shutdown.
-    if (this.#peerEnded) this.#socket.destroy();
-    else this.#socket.end();
+    if (this.#peerEnded) socket.destroy();
+    else socket.end();
   }
 
   #readDirect(length: number): boolean {
@@ -333,7 +362,7 @@ export class TcpChannel implements Channel {
   }
 
   #failure(): GantryError | undefined {
-    if (this.#error === undefined) return undefined;
+    if (this.#error === undefined || this.#error instanceof GantryError) return this.#error;
     return this.#connected ? brokenError(this.#error, this.remote) : connectError(this.#error, this.remote);
   }
 }

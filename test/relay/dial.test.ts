@@ -39,7 +39,7 @@ describe.each(MODES)('dialling, with channels that read %s', (reads) => {
   it('comes from the source address that was asked for', async () => {
     const server = await channelServer(reads);
     const witness = new Witness();
-    const channel = dial({ ...server.endpoint, localAddress: '127.0.0.7' }, witness, { reads });
+    const channel = dial(server.endpoint, witness, { reads, from: '127.0.0.7' });
     await witness.whenConnected;
     expect(channel.local.host).toBe('127.0.0.7');
     expect((await server.next()).channel.remote).toEqual(channel.local);
@@ -49,10 +49,10 @@ describe.each(MODES)('dialling, with channels that read %s', (reads) => {
   it('says when the source address is not ours', async () => {
     const server = await channelServer(reads);
     const witness = new Witness();
-    dial({ ...server.endpoint, localAddress: '192.0.2.1' }, witness, { reads });
+    dial(server.endpoint, witness, { reads, from: '192.0.2.1' });
     expect(await witness.whenClosed).toMatchObject({
       code: 'GTY_CONNECT_FAILED',
-      message: expect.stringContaining('the local address is no address of this machine'),
+      message: expect.stringContaining('192.0.2.1 is no address of this machine'),
     });
   });
 });

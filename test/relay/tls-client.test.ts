@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { writeProxyHeader } from '../../protocols/proxy-protocol/write.ts';
 import type { GantryError } from '../../src/errors.ts';
 import type { Endpoint } from '../../src/relay/channel.ts';
-import { type DialTarget, dial, dialSocket, type Preamble } from '../../src/relay/dial.ts';
+import { dial, dialSocket, type Preamble } from '../../src/relay/dial.ts';
 import type { TlsClientOptions } from '../../src/relay/tls-client.ts';
 import { type CertificateRequest, createAuthority } from '../peers/certificates.ts';
 import { freePort, skipWithout, startProgram, waitForPort } from '../peers/processes.ts';
@@ -306,7 +306,7 @@ it.each(['-tls1_2', '-tls1_3'])(
 );
 
 describe('dialSocket', () => {
-  const dialledSocket = (target: DialTarget, preamble: Preamble) => {
+  const dialledSocket = (target: Endpoint, preamble: Preamble) => {
     const { promise, resolve, reject } = Promise.withResolvers<Socket>();
     const attempt = dialSocket(target, preamble, (error, socket) =>
       error ? reject(error) : resolve(socket!),
@@ -317,10 +317,7 @@ describe('dialSocket', () => {
   it('hands over a plain socket, from the address that was asked for, behind its PROXY header', async () => {
     const server = await plainServer();
     const header = writeProxyHeader(1);
-    const { promise } = dialledSocket(
-      { ...server.endpoint, localAddress: '127.0.0.9' },
-      { proxyHeader: header },
-    );
+    const { promise } = dialledSocket(server.endpoint, { from: '127.0.0.9', proxyHeader: header });
     const socket = await promise;
     socket.write('GET /');
     const far = await server.next();

@@ -1,0 +1,312 @@
+/**
+ * `source: client`: servers see the address of the client for whom a connection is made. Node cannot bind a socket to an
+ * address that is not ours, so the kernel translates: before a connection is begun, its local port, its server and the
+ * client's address are put into a map that source NAT looks into.
+ *
+ *     { 40000 . 10.50.0.21 . 104 : 10.60.0.100 }
+ *     a SYN from port 40000 of ours to 10.50.0.21:104 leaves as from 10.60.0.100, and so does all that follows it
+ *
+ * NAT asks for the first packet of a connection only, so an entry has done its work a moment later, and lapses by itself.
+ * It stays as long as conntrack may know of a connection that was given up, so that a process that starts anew does not
+ * use the same port to the same server too early: the kernel says that the entry exists, and another port is taken.
+ *
+ * The table goes when the balancer stops, not before: without it, and without anybody else's, the kernel no longer
+ * translates for the connections that are open either.
+ */
+import { isIP, SocketAddress } from 'node:net';
+import { GantryError } from '../errors.ts';
+import { notice } from '../observe/events.ts';
+import { childPrograms, type Finished, type RunProgram } from './programs.ts';
+import { SourcePorts } from './source-ports.ts';
+
+export interface TransparencyOptions {
+  /** How `nft` is run; without it, as a child of this process. */
+  readonly run?: RunProgram;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** From 0 to less than 1. */
+  readonly random?: () => number;
+}
+
+interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A port from which one connection bears a client's address. */
+export interface Claim {
+  readonly localPort: number;
+  /** Called once the connection is closed, or was never made. */
+  release(): void;
+}
+
+export interface Transparency {
+  /**
+   * Makes the kernel ready, or finds that it is. Rejects with GTY_SOURCE and a sentence (no nft, no privilege, a table
+   * of the same name that is not ours); then nothing has changed.
+   */
+  open(): Promise<void>;
+  /**
+   * From the port of the claim to `server`, an IP address, a connection that begins within a minute bears the address
+   * `client`. Rejects with GTY_SOURCE and a sentence; then nothing is held. Those that ask while `nft` runs go into the
+   * kernel together.
+   */
+  claim(client: string, server: Endpoint): Promise<Claim>;
+  /** Removes what is ours from the kernel. Nothing that was claimed may be open any more. */
+  close(): Promise<void>;
+}
+
+export function createTransparency(options: TransparencyOptions): Transparency {
+  return new KernelTransparency(options);
+}
+
+const TABLE = 'inet gantry_source';
+/** By these the table is known as ours, and as of this form. */
+const OURS = 'Gantry: addresses of clients';
+const THIS_FORM = `${OURS}, form 1`;
+
+/** Before anybody else's source NAT: the first that translates is the only one. */
+const RULES = `table ${TABLE} {
+  comment "${THIS_FORM}"
+  map clients4 {
+    type inet_service . ipv4_addr . inet_service : ipv4_addr
+    flags timeout
+    timeout 140s
+  }
+  map clients6 {
+    type inet_service . ipv6_addr . inet_service : ipv6_addr
+    flags timeout
+    timeout 140s
+  }
+  chain translate {
+    type nat hook postrouting priority srcnat - 1; policy accept;
+    meta l4proto tcp fib saddr type local snat ip to tcp sport . ip daddr . tcp dport map @clients4
+    meta l4proto tcp fib saddr type local snat ip6 to tcp sport . ip6 daddr . tcp dport map @clients6
+  }
+}
+`;
+
+/** Entries that go into the kernel together, at most. */
+const MOST_AT_ONCE = 1000;
+/** How often the same entries are tried, when their ports are taken or the table has gone. */
+const MOST_TRIES = 4;
+
+/** A connection that waits for its entry. */
+interface Wanted {
+  readonly client: string;
+  readonly server: Endpoint;
+  /** The name of the server among the ports. */
+  readonly name: string;
+  port: number;
+  readonly granted: (claim: Claim) => void;
+  readonly refused: (error: GantryError) => void;
+}
+
+class KernelTransparency implements Transparency {
+  readonly #run: RunProgram;
+  readonly #ports: SourcePorts;
+  #waiting: Wanted[] = [];
+  #work: Promise<void> | undefined;
+  #opening: Promise<void> | undefined;
+
+  constructor({ run = childPrograms({ env: IN_ENGLISH }), now, random = Math.random }: TransparencyOptions) {
+    this.#run = run;
+    this.#ports = new SourcePorts(now, random);
+  }
+
+  open(): Promise<void> {
+    this.#opening ??= this.#lay().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  claim(client: string, { host, port }: Endpoint): Promise<Claim> {
+    const { promise, resolve: granted, reject: refused } = Promise.withResolvers<Claim>();
+    const server = { host: plain(host), port };
+    const wanted = { client: plain(client), server, name: written(server), port: 0, granted, refused };
+    const obstacle = obstacleBetween(wanted.client, server.host);
+    if (obstacle) refused(refusal(wanted, obstacle));
+    else if (this.#hasPort(wanted)) {
+      this.#waiting.push(wanted);
+      this.#work ??= this.#enterAll();
+    }
+    return promise;
+  }
+
+  async close(): Promise<void> {
+    await this.#work;
+    if (!this.#opening) return;
+    this.#opening = undefined;
+    const table = await this.#look();
+    const gone =
+      table.is === 'ours' || table.is === 'older' ? await this.#nft(`delete table ${TABLE}\n`) : undefined;
+    if (gone && gone.code !== 0)
+      notice('warn', `the nftables table ${TABLE} stays`, { reason: reasonOf(gone) });
+  }
+
+  #nft(text: string): Promise<Finished> {
+    return this.#run('nft', ['-f', '-'], text);
+  }
+
+  async #look(): Promise<{ is: 'ours' | 'older' | 'foreign' | 'missing' | 'unknown'; said: Finished }> {
+    // Without the entries, of which there may be many.
+    const said = await this.#run('nft', ['--terse', 'list', 'table', ...TABLE.split(' ')]);
+    if (said.code !== 0) return { is: isMissing(said) ? 'missing' : 'unknown', said };
+    if (said.output.includes(`comment "${THIS_FORM}"`)) return { is: 'ours', said };
+    return { is: said.output.includes(`comment "${OURS}`) ? 'older' : 'foreign', said };
+  }
+
+  async #lay(): Promise<void> {
+    const { is, said } = await this.#look();
+    if (is === 'ours') return;
+    if (is === 'unknown') throw unavailable(reasonOf(said));
+    if (is === 'foreign') {
+      throw unavailable(
+        `there is an nftables table ${TABLE} that is not Gantry's: rename it, or delete it with \`nft delete table ${TABLE}\``,
+      );
+    }
+    const laid = await this.#nft(is === 'older' ? `delete table ${TABLE}\n${RULES}` : RULES);
+    if (laid.code === 0) return;
+    throw unavailable(
+      isMissing(laid)
+        ? 'the kernel has no source NAT by nftables: it needs its modules nft_chain_nat, nft_nat and nft_fib_inet'
+        : reasonOf(laid),
+    );
+  }
+
+  async #enterAll(): Promise<void> {
+    // Those that ask in this turn of the event loop go together.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#enter(this.#waiting.splice(0, MOST_AT_ONCE));
+    this.#work = undefined;
+  }
+
+  async #enter(all: readonly Wanted[]): Promise<void> {
+    let some = all;
+    try {
+      if (!this.#opening) await this.open();
+      for (let tries = 1; some.length > 0; tries++) {
+        const said = await this.#nft(entriesOf(some));
+        if (said.code === 0) break;
+        if (tries === MOST_TRIES) throw unavailable(reasonOf(said));
+        if (isThere(said)) some = some.filter((wanted) => this.#hasOtherPort(wanted));
+        // Somebody has flushed all rules, as firewalls do when they are told to load theirs again.
+        else if (isMissing(said)) await this.#lay();
+        else throw unavailable(reasonOf(said));
+      }
+    } catch (error) {
+      for (const wanted of some) {
+        this.#ports.give(wanted.name, wanted.port);
+        wanted.refused(refusal(wanted, (error as Error).message, error));
+      }
+      return;
+    }
+    for (const wanted of some) wanted.granted(this.#claimOf(wanted));
+  }
+
+  /** False: there is none, and it was refused. */
+  #hasPort(wanted: Wanted): boolean {
+    const port = this.#ports.take(wanted.name);
+    if (port === undefined) wanted.refused(refusal(wanted, 'all local ports to this server are in use'));
+    else wanted.port = port;
+    return port !== undefined;
+  }
+
+  /** Somebody else has its port, or had it a moment ago; ports beside it may be as well. */
+  #hasOtherPort(wanted: Wanted): boolean {
+    this.#ports.give(wanted.name, wanted.port);
+    this.#ports.move(wanted.name);
+    return this.#hasPort(wanted);
+  }
+
+  #claimOf({ name, port }: Wanted): Claim {
+    let isHeld = true;
+    return {
+      localPort: port,
+      release: () => {
+        if (isHeld) this.#ports.give(name, port);
+        isHeld = false;
+      },
+    };
+  }
+}
+
+/** What `nft` says is looked into. */
+const IN_ENGLISH = { ...process.env, LC_ALL: 'C' };
+
+function entriesOf(all: readonly Wanted[]): string {
+  return [4, 6]
+    .map((version) => {
+      const some = all.filter(({ server }) => isIP(server.host) === version);
+      const elements = some.map(
+        ({ client, server, port }) => `${port} . ${server.host} . ${server.port} : ${client}`,
+      );
+      return some.length === 0 ? '' : `add element ${TABLE} clients${version} { ${elements.join(', ')} }\n`;
+    })
+    .join('');
+}
+
+/** An IPv4 address that is written as an IPv6 one is that IPv4 address. */
+function plain(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const canonical = new SocketAddress({ address: address.replace(/%.*$/, ''), family: 'ipv6' }).address;
+  const mapped = /^::ffff:([\d.]+)$/.exec(canonical)?.[1];
+  return mapped ?? address;
+}
+
+/** Why a server cannot see this client's address; undefined: it can. */
+function obstacleBetween(client: string, server: string): string | undefined {
+  const [ofClient, ofServer] = [isIP(client), isIP(server)];
+  if (ofClient === 0) return 'the client has none';
+  if (ofServer === 0 || server === '0.0.0.0' || server === '::')
+    return `\`${server}\` is no address of a server`;
+  if (ofClient !== ofServer) {
+    return `the client has an IPv${ofClient} address, the server an IPv${ofServer} one: both need one of the same version`;
+  }
+  if (client.includes('%') || server.includes('%')) return 'a link-local address is known on one link only';
+  if (isLoopback(client) && !isLoopback(server))
+    return 'the client is on this machine and came by its loopback address';
+  return undefined;
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
+}
+
+function written({ host, port }: Endpoint): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function unavailable(reason: string): GantryError {
+  return new GantryError('GTY_SOURCE', reason);
+}
+
+function refusal({ name }: Wanted, obstacle: string, cause?: unknown): GantryError {
+  return new GantryError(
+    'GTY_SOURCE',
+    `${name} cannot be reached from the client's own address: ${obstacle}`,
+    {
+      cause,
+    },
+  );
+}
+
+function isMissing({ error }: Finished): boolean {
+  return error.includes('No such file or directory');
+}
+
+function isThere({ error }: Finished): boolean {
+  return error.includes('File exists');
+}
+
+/** Why `nft` did not do as it was told. */
+function reasonOf({ reason, error }: Finished): string {
+  if (reason === 'ENOENT') return '`nft` is not installed: it is in the package nftables';
+  if (reason === 'ETIMEDOUT') return '`nft` did not come to an end';
+  if (reason !== undefined) return `\`nft\` cannot be run: ${reason}`;
+  if (/not permitted|denied/.test(error))
+    return '`nft` lacks a privilege: run as root, or with CAP_NET_ADMIN';
+  return `nft: ${error.split('\n', 1)[0]}`;
+}
