@@ -11,8 +11,9 @@ export const agfaEnterpriseImaging: Profile = {
     core('VIP 1', 'Client-80', 'http', { health: { check: 'http' }, persistence: 'cookie' }),
     core('VIP 2', 'DICOM-104', 'dicom', {
       health: PAGE,
-      comment:
-        'A web page tells whether the core server is well, as the guide has it; "check: dicom-echo" would ask DICOM itself. Port 104 needs CAP_NET_BIND_SERVICE.',
+      comment: 'Ports below 1024 need CAP_NET_BIND_SERVICE: docs/operations.md.',
+      healthNote:
+        'A web page of the core server tells, as the guide has it; "check: dicom-echo" would ask DICOM itself.',
     }),
     core('VIP 3', 'DICOM-110', 'dicom', { health: PAGE }),
     {
@@ -43,8 +44,7 @@ export const agfaEnterpriseImaging: Profile = {
     core('VIP 15', 'Client-9080', 'http', {
       health: CONNECT,
       persistence: 'source-ip',
-      comment:
-        'The guide says nothing of its check: "connect" was chosen, which asks no more than that the port is open.',
+      healthNote: 'The guide leaves its check open; this one asks only whether the port is.',
     }),
     core('VIP 16', 'Client-9081', 'http', { health: { check: 'http' }, persistence: 'source-ip' }),
     core('VIP 17', 'Client-10080', 'http', { health: { check: 'http' }, persistence: 'source-ip' }),
@@ -77,6 +77,7 @@ interface Rest {
   readonly persistence?: Persistence;
   readonly longLived?: true;
   readonly comment?: string;
+  readonly healthNote?: string;
 }
 
 /** The names of the core servers' services end in their port. */

@@ -47,12 +47,12 @@ export function decide(service: Service, { certificate, protocolAware }: Choices
       ends: false,
       begins,
       comment:
-        'Rules have to see paths, so that TLS ends in front of this VIP, or here: gantry init --cert FILE --key FILE writes that.',
+        'Rules have to see paths, so that TLS ends in front of this VIP; "gantry init --cert FILE --key FILE" writes one in which it ends here.',
     };
   return {
     protocol: 'tcp',
     ends: false,
     begins,
-    comment: `${read === 'dicom' ? 'DICOM in TLS' : 'HTTP in TLS'} passes through unread; gantry init --cert FILE --key FILE writes a VIP that reads it.`,
+    comment: `${read === 'dicom' ? 'DICOM in TLS' : 'HTTP in TLS'} passes through unread; "gantry init --cert FILE --key FILE" writes a VIP that reads it.`,
   };
 }

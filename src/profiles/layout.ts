@@ -45,7 +45,11 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** A value of any characters: `${` is no name of the environment. */
+/** A value of any characters, in quotes where YAML needs them; `${` is no name of the environment. */
+export function scalar(text: string): string {
+  return /^[\w/]([\w/.:-]*[\w/])?$/.test(text) ? text : quoted(text);
+}
+
 export function quoted(text: string): string {
   return JSON.stringify(text.replaceAll('${', '$${'));
 }

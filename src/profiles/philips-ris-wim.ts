@@ -37,8 +37,8 @@ export const philipsRisWim: Profile = {
           path: '/iwebp/ws',
           persistence: 'cookie',
           health: { check: 'ping' },
-          comment:
-            'The one pool that is asked by ping, which this machine needs to have (Debian: iputils-ping). A machine that answers it may still have no service: "check: connect" would see that.',
+          healthNote:
+            'Asked by the program ping (Debian: iputils-ping). A machine that answers it may still have no service: "check: connect" would see that.',
         },
       ],
     },
@@ -58,7 +58,8 @@ export const philipsRisWim: Profile = {
       ports: '*',
       persistence: 'none',
       health: { check: 'script', port: 443 },
-      comment: 'All ports: the check needs a port of its own; 443 was chosen, and is the $4 of the script.',
+      healthNote:
+        'A VIP of all ports: the check needs one of its own. 443 was chosen, which the script gets as $4.',
     },
     {
       ref: 'VIP 4',
@@ -68,8 +69,8 @@ export const philipsRisWim: Profile = {
       ports: '*',
       persistence: 'source-ip',
       health: HTTPS,
-      comment:
-        'All ports: the check needs a port of its own; 443 was chosen. A client has one server on all ports.',
+      comment: 'A client has one server on all ports.',
+      healthNote: 'A VIP of all ports: the check needs one of its own. 443 was chosen.',
     },
     {
       ref: 'VIP 5',

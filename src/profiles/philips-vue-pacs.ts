@@ -74,7 +74,8 @@ export const philipsVuePacs: Profile = {
       persistence: 'source-ip',
       health: { check: 'connect' },
       comment:
-        'One persistence for all ports: a workstation has one server. Nothing is read here, so that TLS, DICOM and what else it speaks pass as they are. The first port is checked.',
+        'One persistence for all ports: a workstation has one server. Nothing is read here, so that TLS, DICOM and what else it speaks pass as they are.',
+      healthNote: 'The first port is asked, 80; "port: 443" would ask another one.',
     },
     {
       ref: 'VIP 6',
@@ -93,7 +94,8 @@ export const philipsVuePacs: Profile = {
       ports: [10010, 4001, 4003, 4005],
       persistence: 'source-ip',
       health: { check: 'connect' },
-      comment: 'A message goes to the port that it came to. The first port is checked.',
+      comment: 'A message goes to the port that it came to.',
+      healthNote: 'The first port is asked, 10010.',
     },
   ],
 };

@@ -1,6 +1,6 @@
 /** The pools of a profile: one for each row, in the order of the table. */
 import { type Choices, decide } from './decide.ts';
-import { comment, type Entry, endpoint, quoted, record, type Written } from './layout.ts';
+import { comment, type Entry, endpoint, record, scalar, type Written } from './layout.ts';
 import type { Backend, Health, Persistence, Profile, Service } from './profile.ts';
 
 export function poolLines({ services }: Profile, choices: Choices, written: Written): string[] {
@@ -19,41 +19,40 @@ export function poolLines({ services }: Profile, choices: Choices, written: Writ
         // What the VIP has holds for its pools too, unless they say otherwise.
         ...pool(
           backend,
-          backend.persistence === service.persistence ? [] : [persistenceEntry(backend.persistence, written)],
+          backend.persistence === service.persistence ? [] : [persistenceEntry(backend, written)],
         ),
       ]),
     ];
   });
 }
 
-export function persistenceEntry(by: Persistence, written: Written): Entry {
+/** Of the row `name`. */
+export function persistenceEntry(
+  { name, persistence }: { readonly name: string; readonly persistence: Persistence },
+  written: Written,
+): Entry {
   const key = 'persistence';
-  switch (by) {
+  switch (persistence) {
     case 'none':
-      return { key, value: by };
+      return { key, value: persistence };
     case 'source-ip':
-      return {
-        key,
-        value: by,
-        note: written.once(
-          'A client comes back to its server until it was away for 30 minutes. { by: source-ip, ttl: 8h, netmask: 24 } is for longer, and for neighbours together.',
-        ),
-      };
+      return { key, value: persistence, note: written.once(SOURCE_IP) };
     case 'cookie':
-      return written.shared('cookie', {
-        key,
-        value: '{ by: cookie, name: SRV }',
-        note: 'A cookie brings a browser back; after a restart, and at a second balancer, too, with "key: file:cookie.key" (openssl rand -hex 32 makes one).',
-      });
+      return { key, value: `{ by: cookie, name: SRV-${name} }`, note: written.once(COOKIE) };
   }
 }
+
+const SOURCE_IP =
+  'A client comes back to its server until it was away for 30 minutes. { by: source-ip, ttl: 8h, netmask: 24 } is for longer, and for neighbours together.';
+const COOKIE =
+  'A cookie brings a browser back. Each pool has one of its own, since browsers send those of a host to all its ports. With "key: file:cookie.key" cookies are good after a restart too, and at a second balancer; "openssl rand -hex 32" makes a key.';
 
 function serversEntry({ to }: Service, { servers }: Choices, written: Written): Entry {
   return written.shared(to ? `servers-${to.port}` : 'servers', {
     key: 'servers',
     lines: servers.map((address, index) => {
       const place = to ? endpoint(address, to.port) : address;
-      return `- { name: server-${index + 1}, address: ${address.includes(':') ? quoted(place) : place} }`;
+      return `- { name: server-${index + 1}, address: ${scalar(place)} }`;
     }),
     note: to
       ? `The same servers, at port ${to.port}.`
@@ -76,35 +75,36 @@ const HTTP = `A GET; ${STATUS}`;
 const HTTPS = `A GET in TLS; ${STATUS} "verify: true" checks the certificate, with "ca: file:hospital-ca.pem" and "servername: NAME".`;
 
 function healthEntry(
-  { name, health }: Service | Backend,
-  { to }: Service,
+  row: Service | Backend,
+  service: Service,
   { scripts }: Choices,
   written: Written,
 ): Entry {
+  const { health, healthNote } = row;
   const key = 'health';
   switch (health.check) {
     case 'none':
     case 'connect':
     case 'ping':
-      return { key, value: checkOf(health) };
+      return { key, value: checkOf(health), note: healthNote };
     case 'script': {
-      const value = checkOf(health, `script: ${quoted(`${scripts}/${name}`)}`);
-      return { key, value, note: written.once(SCRIPT) };
+      const value = checkOf(health, `script: ${scalar(`${scripts}/${row.name}`)}`);
+      return { key, value, note: together(healthNote, written.once(SCRIPT)) };
     }
     case 'http':
     case 'https': {
-      const port = health.port ?? to?.port;
-      const isTls = health.check === 'https';
-      return written.shared(port === undefined ? health.check : `${health.check}-${port}`, {
-        key,
-        value: checkOf(
-          { ...health, ...(port !== undefined && { port }) },
-          `path: /${isTls ? ', verify: false' : ''}`,
-        ),
-        note: written.once(isTls ? HTTPS : HTTP),
-      });
+      const { check, port = service.to?.port } = health;
+      const isTls = check === 'https';
+      const value = checkOf({ check, port }, `path: /${isTls ? ', verify: false' : ''}`);
+      const note = written.once(isTls ? HTTPS : HTTP);
+      const entry = written.shared(port === undefined ? check : `${check}-${port}`, { key, value });
+      return { ...entry, note: together(healthNote, note) };
     }
   }
+}
+
+function together(...notes: readonly (string | undefined)[]): string | undefined {
+  return notes.filter((note) => note !== undefined).join(' ') || undefined;
 }
 
 function checkOf(health: Health, ...rest: readonly string[]): string {

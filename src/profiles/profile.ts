@@ -11,7 +11,7 @@ export type Persistence = 'none' | 'source-ip' | 'cookie';
 /** `port`: where the check goes when that is not where work goes. */
 export type Health =
   | { readonly check: 'none' }
-  | { readonly check: 'connect' | 'http' | 'https' | 'ping' | 'script'; readonly port?: number };
+  | { readonly check: 'connect' | 'http' | 'https' | 'ping' | 'script'; readonly port?: number | undefined };
 
 interface Row {
   /** As the guide counts: `VIP 1`, `VIP 1-B1`. */
@@ -21,6 +21,8 @@ interface Row {
   readonly health: Health;
   /** What an engineer should know: sentences. */
   readonly comment?: string;
+  /** The same of its check. */
+  readonly healthNote?: string;
 }
 
 /** A pool that only its parent's rules reach: everything below `path`. */

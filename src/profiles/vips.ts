@@ -1,7 +1,7 @@
 /** The VIPs of a profile. */
 import { placesOf } from './addresses.ts';
 import { type Choices, decide } from './decide.ts';
-import { comment, type Entry, endpoint, quoted, record, type Written } from './layout.ts';
+import { comment, type Entry, endpoint, quoted, record, scalar, type Written } from './layout.ts';
 import { persistenceEntry } from './pools.ts';
 import type { Backend, Profile, Service } from './profile.ts';
 
@@ -20,7 +20,7 @@ export function vipLines(profile: Profile, choices: Choices, written: Written): 
       ...(service.backends ? [routesEntry(service.backends, written)] : []),
       ...(service.examples ? [examplesEntry(service.examples)] : []),
       { key: 'pool', value: service.name },
-      ...(service.persistence === 'none' ? [] : [persistenceEntry(service.persistence, written)]),
+      ...(service.persistence === 'none' ? [] : [persistenceEntry(service, written)]),
       ...(service.longLived
         ? [{ key: 'timeouts', value: '{ idle: 72h }', note: written.once(LONG_LIVED) }]
         : []),
@@ -42,7 +42,7 @@ function listenOf({ ports }: Service, address: string): string {
 }
 
 function interfaceEntry({ interface: name }: Choices, written: Written): Entry[] {
-  if (name !== undefined) return [{ key: 'interface', value: quoted(name) }];
+  if (name !== undefined) return [{ key: 'interface', value: scalar(name) }];
   const note = written.once(
     "Where clients' packets come in. Without it: the interface that leads to the servers.",
   );
@@ -51,7 +51,7 @@ function interfaceEntry({ interface: name }: Choices, written: Written): Entry[]
 
 function certificateEntry({ certificate }: Choices, written: Written): Entry {
   const { cert = '', key = '' } = certificate ?? {};
-  const value = `{ cert: ${quoted(`file:${cert}`)}, key: ${quoted(`file:${key}`)} }`;
+  const value = `{ cert: ${scalar(`file:${cert}`)}, key: ${scalar(`file:${key}`)} }`;
   return written.shared('certificate', { key: 'tls', value });
 }
 
