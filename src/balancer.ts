@@ -10,6 +10,7 @@ import { listening } from './egress.ts';
 import { type PreparedFrontEnd, prepareFrontEnd } from './front-ends.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import { createLayer4, type Layer4 } from './layer4/layer4.ts';
+import { createTransparency, type Transparency } from './layer4/transparency.ts';
 import { Layer4Vips } from './layer4-vips.ts';
 import { Listeners } from './listeners.ts';
 import { notice } from './observe/events.ts';
@@ -98,6 +99,7 @@ class RunningBalancer implements Balancer {
   #snapshot: Snapshot | undefined;
   readonly #queueControl: QueueControl;
   readonly #layer4: Layer4Vips;
+  readonly #transparency: Transparency;
   #ready = false;
   /** One change of configuration after the other. */
   #applying: Promise<unknown> = Promise.resolve();
@@ -109,6 +111,7 @@ class RunningBalancer implements Balancer {
     const origin = performance.timeOrigin;
     this.#now = () => origin + performance.now();
     this.#started = this.#now();
+    this.#transparency = createTransparency({ now: this.#now });
     this.#layer4 = new Layer4Vips({ layer4, deadlines: this.#deadlines, now: this.#now });
     this.#queueControl = createQueueControl({
       queues: () => this.#queuesByVip(),
@@ -149,11 +152,13 @@ class RunningBalancer implements Balancer {
           configuration: next,
           assembly,
           queueOf,
+          clientSource: this.#transparency,
           deadlines: this.#deadlines,
           now: this.#now,
         }),
       );
       admin = await this.#nextAdmin(next);
+      if (next.vips.some(({ source }) => source === 'client')) await this.#transparency.open();
       // Last: what the kernel was told is in force at once.
       await this.#layer4.apply(layer4Vips(next), next, assembly);
     } catch (error) {
@@ -316,6 +321,7 @@ class RunningBalancer implements Balancer {
     await this.#queues.close();
     this.#checks?.close();
     this.#probes?.close();
+    await this.#transparency.close();
     await this.#layer4.close(this.#configuration?.layer4.onStop ?? 'keep');
     this.#queueControl.close();
     await this.#snapshot?.close();
@@ -325,8 +331,9 @@ class RunningBalancer implements Balancer {
   }
 
   #sayReady(): void {
+    const forwarded = layer4Vips(this.#configuration!).map(({ name, listen }) => [name, listen] as const);
     notice('info', 'ready', {
-      vips: Object.entries(this.endpoints)
+      vips: [...Object.entries(this.endpoints), ...forwarded]
         .map(([name, bound]) => `${name} ${bound.map(({ host, port }) => `${host}:${port}`).join(' ')}`)
         .join(', '),
       admin: this.admin ? `${this.admin.host}:${this.admin.port}` : 'off',

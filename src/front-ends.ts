@@ -20,7 +20,9 @@ import { createTcpFrontEnd } from './frontends/tcp/front-end.ts';
 import type { Queue } from './queue/queue.ts';
 import type { Entrance } from './relay/accept.ts';
 import type { Deadlines } from './relay/deadlines.ts';
+import type { ServerLink } from './relay/dial.ts';
 import type { Listener } from './relay/listen.ts';
+import type { ClientSource } from './relay/source.ts';
 import { createTlsIdentity } from './relay/tls-identity.ts';
 
 /** A front-end and what it is made of next; nothing has happened yet. */
@@ -40,6 +42,8 @@ export interface FrontEndSurroundings {
   readonly assembly: Assembly;
   /** By VIP; undefined: it keeps nothing. */
   readonly queueOf: (vip: string) => Queue | undefined;
+  /** Of VIPs whose servers see the clients' addresses. */
+  readonly clientSource: ClientSource;
   readonly deadlines: Deadlines;
   readonly now: () => number;
 }
@@ -91,7 +95,7 @@ function prepared<
 function commonOptions(
   vip: ProxyVip,
   listeners: readonly Listener[],
-  { configuration, assembly, deadlines, now }: FrontEndSurroundings,
+  { configuration, assembly, clientSource, deadlines, now }: FrontEndSurroundings,
 ) {
   return {
     vip: vip.name,
@@ -99,10 +103,21 @@ function commonOptions(
     entrance: entranceOf(vip, deadlines),
     director: assembly.directors.get(vip.name)!,
     pools: poolsOf(vip, assembly),
-    links: new Map(configuration.pools.map(({ name, link }) => [name, link])),
+    links: linksOf(vip, configuration, clientSource),
     deadlines,
     now,
   };
+}
+
+/** How servers are reached, by their pool. Where connections come from is the VIP's to say: pools are shared. */
+function linksOf(
+  { source: from }: ProxyVip,
+  { pools }: Configuration,
+  clientSource: ClientSource,
+): ReadonlyMap<string, ServerLink> {
+  const own = from === undefined ? undefined : { address: from };
+  const source = from === 'client' ? { ofClients: clientSource } : own;
+  return new Map(pools.map(({ name, link }) => [name, source ? { ...link, source } : link]));
 }
 
 function entranceOf(vip: ProxyVip, deadlines: Deadlines): Entrance {

@@ -115,9 +115,11 @@ class KernelTransparency implements Transparency {
   }
 
   open(): Promise<void> {
-    this.#opening ??= this.#lay().catch((error: unknown) => {
+    this.#opening ??= this.#lay().catch((error: Error) => {
       this.#opening = undefined;
-      throw error;
+      throw unavailable(
+        `servers cannot be shown the addresses of clients (\`source: client\`): ${error.message}`,
+      );
     });
     return this.#opening;
   }
@@ -186,7 +188,6 @@ class KernelTransparency implements Transparency {
   async #enter(all: readonly Wanted[]): Promise<void> {
     let some = all;
     try {
-      if (!this.#opening) await this.open();
       for (let tries = 1; some.length > 0; tries++) {
         const said = await this.#nft(entriesOf(some));
         if (said.code === 0) break;
