@@ -44,8 +44,11 @@ export class Layer4Vips {
   #forwarding: readonly Forwarding[] = [];
   /** Servers whose open work has had its time. */
   readonly #cut = new Map<Server, Leaving>();
+  /** Servers with flows, as of the last count. */
+  readonly #working = new Set<Server>();
   #traffic: ReadonlyMap<string, VipTraffic> = new Map();
   #look: Deadline | undefined;
+  #looking: Promise<void> | undefined;
   #isTelling = false;
 
   constructor({ layer4, deadlines, now }: Layer4VipsOptions) {
@@ -67,10 +70,8 @@ export class Layer4Vips {
   /** The configuration that was applied is in force, and so are its pools: follows them. */
   commit(vips: readonly Layer4Vip[], configuration: Configuration, assembly: Assembly): void {
     for (const { unwatch } of this.#forwarding) unwatch();
-    const servers = new Set(this.#servers());
     this.#forwarding = vips.map((vip) => this.#follow(vip, configuration, assembly));
-    for (const server of this.#servers()) servers.delete(server);
-    for (const server of servers) server.forwarded = 0;
+    this.#count();
     this.#tellSoon();
     this.#look?.cancel();
     this.#look = undefined;
@@ -162,7 +163,9 @@ export class Layer4Vips {
     const pool = assembly.pools.get(vip.pool)!;
     const unwatch = pool.watch(() => this.#tellSoon());
     const unwatchLeaving = pool.watchLeaving((server, why) => {
+      const { since } = server;
       const cut = () => {
+        if (server.since !== since) return;
         this.#cut.set(server, why);
         this.#tellSoon();
       };
@@ -212,28 +215,54 @@ export class Layer4Vips {
     });
   }
 
-  async #lookNow(): Promise<void> {
+  /** Whoever asks while the kernel is asked gets the same answer. */
+  #lookNow(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #lookOnce(): Promise<void> {
     try {
       this.#traffic = await this.#layer4.traffic();
     } catch (error) {
       notice('warn', 'the counters of the kernel could not be read', { reason: (error as Error).message });
       return;
     }
-    const flows = new Map<Server, number>(this.#servers().map((server) => [server, 0]));
     for (const { vip, pool } of this.#forwarding) {
-      const counted = pool.servers.flatMap((server) => {
-        const traffic = this.#traffic.get(vip.name)?.get(targetName(server));
-        if (!traffic) return [];
-        flows.set(server, (flows.get(server) ?? 0) + (traffic.flows ?? 0));
-        return [{ name: shareName(vip.name, server), weight: server.weight, traffic }];
-      });
-      if (pool.balance === 'least-busy') this.#shares.counted(counted, this.#now());
+      if (pool.balance === 'least-busy') this.#shares.counted(this.#countedOf(vip, pool), this.#now());
     }
-    for (const [server, count] of flows) server.forwarded = count;
+    this.#count();
   }
 
-  #servers(): Server[] {
-    return this.#forwarding.flatMap(({ pool }) => pool.servers);
+  #countedOf({ name: vip }: Layer4Vip, { servers }: Pool) {
+    return servers.flatMap((server) => {
+      const traffic = this.#traffic.get(vip)?.get(targetName(server));
+      return traffic ? [{ name: shareName(vip, server), weight: server.weight, traffic }] : [];
+    });
+  }
+
+  /** Flows are work of their servers, also of those that the configuration no longer has. */
+  #count(): void {
+    const current = new Map(
+      this.#forwarding.flatMap(({ pool }) => pool.servers.map((server) => [targetName(server), server])),
+    );
+    const flows = new Map<Server, number>(
+      [...this.#working, ...current.values()].map((server) => [server, 0]),
+    );
+    const gone = new Map([...this.#working].map((server) => [targetName(server), server]));
+    for (const traffic of this.#traffic.values()) {
+      for (const [name, { flows: count = 0 }] of traffic) {
+        const server = current.get(name) ?? gone.get(name);
+        if (server) flows.set(server, flows.get(server)! + count);
+      }
+    }
+    this.#working.clear();
+    for (const [server, count] of flows) {
+      server.forwarded = count;
+      if (count > 0) this.#working.add(server);
+    }
   }
 }
 

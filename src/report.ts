@@ -53,13 +53,15 @@ export function createReports(
   state: () => ReportedState,
   { started, now, queueOf, trafficOf }: ReportOptions,
 ): Reports {
+  const forwardedByVip = async (vips: readonly Layer4Vip[]) => {
+    const all = vips.map(async ({ name }) => [name, forwardedStatus(await trafficOf(name))] as const);
+    return new Map(await Promise.all(all));
+  };
   return {
     status: async () => {
       const { configuration, assembly, frontEnds } = state();
       const queues = await Promise.all(configuration.vips.map(({ name }) => queueOf(name)));
-      const forwarded = new Map<string, readonly ForwardedStatus[]>();
-      for (const { name } of layer4Vips(configuration))
-        forwarded.set(name, forwardedStatus(await trafficOf(name)));
+      const forwarded = await forwardedByVip(layer4Vips(configuration));
       return {
         version: VERSION,
         uptime: Math.floor((now() - started) / 1000),
