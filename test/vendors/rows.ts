@@ -1,0 +1,265 @@
+/** Every row of a vendor's table in traffic: the right pool answers, persistence holds, the check notices what it is to notice. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { PoolStatus, StatusDocument } from '../../src/admin/documents.ts';
+import { namespacesOrSkip } from '../peers/namespaces.ts';
+import { describeWith, type PeerPackage } from '../peers/processes.ts';
+import { type Ailment, type Layout, NOTICED, planRow, type RowPlan } from './plan.ts';
+import type { VendorServer } from './servers.ts';
+import { type Answer, converse, type VendorClient } from './speakers.ts';
+import { isComplete, type Seen, tableOf, vendorTables } from './table.ts';
+import { startVendor, type VendorSite } from './vendor-site.ts';
+
+export interface RowsOptions {
+  readonly profile: string;
+  /** What the servers have at their ports. */
+  readonly layout: Layout;
+  /** How many addresses the profile needs. */
+  readonly addresses: number;
+  /** The ports that are tried of VIPs with all ports. */
+  readonly sampled?: readonly number[];
+  /** Rows whose path is also for WebSockets. */
+  readonly webSockets?: readonly string[];
+}
+
+const NEEDED: readonly PeerPackage[] = [
+  'iproute2',
+  'nftables',
+  'procps',
+  'nginx-light',
+  'dcmtk',
+  'iputils-ping',
+];
+/** Tries of a spread before it counts as none. */
+const TRIES = 8;
+/** Rows at once. */
+const AT_ONCE = 4;
+
+export function testRows({ profile, layout, addresses, sampled = [], webSockets = [] }: RowsOptions): void {
+  describeWith(NEEDED, profile, () => {
+    namespacesOrSkip('in namespaces of its own', () => {
+      const rows = vendorTables().get(profile)!;
+      const all: Seen[] = rows.map((row) => ({ row }));
+      let vendor: VendorSite;
+      let plans: readonly RowPlan[];
+
+      beforeAll(async () => {
+        const vips = Array.from({ length: addresses }, (_, index) => `10.50.0.${index + 201}`);
+        vendor = await startVendor({ profile, layout, vips });
+        plans = rows.map((row) => planRow(row, vendor.configuration, layout, sampled));
+      }, 60_000);
+      afterAll(async () => {
+        console.log(tableOf(profile, all));
+        await vendor?.close();
+      });
+
+      test('gantry status shows every server up by its first check', async () => {
+        await vendor.untilPools(areUp, 'every server to be up');
+        const { pools } = await vendor.gantryStatus();
+        expect(areUp(pools)).toBe(true);
+        expect(pools.every(({ servers }) => servers.length === 2)).toBe(true);
+      });
+
+      test('every row: the right pool answers, at its real ports, and persistence is that of the table', async () => {
+        const before = await vendor.status();
+        const faults = await eachRow(plans, async (plan, index) => {
+          const spoken = await exercise(plan, vendor, webSockets.includes(plan.row.name));
+          Object.assign(all[index]!, spoken.seen);
+          return spoken.conversations;
+        });
+        const after = await vendor.status();
+        for (const [index, plan] of plans.entries()) {
+          const spoken = faults.get(plan);
+          if (typeof spoken !== 'number') continue;
+          const counted = workOf(after, plan) - workOf(before, plan);
+          if (counted !== spoken) faults.set(plan, `its pool had ${counted} of ${spoken} conversations`);
+          else all[index]!.traffic = `${spoken} by ${all[index]!.traffic}`;
+        }
+        expect(complaints(faults)).toEqual([]);
+      }, 60_000);
+
+      test('every check notices what it looks at, and nothing else', async () => {
+        const [sick] = vendor.servers;
+        const ills = new Set<Ailment>();
+        const fallIll = async (ailment: Ailment, how: () => Promise<void> | void) => {
+          await how();
+          ills.add(ailment);
+          await untilNoticed(`${ailment} to be noticed by those who look at it`, ills);
+        };
+        await fallIll('http', () => sick.setPages('http', false));
+        await fallIll('https', () => sick.setPages('https', false));
+        await fallIll('ping', () => sick.setPing(false));
+        await fallIll('script', () => vendor.setScript(sick, false));
+        await fallIll('process', () => sick.kill());
+      }, 60_000);
+
+      /** Waits until the sick server is down where the table's check sees its ills, and up where not; the other is up. */
+      const untilNoticed = async (what: string, ills: ReadonlySet<Ailment>) => {
+        const [sick] = vendor.servers;
+        const isDown = ({ row }: RowPlan) => NOTICED[row.health].some((ailment) => ills.has(ailment));
+        const sickOf = (pools: readonly PoolStatus[], { pool }: RowPlan) =>
+          pools.find(({ name }) => name === pool.name)!.servers.find(({ address }) => isAt(address, sick))!;
+        const { pools } = await vendor.untilPools(
+          (found) =>
+            plans.every((plan) => sickOf(found, plan).state === (isDown(plan) ? 'down' : 'up')) &&
+            found.every(({ servers }) =>
+              servers.every(({ address, state }) => isAt(address, sick) || state === 'up'),
+            ),
+          what,
+        );
+        for (const [index, plan] of plans.entries()) {
+          const { state, reason } = sickOf(pools, plan);
+          if (plan.row.health === 'none') all[index]!.check = 'never down';
+          else if (state === 'down') all[index]!.check ??= shortened(reason, vendor);
+        }
+      };
+
+      test('new work of every row goes to the other server', async () => {
+        const faults = await eachRow(plans, async (plan) => {
+          for (const client of vendor.clients.slice(0, 2)) {
+            const { server } = await converse(client, plan.ways[0]!, vendor);
+            if (server !== 'b') throw new Error(`${server} answered`);
+          }
+        });
+        expect(complaints(faults)).toEqual([]);
+      }, 60_000);
+
+      test('the server that comes back is up again in every row', async () => {
+        const [sick] = vendor.servers;
+        for (const scheme of ['http', 'https'] as const) sick.setPages(scheme, true);
+        await sick.setPing(true);
+        vendor.setScript(sick, true);
+        await sick.start();
+        await untilNoticed('every server to be up', new Set());
+      }, 60_000);
+
+      test(`${rows.length} of ${rows.length} rows`, () => {
+        expect(all.filter((one) => !isComplete(one)).map(({ row }) => row.name)).toEqual([]);
+      });
+    });
+  });
+}
+
+function areUp(pools: readonly PoolStatus[]): boolean {
+  return pools.every(({ servers }) => servers.every(({ state }) => state === 'up'));
+}
+
+/** The conversations that a row needs, and what they showed. */
+async function exercise(
+  { row, vip, pool, ways }: RowPlan,
+  vendor: VendorSite,
+  withWebSocket: boolean,
+): Promise<{ conversations: number; seen: Pick<Seen, 'traffic' | 'persistence'> }> {
+  let conversations = 0;
+  const ask = async (client: VendorClient, way = ways[0]!, cookie?: string): Promise<Answer> => {
+    conversations++;
+    const answer = await converse(client, way, vendor, cookie);
+    expectSeen(
+      answer,
+      `${vip.mode === 'dr' ? way.host : addressOf(vendor, answer.server)}:${way.serverPort}`,
+    );
+    if (vip.mode === 'dr') expectClient(answer, client);
+    if (answer.uri !== undefined && answer.uri !== way.path)
+      throw new Error(`${way.path} became ${answer.uri}`);
+    return answer;
+  };
+  const first = vendor.clients[0]!;
+  const answers: Answer[] = [];
+  for (const way of ways) answers.push(await ask(first, way));
+  const services = [...new Set(ways.map(({ service }) => service))];
+  if (withWebSocket) {
+    const { host, port, path } = ways[0]!;
+    conversations++;
+    const text = await first.agent.ask('webSocket', { url: `ws://${host}:${port}${path}`, text: 'hello' });
+    if ((JSON.parse(text) as { text: string }).text !== 'hello')
+      throw new Error(`the WebSocket said ${text}`);
+  }
+  const traffic = [...services, ...(withWebSocket ? ['WebSocket'] : [])].join(' ');
+  const used = new Set(answers.map(({ server }) => server));
+  const spread = async (next: (client: VendorClient) => Promise<void>) => {
+    for (let tries = 0; used.size < 2; tries++) {
+      if (tries === TRIES) throw new Error(`only ${[...used].join()} got work, of ${pool.name}`);
+      await next(vendor.clients[tries % vendor.clients.length]!);
+    }
+  };
+  if (row.persistence === 'none') {
+    await spread(async () => void used.add((await ask(first)).server));
+    return { conversations, seen: { traffic, persistence: 'both servers got work' } };
+  }
+  if (row.persistence === 'http-cookie') {
+    for (const cookie of answers[0]!.cookies!) {
+      for (let again = 0; again < 2; again++) {
+        const { server } = await ask(first, ways[0], cookie);
+        if (server !== answers[0]!.server)
+          throw new Error(`the cookie of ${answers[0]!.server} led to ${server}`);
+      }
+    }
+    if (answers[0]!.cookies!.length !== 1) throw new Error(`${answers[0]!.cookies!.length} cookies`);
+    await spread(async () => void used.add((await ask(first)).server));
+    return { conversations, seen: { traffic, persistence: 'held by its cookie' } };
+  }
+  answers.push(await ask(first));
+  if (used.size > 1) throw new Error(`one client was on ${answers.map(({ server }) => server).join()}`);
+  await spread(async (client) => {
+    const servers = [(await ask(client)).server, (await ask(client, ways.at(-1))).server];
+    if (servers[0] !== servers[1]) throw new Error(`one client was on ${servers.join()}`);
+    used.add(servers[0]!);
+  });
+  const over = ways.length > 1 ? ` over ${ways.length} ports` : '';
+  return { conversations, seen: { traffic, persistence: `held by its address${over}` } };
+}
+
+function isAt(address: string, server: VendorServer): boolean {
+  return address.split(':', 1)[0] === server.namespace.address;
+}
+
+function shortened(reason: string, { folder }: VendorSite): string {
+  return reason.split(';', 1)[0]!.replace(`${folder}/`, '');
+}
+
+function addressOf({ servers }: VendorSite, name: string): string {
+  return servers.find((one) => one.name === name)!.namespace.address;
+}
+
+function expectSeen({ server, local }: Answer, wanted: string): void {
+  if (local !== undefined && local !== wanted)
+    throw new Error(`${server} was called ${local}, not ${wanted}`);
+}
+
+function expectClient({ server, remote }: Answer, { namespace }: VendorClient): void {
+  if (remote === undefined || remote.startsWith(`${namespace.address}:`)) return;
+  throw new Error(`${server} saw ${remote}, not ${namespace.address}`);
+}
+
+/** Connections that the row's servers were given so far; of HL7, whose connections to servers are kept, messages. */
+function workOf({ vips, pools }: StatusDocument, { vip, pool }: RowPlan): number {
+  if (vip.mode !== 'proxy' || vip.protocol === 'hl7') {
+    const { totals } = vips.find(({ name }) => name === vip.name)!;
+    return totals[vip.protocol === 'hl7' ? 'messages' : 'connections'] ?? 0;
+  }
+  const { servers } = pools.find(({ name }) => name === pool.name)!;
+  return servers.reduce((sum, { totals }) => sum + (totals.connections ?? 0), 0);
+}
+
+/** Runs `work` for every row, some at once; what each came to: its result, or a sentence. */
+async function eachRow<T>(
+  plans: readonly RowPlan[],
+  work: (plan: RowPlan, index: number) => Promise<T>,
+): Promise<Map<RowPlan, T | string>> {
+  const results = new Map<RowPlan, T | string>();
+  const waiting = [...plans.entries()];
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        const [index, plan] = next;
+        results.set(plan, await work(plan, index).catch((error: Error) => error.message));
+      }
+    }),
+  );
+  return results;
+}
+
+function complaints(results: ReadonlyMap<RowPlan, unknown>): string[] {
+  return [...results].flatMap(([{ row }, result]) =>
+    typeof result === 'string' ? [`${row.ref} ${row.name}: ${result}`] : [],
+  );
+}

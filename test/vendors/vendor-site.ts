@@ -1,0 +1,191 @@
+/** A vendor system as `gantry init` writes it, in network namespaces: clients, the balancer, two servers. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseDocument, visit } from 'yaml';
+import type { PoolStatus, StatusDocument } from '../../src/admin/documents.ts';
+import { loadConfiguration } from '../../src/config/load.ts';
+import type { Configuration } from '../../src/config/schema.ts';
+import { createAuthority } from '../peers/certificates.ts';
+import { createFolder } from '../peers/dicom-files.ts';
+import type { NamespaceAgent } from '../peers/namespace-agent.ts';
+import { createSite, prepareForDirectReturn, type Site } from '../peers/namespaces.ts';
+import { runProgram } from '../peers/processes.ts';
+import type { Layout } from './plan.ts';
+import { createServer, type VendorServer } from './servers.ts';
+import type { VendorClient } from './speakers.ts';
+
+export interface VendorSite {
+  readonly configuration: Configuration;
+  readonly clients: readonly VendorClient[];
+  /** `a` and `b`. */
+  readonly servers: readonly [VendorServer, VendorServer];
+  /** For files of the test's. */
+  readonly folder: string;
+  /** What the admin API says. */
+  status(): Promise<StatusDocument>;
+  /** What `gantry status --json` prints. */
+  gantryStatus(): Promise<StatusDocument>;
+  /** Asks for the status until `wanted` likes the pools; throws with what is amiss after 30 s. */
+  untilPools(wanted: (pools: readonly PoolStatus[]) => boolean, what: string): Promise<StatusDocument>;
+  /** What the scripts of external checks say of a server. */
+  setScript(server: VendorServer, isWell: boolean): void;
+  close(): Promise<void>;
+}
+
+export interface VendorOptions {
+  readonly profile: string;
+  readonly layout: Layout;
+  readonly vips: readonly string[];
+  readonly clients?: number;
+  /** More of `gantry init`'s, such as `--protocol-aware`. */
+  readonly options?: readonly string[];
+}
+
+const GANTRY = fileURLToPath(new URL('../../bin/gantry.js', import.meta.url));
+const ADMIN = 'http://127.0.0.1:9090';
+const SERVERS = ['10.50.0.21', '10.50.0.22'];
+
+/** Rejects, and leaves nothing behind, when the profile cannot be had, is faulty or does not run. */
+export async function startVendor(options: VendorOptions): Promise<VendorSite> {
+  const folder = createFolder();
+  let site: Site | undefined;
+  const close = async () => {
+    await site?.close();
+    folder.remove();
+  };
+  try {
+    site = await createSite({ clients: options.clients ?? 4, servers: 2, vips: options.vips });
+    return await start(options, site, folder.path, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function start(
+  { profile, layout, vips, options = [] }: VendorOptions,
+  site: Site,
+  folder: string,
+  close: () => Promise<void>,
+): Promise<VendorSite> {
+  const file = join(folder, 'gantry.yaml');
+  writeFileSync(file, adapted(await init(profile, vips, options), folder));
+  const configuration = loaded(file);
+  const healthPaths = new Set(
+    configuration.pools.flatMap(({ health }) =>
+      health.check === 'http' || health.check === 'https' ? [health.path] : [],
+    ),
+  );
+  const authority = await createAuthority();
+  const certificate = await authority.issue({ names: ['web.test', ...SERVERS] });
+  const servers = ['a', 'b'].map((name, index) =>
+    createServer({
+      name,
+      namespace: site.servers[index]!,
+      layout,
+      healthPaths,
+      certificate,
+      folder: join(folder, name),
+    }),
+  ) as [VendorServer, VendorServer];
+  const direct = configuration.vips.filter(({ mode }) => mode === 'dr');
+  await prepareForDirectReturn(site.servers, [
+    ...new Set(direct.flatMap(({ listen }) => listen.map(({ host }) => host))),
+  ]);
+  const [agent, clients] = await Promise.all([
+    site.lb.startAgent(),
+    Promise.all(site.clients.map(async (namespace) => ({ namespace, agent: await namespace.startAgent() }))),
+    ...servers.map((one) => one.start()),
+  ]);
+  const gantry = await site.lb.startGantry(file);
+  const ended = gantry.ended.then(({ code, complaints }) => {
+    throw new Error(`the balancer ended with ${code}:\n${complaints}`);
+  });
+  ended.catch(() => {});
+  const status = () => Promise.race([askStatus(agent), ended]);
+  return {
+    configuration,
+    clients,
+    servers,
+    folder,
+    status,
+    async gantryStatus() {
+      const args = [GANTRY, 'status', '--json', '--admin', ADMIN];
+      return JSON.parse(await site.lb.must(process.execPath, args)) as StatusDocument;
+    },
+    async untilPools(wanted, what) {
+      const deadline = performance.now() + 30_000;
+      for (;;) {
+        const document = await status();
+        if (wanted(document.pools)) return document;
+        if (performance.now() > deadline) throw new Error(`waited for ${what}:\n${statesOf(document)}`);
+        await pause(100);
+      }
+    },
+    setScript: (server, isWell) => {
+      writeFileSync(join(folder, `well-${server.namespace.address}`), isWell ? 'yes' : 'no');
+    },
+    close,
+  };
+}
+
+/** What `gantry init` prints. */
+async function init(profile: string, vips: readonly string[], options: readonly string[]): Promise<string> {
+  const addresses = [
+    ...vips.flatMap((vip) => ['--vip', vip]),
+    ...SERVERS.flatMap((one) => ['--server', one]),
+  ];
+  const { code, output } = await runProgram(process.execPath, [
+    GANTRY,
+    'init',
+    profile,
+    ...addresses,
+    ...options,
+  ]);
+  if (code !== 0) throw new Error(`gantry init ${profile}: ${code}\n${output}`);
+  return output;
+}
+
+/**
+ * The generated text with what a test needs instead of patience and a site's own script: checks every second, one failure or
+ * success decides; scripts of external checks read a file of the test's.
+ */
+function adapted(text: string, folder: string): string {
+  const script = join(folder, 'check.sh');
+  writeFileSync(script, `#!/bin/sh\ntest "$(cat ${folder}/well-$3)" = yes\n`, { mode: 0o755 });
+  for (const address of SERVERS) writeFileSync(join(folder, `well-${address}`), 'yes');
+  const document = parseDocument(text);
+  visit(document, {
+    Map(_, record) {
+      if (!record.has('check') || record.get('check') === 'none') return;
+      for (const [key, value] of Object.entries({ interval: '1s', timeout: '900ms', rise: 1, fall: 1 })) {
+        record.set(key, value);
+      }
+      if (record.has('script')) record.set('script', script);
+    },
+  });
+  return String(document);
+}
+
+function loaded(file: string): Configuration {
+  const { configuration, faults = [] } = loadConfiguration(file);
+  if (!configuration)
+    throw new Error(faults.map((one) => `${one.line}: ${one.path}: ${one.message}`).join('\n'));
+  return configuration;
+}
+
+async function askStatus(agent: NamespaceAgent): Promise<StatusDocument> {
+  const { status, body } = await agent.ask('get', { url: `${ADMIN}/api/v1/status` });
+  if (status !== 200) throw new Error(`status: ${status} ${body}`);
+  return JSON.parse(body) as StatusDocument;
+}
+
+function statesOf({ pools }: StatusDocument): string {
+  return pools
+    .flatMap(({ name, servers }) =>
+      servers.map((one) => `${name} ${one.address}: ${one.state}, ${one.reason}`),
+    )
+    .join('\n');
+}
