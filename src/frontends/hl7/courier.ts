@@ -36,7 +36,7 @@ import { ReturnAddresses } from './return-addresses.ts';
 import { senderTimeoutOf } from './settings.ts';
 import { StoredMessage } from './stored-message.ts';
 import type { Target, TargetListener } from './target.ts';
-import { Targets, type TargetsOf } from './targets.ts';
+import { type TargetPlan, Targets } from './targets.ts';
 
 export interface CourierOptions {
   readonly vip: string;
@@ -71,7 +71,7 @@ export class Courier implements TargetListener {
   /** One for all: a message is read when its turn comes. */
   readonly #message = new Message();
 
-  constructor(options: CourierOptions, plan: Plan, targetsOf: TargetsOf) {
+  constructor(options: CourierOptions, plan: Plan, targetPlan: TargetPlan) {
     this.#options = options;
     this.vip = options.vip;
     this.#plan = plan;
@@ -84,15 +84,15 @@ export class Courier implements TargetListener {
       decided: (delivery) => this.#roomless.delete(delivery),
     });
     this.endings.duplicates.reconfigure(plan.settings.duplicates ?? NO_DUPLICATES);
-    this.targets = new Targets(this, targetsOf);
+    this.targets = new Targets(this, targetPlan);
     this.#returns = new ReturnAddresses(this, options.outbound);
   }
 
   /** What comes from now on is dealt with by this plan; the order of what is in hand holds. */
-  reconfigure(plan: Plan, targetsOf: TargetsOf): void {
+  reconfigure(plan: Plan, targetPlan: TargetPlan): void {
     this.#plan = plan;
     this.endings.duplicates.reconfigure(plan.settings.duplicates ?? NO_DUPLICATES);
-    this.targets.reconfigure(targetsOf);
+    this.targets.reconfigure(targetPlan);
     this.#retryRoomless();
   }
 
@@ -286,7 +286,7 @@ export class Courier implements TargetListener {
     }
     if (this.#goBack(delivery, content)) return;
     if (delivery.ties && this.#goAlong(delivery, delivery.ties, content)) return;
-    const place = delivery.lane?.place;
+    const place = this.targets.besides(delivery.lane?.place, delivery.origin);
     if (place && place.server.pool === choice.pool?.name && place.keepsLanes) {
       delivery.reason = 'messages of the same patient are there';
       if (this.#offer(delivery, place, content)) return;
@@ -316,7 +316,7 @@ export class Courier implements TargetListener {
     const { origin, choice } = delivery;
     const server = origin instanceof StoredMessage ? origin.boundTo : undefined;
     if (!server || choice!.pool?.server(server.name) !== server) return false;
-    const target = this.targets.of(server, origin.port);
+    const target = this.targets.of(server, origin);
     if (!target) return false;
     delivery.reason = 'it may have arrived there';
     delivery.heldFor = target;
@@ -328,7 +328,7 @@ export class Courier implements TargetListener {
   #goAlong(delivery: Delivery, ties: Ties, content: Buffer | undefined): boolean {
     const pool = delivery.choice?.pool;
     const server = pool && this.#plan.orderMemory.pins?.serverOf(ties, pool);
-    const target = server && this.targets.of(server, delivery.origin.port);
+    const target = server && this.targets.of(server, delivery.origin);
     if (!target) return false;
     delivery.reason = 'the message before it went there';
     // Full: another server would have half of a stream.
@@ -367,7 +367,7 @@ export class Courier implements TargetListener {
     }
     let full = false;
     for (let candidate = choice.next(); candidate; candidate = choice.next()) {
-      const target = this.targets.of(candidate.server, delivery.origin.port);
+      const target = this.targets.of(candidate.server, delivery.origin);
       // It was asked a moment ago, because messages of the same patient had gone there.
       if (!target || target === failed) continue;
       delivery.reason = candidate.reason;

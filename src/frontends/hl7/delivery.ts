@@ -12,7 +12,7 @@ import type { Standing } from '../../queue/queue.ts';
 import type { Courier } from './courier.ts';
 import type { Fingerprint, Sight } from './duplicates.ts';
 import type { Lane, OrderKeys, Turn } from './lanes.ts';
-import type { MessageStream } from './message-stream.ts';
+import { type MessageStream, STREAMED_ABOVE } from './message-stream.ts';
 import type { Origin } from './origin.ts';
 import type { OutboundConnection } from './outbound-connection.ts';
 import type { Plan } from './plan.ts';
@@ -203,6 +203,11 @@ export class Delivery implements Turn<Target> {
   get content(): Buffer {
     if (this.stream) return this.stream.beginning;
     return this.frame ? this.frame.subarray(1, this.frame.length - 2) : Buffer.alloc(0);
+  }
+
+  /** Bytes that count while it is on its way; of a stream about what is in memory at once. */
+  get weight(): number {
+    return this.stream ? STREAMED_ABOVE : this.length;
   }
 
   /** Somebody is there to hear its answer. */

@@ -8,6 +8,7 @@ import type { Channel, Endpoint } from '../../relay/channel.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import { dial, preambleOf, type ServerLink } from '../../relay/dial.ts';
 import type { Listener } from '../../relay/listen.ts';
+import { fromOf } from '../../relay/source.ts';
 import type { StatOrders } from '../../tables/stat-orders.ts';
 import type { ConnectionView, FrontEnd } from '../front-end.ts';
 import { PoolWatch } from '../pool-watch.ts';
@@ -23,8 +24,8 @@ import type { Plan } from './plan.ts';
 import type { Ambiguity, Hl7Settings, StoreSettings } from './settings.ts';
 import { Store, type StoreHost } from './store.ts';
 import type { StoredMessage } from './stored-message.ts';
-import type { TargetOptions } from './target.ts';
-import type { TargetsOf } from './targets.ts';
+import type { Client, TargetOptions } from './target-options.ts';
+import type { TargetPlan } from './targets.ts';
 import { createTurnClock } from './turn-clock.ts';
 
 export interface Hl7FrontEndOptions {
@@ -77,6 +78,8 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
   readonly #courier: Courier;
   readonly #intake: Intake;
   readonly #senders = new Set<InboundConnection>();
+  /** Address → connections. */
+  readonly #clients = new Map<string, number>();
   readonly #pools: PoolWatch;
   #emptied: PromiseWithResolvers<void> | undefined;
   #connections = 0;
@@ -95,7 +98,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     this.#courier = new Courier(
       { vip, now, wallClock, outbound, whenEmpty },
       planOf(options),
-      this.#targetsOf(options),
+      this.#targetPlanOf(options),
     );
     this.#intake = new Intake({ vip, now, courier: this.#courier });
     const { targets } = this.#courier;
@@ -130,7 +133,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     this.settings = inboundSettings(options.hl7);
     this.#watch();
     this.#intake.reconfigure(this.#courier.plan.settings, options.hl7);
-    this.#courier.reconfigure(planOf(options), this.#targetsOf(options));
+    this.#courier.reconfigure(planOf(options), this.#targetPlanOf(options));
     this.#resize();
   }
 
@@ -169,7 +172,7 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     store.resize(room === 0 ? 0 : Math.max(AT_HAND * room, LEAST_AT_HAND));
   }
 
-  #targetsOf(options: Hl7FrontEndOptions): TargetsOf {
+  #targetPlanOf(options: Hl7FrontEndOptions): TargetPlan {
     const { pools, links, hl7, release2Pools } = options;
     const all = new Map<string, TargetOptions>();
     for (const pool of pools) {
@@ -178,10 +181,21 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
       const release2 = release2Pools?.has(pool.name) ?? false;
       all.set(pool.name, { pool, most, outbound: { ...outbound, release2 } });
     }
-    return (server) => {
-      const found = all.get(server.pool);
-      return found?.pool.server(server.name) === server ? found : undefined;
+    const isPerClient = [...links.values()].some(({ source }) => source && 'ofClients' in source);
+    return {
+      isPerClient,
+      optionsOf: (server, address) => {
+        const found = all.get(server.pool);
+        if (found?.pool.server(server.name) !== server) return undefined;
+        if (!isPerClient || address === undefined) return found;
+        const from = fromOf(links.get(server.pool)?.source, address);
+        return { ...found, outbound: { ...found.outbound, from }, client: this.#client(address) };
+      },
     };
+  }
+
+  #client(address: string): Client {
+    return { address, isHere: () => this.#clients.has(address) };
   }
 
   #outboundOf(link: ServerLink, hl7: Hl7Settings): OutboundOptions {
@@ -190,9 +204,9 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
     const { connectTimeout = timeouts.connect, responseTimeout } = link;
     const blocks = { startBlock, endBlock };
     // Senders share these connections: a header that named one of them would lie about the others.
-    const { tls, proxyHeader } = preambleOf(link);
+    const preamble = { from: undefined, tls: undefined, proxyHeader: undefined, ...preambleOf(link) };
     const times = { connectTimeout, responseTimeout };
-    return { blocks, maxFrame, ackMatch, pipeline, ...times, tls, proxyHeader, dial, deadlines, queue, now };
+    return { blocks, maxFrame, ackMatch, pipeline, ...times, ...preamble, dial, deadlines, queue, now };
   }
 
   #accept(channel: Channel): void {
@@ -202,7 +216,9 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
       return;
     }
     this.#connections++;
-    this.#senders.add(new InboundConnection(channel, this, `${this.vip}-${this.#connections}`));
+    const sender = new InboundConnection(channel, this, `${this.vip}-${this.#connections}`);
+    this.#senders.add(sender);
+    this.#clients.set(sender.client, (this.#clients.get(sender.client) ?? 0) + 1);
   }
 
   receive(sender: InboundConnection, content: Buffer): void {
@@ -231,6 +247,13 @@ class Hl7FrontEnd implements FrontEnd<Hl7FrontEndOptions>, InboundHost, StoreHos
 
   over(sender: InboundConnection): void {
     this.#senders.delete(sender);
+    const { client } = sender;
+    const left = this.#clients.get(client)! - 1;
+    if (left > 0) this.#clients.set(client, left);
+    else {
+      this.#clients.delete(client);
+      this.#courier.targets.clientLeft(client);
+    }
     this.#lookWhetherEmpty();
   }
 

@@ -62,7 +62,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable, 
   #timerAt: number;
 
   constructor(remote: Endpoint, listener: OutboundListener, options: OutboundOptions) {
-    const { blocks, maxFrame, connectTimeout, deadlines, tls, proxyHeader } = options;
+    const { blocks, maxFrame, connectTimeout, deadlines, from, tls, proxyHeader } = options;
     this.#listener = listener;
     this.options = options;
     this.#flights = new Flights(this, options);
@@ -72,7 +72,7 @@ export class OutboundConnection implements ChannelHandler, MllpSink, Flushable, 
     this.#due = options.now() + connectTimeout;
     this.#timerAt = this.#due;
     this.#timer = deadlines.after(connectTimeout, () => this.#look());
-    this.#channel = options.dial(remote, this, { tls, proxyHeader });
+    this.#channel = options.dial(remote, this, { from, tls, proxyHeader });
     if (options.release2) this.#commitBlocks = new CommitBlocks(this.#channel, blocks);
   }
 

@@ -4,6 +4,7 @@ import type { MllpBlocks } from '../../../protocols/hl7/mllp.ts';
 import type { GantryError } from '../../errors.ts';
 import type { Deadlines } from '../../relay/deadlines.ts';
 import type { dial, TlsClientOptions } from '../../relay/dial.ts';
+import type { From } from '../../relay/source.ts';
 import type { Delivery } from './delivery.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { OutboundConnection } from './outbound-connection.ts';
@@ -56,6 +57,8 @@ export interface OutboundOptions {
   readonly connectTimeout: number;
   /** Milliseconds a server has to answer; undefined: as the VIP has it. */
   readonly responseTimeout: number | undefined;
+  /** Where it comes from; undefined: as the system chooses. */
+  readonly from: From | undefined;
   readonly tls: TlsClientOptions | undefined;
   /** The same for every connection. */
   readonly proxyHeader: Uint8Array | undefined;

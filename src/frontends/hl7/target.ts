@@ -3,16 +3,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Acknowledgement } from '../../../protocols/hl7/acknowledgement.ts';
 import type { GantryError } from '../../errors.ts';
 import type { OperationOutcome } from '../../pools/load.ts';
-import type { Pool } from '../../pools/pool.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Endpoint } from '../../relay/channel.ts';
 import type { Deadline } from '../../relay/deadlines.ts';
 import type { Delivery } from './delivery.ts';
-import { STREAMED_ABOVE } from './message-stream.ts';
 import type { Loss, OutboundListener, OutboundOptions } from './outbound.ts';
 import { NOT_COMMITTED, OutboundConnection } from './outbound-connection.ts';
 import { OWED_MS } from './owed-answers.ts';
 import { answerTimeOf } from './plan.ts';
+import type { TargetOptions } from './target-options.ts';
 import { isSlotWanted, moveIn, moveOut, type Tenant, takeSlot } from './tenants.ts';
 import { WaitingLine } from './waiting-line.ts';
 
@@ -27,13 +26,6 @@ export interface TargetListener {
   refused(delivery: Delivery, detail: string): void;
 }
 
-export interface TargetOptions {
-  readonly pool: Pool;
-  /** Connections at once. */
-  readonly most: number;
-  readonly outbound: OutboundOptions;
-}
-
 /** Pauses before a message goes to the same server again, in milliseconds: doubling with each time it was sent. */
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 2000;
@@ -42,6 +34,7 @@ export class Target implements OutboundListener, Tenant {
   readonly server: Server;
   readonly #remote: Endpoint;
   readonly #listener: TargetListener;
+  readonly #vacated: () => void;
   #options: TargetOptions;
   /** Nothing new comes here: no rule leads to it any more. */
   #isRetired = false;
@@ -57,22 +50,30 @@ export class Target implements OutboundListener, Tenant {
   #tidyAgain: Deadline | undefined;
   #closed = false;
 
-  constructor(server: Server, remote: Endpoint, options: TargetOptions, listener: TargetListener) {
+  /** `vacated`: it is empty, and nothing comes here any more. */
+  constructor(
+    server: Server,
+    remote: Endpoint,
+    options: TargetOptions,
+    listener: TargetListener,
+    vacated = () => {},
+  ) {
     this.server = server;
     this.#remote = remote;
     this.#options = options;
     this.#listener = listener;
+    this.#vacated = vacated;
     moveIn(server, this);
+  }
+
+  /** The address of the client for whom alone it is. */
+  get client(): string | undefined {
+    return this.#options.client?.address;
   }
 
   /** May the messages of a lane go on coming here, while there are any? */
   get keepsLanes(): boolean {
     return !this.#isRetired && !this.#isOut && this.server.honoursPersistence;
-  }
-
-  /** No connection, and nobody who waits for one. */
-  get isEmpty(): boolean {
-    return this.#connections.size === 0 && this.#line.isEmpty && this.#held.every(({ finished }) => finished);
   }
 
   /** Connections that were made with other options are replaced when they have nothing to do. */
@@ -119,6 +120,7 @@ export class Target implements OutboundListener, Tenant {
   /** Closes what lies idle and is not wanted: the server takes no new work, or it is configured otherwise now. */
   tidy(): void {
     if (this.#closed) return;
+    this.#vacateWhenEmpty();
     let isOwing = false;
     for (const connection of [...this.#idle]) {
       // Closing one makes room, and whoever waits for room may have taken another.
@@ -175,6 +177,7 @@ export class Target implements OutboundListener, Tenant {
     }
     this.server.release(true);
     if (this.#closed) return;
+    this.#vacateWhenEmpty();
     if (connection.isConnected) this.#grow();
     else if (this.#connections.size === 0) this.#cannotBeHad(error?.message ?? 'no connection');
   }
@@ -237,6 +240,11 @@ export class Target implements OutboundListener, Tenant {
     return this.#options.outbound;
   }
 
+  /** Nothing new comes. */
+  get #isDeserted(): boolean {
+    return this.#isRetired || this.#options.client?.isHere() === false;
+  }
+
   /** Nothing may be sent there: an operator took it out, or another server of its pool is the active one. */
   get #isOut(): boolean {
     const { pool } = this.#options;
@@ -275,7 +283,7 @@ export class Target implements OutboundListener, Tenant {
     const { load } = this.server;
     delivery.attempts++;
     load.operationStarted();
-    load.bytesInFlight += sizeOf(delivery);
+    load.bytesInFlight += delivery.weight;
     if (delivery.stream) this.#streaming++;
     connection.send(delivery, content, answerTimeOf(delivery, now, responseTimeout), now);
   }
@@ -283,7 +291,7 @@ export class Target implements OutboundListener, Tenant {
   /** `outcome`: what it tells of the server; undefined: nothing. */
   #ended(delivery: Delivery, outcome: OperationOutcome | undefined): void {
     const { load } = this.server;
-    load.bytesInFlight -= sizeOf(delivery);
+    load.bytesInFlight -= delivery.weight;
     if (delivery.stream) this.#streaming--;
     if (outcome) load.operationEnded(this.#outbound.now() - delivery.sentAt, outcome);
     else load.operations--;
@@ -321,8 +329,21 @@ export class Target implements OutboundListener, Tenant {
 
   #isWanted({ options }: OutboundConnection): boolean {
     const { most, outbound } = this.#options;
-    const isTaker = this.server.eligible && !this.#isRetired;
-    return isTaker && options === outbound && this.#connections.size <= most;
+    return (
+      this.server.eligible && !this.#isDeserted && options === outbound && this.#connections.size <= most
+    );
+  }
+
+  /** What a connection that is gone has lost is told of first: it may have to wait here. */
+  #vacateWhenEmpty(): void {
+    if (this.#isDeserted && this.#connections.size === 0) queueMicrotask(() => this.#vacate());
+  }
+
+  #vacate(): void {
+    const isEmpty = this.#connections.size === 0 && !this.#line.first(true);
+    if (!isEmpty || !this.#isDeserted || this.#held.some(({ finished }) => !finished)) return;
+    this.close();
+    this.#vacated();
   }
 
   /** Dials for those who wait, and for `coming`, as far as that is allowed. False: not one connection was dialled. */
@@ -373,9 +394,4 @@ export class Target implements OutboundListener, Tenant {
     // Not a slot to be had: wait on.
     this.#cannotBeHad('the server is full');
   }
-}
-
-/** Bytes of a message that count while it is on its way; of a stream about what is in memory at once. */
-function sizeOf({ stream, length }: Delivery): number {
-  return stream ? STREAMED_ABOVE : length;
 }

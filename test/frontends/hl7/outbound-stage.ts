@@ -193,6 +193,7 @@ export function stage(more: Partial<OutboundOptions> = {}): Stage {
     ackMatch: 'strict',
     connectTimeout: 2000,
     responseTimeout: undefined,
+    from: undefined,
     tls: undefined,
     proxyHeader: undefined,
     dial: (_, handler) => {
