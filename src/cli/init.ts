@@ -75,7 +75,7 @@ function choicesOf({
 }: InitOptions): Choices {
   if ((cert === undefined) !== (key === undefined))
     throw usageFailure('--cert and --key belong together: give both or none');
-  if (name !== undefined && !/^[^\s/]{1,15}$/.test(name))
+  if (name !== undefined && !/^[A-Za-z0-9_][\w.+-]{0,14}$/.test(name))
     throw usageFailure(`--interface "${name}" is not the name of a network interface: eth0 would be right`);
   return {
     vips: parseAddresses('--vip', vip),
@@ -100,15 +100,22 @@ function checkAddresses(profile: Profile, choices: Choices): void {
   if (both !== undefined)
     throw usageFailure(`--server ${both} is the address of a VIP: a server needs one of its own`);
   for (const [place, services] of places.entries()) {
-    const [vip = ''] = vips.slice(place);
     const direct = services.find((service) => isDirect(service, choices));
-    const other = servers.find((server) => isIP(server) !== isIP(vip));
-    if (direct && other !== undefined) {
-      throw usageFailure(
-        `${direct.name} sends packets on as they are, so that ${vip} and ${other} must both be IPv4, or both IPv6`,
-      );
-    }
+    if (direct) checkDirect(direct, vips[place] ?? '', servers);
   }
+}
+
+/** Packets keep their address, and leave this machine. */
+function checkDirect({ name }: Service, vip: string, servers: readonly string[]): void {
+  const other = servers.find((server) => isIP(server) !== isIP(vip));
+  if (other !== undefined) {
+    throw usageFailure(
+      `${name} sends packets on as they are, so that ${vip} and ${other} must both be IPv4, or both IPv6`,
+    );
+  }
+  const own = servers.find((server) => server === '::1' || server.startsWith('127.'));
+  if (own !== undefined)
+    throw usageFailure(`--server ${own} is this machine itself: ${name} sends packets on to other machines`);
 }
 
 /** What was given and changes nothing, a sentence each. */
@@ -122,7 +129,7 @@ function* uselessOf(profile: Profile, choices: Choices): Generator<string> {
     yield '--interface changes nothing: no VIP is at layer 4 here';
   const without = { ...choices, protocolAware: false };
   if (protocolAware && !services.some((service) => isDirect(service, without) && !isDirect(service, choices)))
-    yield '--protocol-aware changes nothing: DICOM and HL7 are read anyway, or not named by their port';
+    yield '--protocol-aware changes nothing: no DICOM or HL7 service is at layer 4 here';
   if (certificate && !services.some((service) => decide(service, choices).ends))
     yield '--cert and --key change nothing: TLS ends at no VIP of this profile';
 }

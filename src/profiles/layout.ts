@@ -51,7 +51,7 @@ export function scalar(text: string): string {
 }
 
 export function quoted(text: string): string {
-  return JSON.stringify(text.replaceAll('${', '$${'));
+  return JSON.stringify(text.replaceAll(/\$(?=\{)/g, '$$$$'));
 }
 
 /** An address and a port, or `*` for all. */
