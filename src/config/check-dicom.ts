@@ -151,13 +151,18 @@ function checkReserve({ name, urgent }: FileVip, pools: readonly FilePool[], fin
 
 function checkOrders({ name, urgent }: FileVip, file: File, findings: Findings): void {
   const at = ['vips', name, 'urgent', 'fromOrders'];
-  const single = !findings.has([...at, 0]);
   const known = file.vips.filter(({ protocol }) => protocol === 'hl7').map((vip) => vip.name);
-  for (const [index, wanted] of (urgent.fromOrders ?? []).entries()) {
+  for (const [wanted, path] of findings.items(at, urgent.fromOrders ?? [])) {
     const vip = file.vips.find((one) => one.name === wanted);
-    if (vip ? vip.protocol === 'hl7' || vip.protocol === undefined : findings.has(['vips', wanted])) continue;
-    const what = vip ? `VIP "${wanted}" is of protocol ${vip.protocol}` : `there is no VIP "${wanted}"`;
+    if (vip ? vip.protocol === 'hl7' || isUnclear(vip) : findings.has(['vips', wanted])) continue;
+    const of = vip?.mode === 'proxy' ? `protocol ${vip.protocol}` : `mode ${vip?.mode}`;
+    const what = vip ? `VIP "${wanted}" is of ${of}` : `there is no VIP "${wanted}"`;
     const right = known.length > 0 ? advice(wanted, known) : 'one of protocol hl7 would be right';
-    findings.fault([...at, ...(single ? [] : [index])], `${what}: ${right}`);
+    findings.fault(path, `${what}: ${right}`);
   }
+}
+
+/** Its protocol is missing, or faulty. */
+function isUnclear({ mode, protocol }: FileVip): boolean {
+  return mode === 'proxy' && protocol === undefined;
 }

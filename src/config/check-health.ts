@@ -4,7 +4,7 @@ import { patternFault } from './check-pattern.ts';
 import type { TlsCheck } from './check-tls.ts';
 import { advice } from './fault.ts';
 import type { File } from './file-schema.ts';
-import type { FilePool, Findings, Path } from './findings.ts';
+import { type FilePool, type FileVip, type Findings, type Path, reaches } from './findings.ts';
 import type { CheckPart } from './health-schema.ts';
 import { oneOf } from './scalars.ts';
 import { findTracked } from './tracking.ts';
@@ -37,6 +37,7 @@ export function checkHealth(pool: FilePool, file: File, tls: TlsCheck, findings:
   if (findings.exclusive(at, ['check', 'all', 'any', 'track']).length > 1) return;
   if (health.track === undefined) {
     checkPart(health, at, tls, findings);
+    checkPorts(pool, file, findings);
     return;
   }
   belongs('track', at, findings);
@@ -90,10 +91,9 @@ function checkPatterns({ body, json }: CheckPart, at: Path, findings: Findings):
   if (wrong !== undefined) findings.fault([...at, 'body'], wrong);
   for (const { written, patterns } of json) {
     const key = [...at, 'json', written];
-    const single = !findings.has([...key, 0]);
-    for (const [place, pattern] of patterns.entries()) {
+    for (const [pattern, place] of findings.items(key, patterns)) {
       const fault = patternFault('json', pattern);
-      if (fault !== undefined) findings.fault([...key, ...(single ? [] : [place])], fault);
+      if (fault !== undefined) findings.fault(place, fault);
     }
   }
 }
@@ -105,4 +105,40 @@ function belongs(kind: Kind, at: Path, findings: Findings): void {
     const is = kind === 'all' || kind === 'any' || kind === 'track' ? `\`${kind}\`` : `"${kind}"`;
     findings.fault([...at, key], `is for check ${oneOf(kinds)}; this is ${is}`, true);
   }
+}
+
+/** A server without a port is checked at the first one that clients come to, and all ports are none. */
+function checkPorts(pool: FilePool, { vips, pools }: File, findings: Findings): void {
+  const portsOf = (vip: FileVip) => vip.listen.map(({ port }) => port);
+  const own = vips.filter((vip) => reaches(vip, pool)).flatMap(portsOf);
+  if (own.some((port) => port !== '*' && port !== 0)) return;
+  if (pool.servers.every(({ port }) => port !== undefined)) return;
+  const followers = pools.filter((one) => isCheckedBy(pool, one, pools));
+  const vip = vips.find(
+    (one) =>
+      one.mode !== 'proxy' &&
+      portsOf(one).includes('*') &&
+      followers.some((follower) => reaches(one, follower)),
+  );
+  if (!vip) return;
+  for (const path of withoutPort(pool.health, ['pools', pool.name, 'health'], findings)) {
+    const message = `is missing: VIP ${vip.name} takes all ports, so nobody knows which to check; a port, or check ping or script, would be right`;
+    findings.fault(findings.has(path) ? [...path, 'port'] : path, message);
+  }
+}
+
+/** Has `one` the results of `pool`, its own or as what it tracks? */
+function isCheckedBy(pool: FilePool, one: FilePool, pools: readonly FilePool[]): boolean {
+  const tracked = findTracked(one, pools);
+  return tracked.fault === undefined && tracked.pool === pool;
+}
+
+/** Checks that need a port, and have none. */
+function withoutPort(part: CheckPart, at: Path, findings: Findings): Path[] {
+  if (findings.has([...at, 'port'])) return [];
+  for (const key of ['all', 'any'] as const) {
+    const parts = part[key];
+    if (parts) return parts.flatMap((inner, index) => withoutPort(inner, [...at, key, index], findings));
+  }
+  return ['none', 'ping', 'script'].includes(part.check) ? [] : [at];
 }

@@ -78,10 +78,9 @@ export function checkQueueFiles({ vips, table }: File, folder: string, findings:
 export function checkSenders({ name, tls }: FileVip, findings: Findings): void {
   for (const [subject, applications] of Object.entries(tls?.senders ?? {})) {
     const at = ['vips', name, 'tls', 'senders', subject];
-    const single = !findings.has([...at, 0]);
-    for (const [index, application] of applications.entries()) {
+    for (const [application, path] of findings.items(at, applications)) {
       const fault = patternFault('sendingApp', application);
-      if (fault !== undefined) findings.fault([...at, ...(single ? [] : [index])], fault);
+      if (fault !== undefined) findings.fault(path, fault);
     }
   }
 }

@@ -1,6 +1,7 @@
 /** Where the balancer listens: does everything there have an address and a port of its own? */
 import type { File } from './file-schema.ts';
 import { type FileVip, type Findings, type Path, reaches } from './findings.ts';
+import { canonical, isLoopback, isWildcard } from './ip-address.ts';
 import type { Layer4Address } from './schema.ts';
 
 interface Listener {
@@ -92,20 +93,6 @@ export function overlap(a: Layer4Address, b: Layer4Address): boolean {
   if (hostA === hostB || hostA === '[::]' || hostB === '[::]') return true;
   const v4 = (host: string): boolean => !host.startsWith('[');
   return v4(hostA) && v4(hostB) && (hostA === '0.0.0.0' || hostB === '0.0.0.0');
-}
-
-/** Every address of the machine. */
-export function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || canonical(host) === '[::]';
-}
-
-export function isLoopback(host: string): boolean {
-  return /^127\.\d/.test(host) || canonical(host) === '[::1]';
-}
-
-/** One spelling for each address, IPv6 in brackets. */
-export function canonical(host: string): string {
-  return host.includes(':') ? new URL(`tcp://[${host.replace(/%.*$/, '')}]`).hostname : host;
 }
 
 function written({ host, port }: Layer4Address): string {

@@ -47,9 +47,7 @@ function checkWhen(when: When, at: Path, facts: FactSource, findings: Findings):
   for (const { name, patterns } of when.facts) {
     const fault = factFault(name, facts);
     if (fault !== undefined) findings.fault([...at, name], fault, true);
-    const single = !findings.has([...at, name, 0]);
-    for (const [index, pattern] of patterns.entries()) {
-      const place = [...at, name, ...(single ? [] : [index])];
+    for (const [pattern, place] of findings.items([...at, name], patterns)) {
       const wrong = patternFault(name, pattern);
       if (wrong !== undefined) findings.fault(place, wrong);
       if (name === 'path' && /^\/.*[\^$\\+|(].*\/$/.test(pattern)) {
@@ -69,9 +67,7 @@ export function checkPersistence(
   findings: Findings,
 ): void {
   const by = findings.has([...at, 'by']) ? [...at, 'by'] : at;
-  const listed = findings.has([...by, 0]);
-  for (const [index, name] of persistence.by.entries()) {
-    const path = listed ? [...by, index] : by;
+  for (const [name, path] of findings.items(by, persistence.by)) {
     if (name === 'none' || name === 'source-ip') continue;
     const fault = name === 'cookie' ? cookieFault(facts) : factFault(name, facts);
     if (fault !== undefined) findings.fault(path, `"${name}" ${fault}`);
@@ -79,7 +75,9 @@ export function checkPersistence(
 }
 
 function cookieFault({ protocol }: FactSource): string | undefined {
-  return protocol === 'http' ? undefined : `is for protocol http; this is ${protocol}`;
+  return protocol === 'http'
+    ? undefined
+    : `is for protocol http: ${protocol} has no cookies, so source-ip would be right`;
 }
 
 /** A VIP signs all its cookies with one key. */

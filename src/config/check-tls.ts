@@ -34,9 +34,8 @@ export class TlsCheck {
       this.#findings.fault(at, 'has no certificate: "cert" and "key" are needed', true);
     }
     this.#pair(tls, at);
-    const single = !this.#findings.has([...at, 'certificates', 0]);
-    for (const [index, pair] of tls.certificates.entries()) {
-      this.#pair(pair, [...at, 'certificates', ...(single ? [] : [index])]);
+    for (const [pair, path] of this.#findings.items([...at, 'certificates'], tls.certificates)) {
+      this.#pair(pair, path);
     }
     if (tls.clientCa !== undefined) this.authorities(tls.clientCa, [...at, 'clientCa']);
     if (tls.aeTitles) this.#names('aeTitles', protocol, at);

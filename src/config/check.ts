@@ -1,15 +1,18 @@
 /** What the schema cannot see: whether the parts of a file fit each other. */
 import { checkDicom } from './check-dicom.ts';
+import { checkSnat } from './check-forwarding.ts';
 import { checkHl7, checkQueueFiles, checkSenders } from './check-hl7.ts';
-import { checkLayer4 } from './check-layer4.ts';
-import { canonical, checkListeners } from './check-listeners.ts';
+import { checkInterface, checkLayer4 } from './check-layer4.ts';
+import { checkListeners } from './check-listeners.ts';
 import { checkPool } from './check-pool.ts';
 import { checkProtocol } from './check-protocol.ts';
 import { checkCookieKeys, checkPersistence, checkPersistenceKeys, checkRules } from './check-rules.ts';
+import { checkSource } from './check-source.ts';
 import { TlsCheck } from './check-tls.ts';
 import { advice, type Fault } from './fault.ts';
 import type { File } from './file-schema.ts';
 import { type FileVip, Findings, type Path, reaches } from './findings.ts';
+import { isLoopback } from './ip-address.ts';
 import { keepsStudies } from './normalise-dicom.ts';
 import { limitsOf } from './persistence-schema.ts';
 import type { Source } from './source.ts';
@@ -31,9 +34,10 @@ export function check(
   const tls = new TlsCheck(findings, now);
   for (const vip of file.vips) {
     checkVip(vip, file, findings);
-    tls.vip(vip);
+    if (vip.mode === 'proxy') tls.vip(vip);
   }
   checkListeners(file, findings);
+  checkSnat(file, findings);
   checkQueueFiles(file, folder, findings);
   for (const pool of file.pools) checkPool(pool, file, tls, findings);
   checkAdmin(file, findings);
@@ -44,7 +48,7 @@ export function check(
 function checkVip(vip: FileVip, file: File, findings: Findings): void {
   const at = ['vips', vip.name];
   if (vip.mode !== 'proxy') {
-    checkLayer4(vip, findings);
+    checkLayer4(vip, file, findings);
   } else if (vip.protocol === undefined) {
     if (!findings.has([...at, 'protocol']) && !findings.faulty([...at, 'mode'])) {
       findings.fault([...at, 'protocol'], 'is missing: dicom, hl7, http or tcp would be right');
@@ -66,6 +70,8 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
       checkPersistence(pool.persistence, ['pools', pool.name, 'persistence'], facts, findings);
     }
   }
+  checkInterface(vip, findings);
+  checkSource(vip, file, findings);
   if (vip.persistence) checkPersistenceKeys(vip.persistence, [...at, 'persistence'], findings);
   const names = [...new Set([...findings.keys(['pools']), ...file.pools.map((pool) => pool.name)])];
   const reference = (path: Path, name: string | undefined): void => {
@@ -74,15 +80,14 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
   };
   reference([...at, 'pool'], vip.pool);
   for (const [index, route] of vip.routes.entries()) reference([...at, 'routes', index, 'pool'], route.pool);
-  if (!findings.has([...at, 'pool']) && !findings.has([...at, 'routes'])) {
+  if (vip.mode === 'proxy' && !findings.has([...at, 'pool']) && !findings.has([...at, 'routes'])) {
     findings.fault(at, 'nothing is served here: "pool" or "routes" is needed', true);
   }
 }
 
 function checkAdmin(file: File, findings: Findings): void {
   if (!file.admin || file.admin.token !== undefined || findings.has(['admin', 'token'])) return;
-  const { host } = file.admin.listen;
-  if (host.startsWith('127.') || canonical(host) === '[::1]') return;
+  if (isLoopback(file.admin.listen.host)) return;
   findings.fault(
     ['admin', 'listen'],
     'needs `token` where others can reach it: 127.0.0.1:9090 would be right without',

@@ -5,7 +5,7 @@ import { duration, integer, text, token, word } from './scalars.ts';
 
 const persistenceRecord = z.strictObject({
   by: list(text).describe(
-    '`none`, `source-ip`, `cookie` (HTTP) or any fact; a list is a chain: the first that has a value counts.',
+    '`none`, `source-ip`, `cookie` (HTTP) or any fact; a list is a chain: the first that has a value counts. At layer 4: `none` or `source-ip`.',
   ),
   ttl: duration()
     .optional()

@@ -21,7 +21,7 @@ const serverRecord = z
       .describe('Its part of the work, against the others; 0: nothing new.'),
     maxConnections: integer(1, 1_000_000)
       .optional()
-      .describe('Associations or connections at once, at most.'),
+      .describe('Associations or connections at once, at most; at layer 4 about as many.'),
     backup: flag.prefault('false').describe('Gets work only when no other server is up.'),
     tls: notBuilt(),
   })
@@ -52,7 +52,11 @@ export const pools = named(
   word,
   z.strictObject({
     servers: z.array(server).min(1).describe('`ADDRESS[:PORT]`, or a record.'),
-    balance: balance.prefault('least-busy').describe('How work is spread over the servers.'),
+    balance: balance
+      .prefault('least-busy')
+      .describe(
+        'How work is spread over the servers. At layer 4 the kernel knows weights only: `least-busy` changes them every other second, by what each server got; `random-two` is chance by weight.',
+      ),
     health: health.prefault({}).describe('How a server is found to be up or down.'),
     slowStart: duration({ zero: true })
       .prefault('0')

@@ -169,16 +169,14 @@ export const subject = scalar(
   { type: ANY_SCALAR, examples: ['CN=ct1', 'CN=ct1,O=Hospital'] },
 );
 
-/** `built` are the values that work; `unbuilt` are known, and a fault that says so. */
-export function choice<const T extends string>(built: readonly T[], unbuilt: readonly string[] = []) {
+/** One of `values`. */
+export function choice<const T extends string>(values: readonly T[]) {
   return scalar(
-    (written) => {
-      if ((built as readonly string[]).includes(written)) return written as T;
-      if (unbuilt.includes(written))
-        return new Wrong(`"${written}" is not built yet: ${oneOf(built)} would be right`);
-      return new Wrong(`"${written}" is unknown: ${oneOf(built)} would be right`);
-    },
-    { type: ANY_SCALAR, enum: built.flatMap(inAnEditor) },
+    (written) =>
+      (values as readonly string[]).includes(written)
+        ? (written as T)
+        : new Wrong(`"${written}" is unknown: ${oneOf(values)} would be right`),
+    { type: ANY_SCALAR, enum: values.flatMap(inAnEditor) },
   );
 }
 
@@ -221,6 +219,15 @@ export const vipAddress = scalar(
       : new Wrong(`"${written}" is not an IP address and all ports: "10.0.0.6:*" would be right`);
   },
   { examples: ['10.0.0.4:104', '[fd00::4]:104', '10.0.0.6:*'] },
+);
+
+/** The name of a network interface, as Linux has them. */
+export const interfaceName = scalar(
+  (written) =>
+    /^[A-Za-z0-9_][\w.+-]{0,14}$/.test(written)
+      ? written
+      : new Wrong(`"${written}" is not the name of a network interface: eth0 or eth0.100 would be right`),
+  { type: ANY_SCALAR, examples: ['eth0', 'eth0.100'] },
 );
 
 /** `client`, or an address of this machine. */

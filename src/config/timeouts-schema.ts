@@ -29,7 +29,7 @@ export const timeouts = z.strictObject({
   idle: duration()
     .optional()
     .describe(
-      'Silence between PDUs with no operation open, between messages or requests; TCP: in both directions.',
+      'Silence between PDUs with no operation open, between messages or requests; TCP: in both directions; layer 4: of the client, after which its connection is forgotten.',
     ),
   tunnel: duration()
     .optional()

@@ -6,7 +6,18 @@ import { headers, redirect, respond, rewrite } from './http-schema.ts';
 import { persistence } from './persistence-schema.ts';
 import { balance } from './pool-schema.ts';
 import { list, named, notBuilt } from './record.ts';
-import { choice, flag, integer, network, size, sourceAddress, text, vipAddress, word } from './scalars.ts';
+import {
+  choice,
+  flag,
+  integer,
+  interfaceName,
+  network,
+  size,
+  sourceAddress,
+  text,
+  vipAddress,
+  word,
+} from './scalars.ts';
 import { timeouts } from './timeouts-schema.ts';
 import { tlsServer } from './tls-schema.ts';
 
@@ -117,7 +128,7 @@ export const vips = named(
       .describe(
         'HTTP: Forwarded and X-Forwarded-*: added to what a trusted proxy sent, and instead of what others did; always instead; or left as they are.',
       ),
-    interface: list(text)
+    interface: list(interfaceName)
       .optional()
       .describe(
         "For `mode: dr`: the network interfaces that clients' packets come in by. Default: the one that leads to the servers.",

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { assemble } from '../../src/assemble.ts';
 import { readConfiguration } from '../../src/config/load.ts';
 
-const FIXTURES = ['hospital', 'web', 'study'].map((name) =>
+const FIXTURES = ['hospital', 'web', 'study', 'layer4'].map((name) =>
   readFileSync(new URL(`../../fixtures/config/valid/${name}.yaml`, import.meta.url), 'utf8'),
 );
 const environment = { GANTRY_TEST_TOKEN: 'not-a-real-token' };
@@ -125,6 +125,8 @@ it('any value at any key: faults or a configuration, never a crash', () => {
     'path',
     'limits',
     'mode',
+    'interface',
+    'source',
     'a',
     'PID-3',
   );
@@ -140,6 +142,11 @@ it('any value at any key: faults or a configuration, never a crash', () => {
     'tcp',
     'cookie',
     'single-active',
+    'dr',
+    'snat',
+    'client',
+    '10.0.0.6:*',
+    '[fd00::6]:104',
     '/$1',
     'none',
     'calling',

@@ -39,12 +39,12 @@ describe('the example of the manual', () => {
     expect(vipRows(configuration)).toEqual(
       [
         ['ARCHIVE', 'proxy', 'dicom', [104, 11112], 'calling', 'dicom-echo'],
-        ['ct', 'backend', 'dicom', [], 'calling', 'connect'],
         ['ARCHIVE_TLS', 'proxy', 'dicom', [2762], 'none', 'dicom-echo'],
         ['RIS', 'proxy', 'hl7', [2310, 2311], 'patient', 'connect'],
         ['PORTAL', 'proxy', 'http', [80], 'cookie', 'https'],
         ['chat', 'backend', 'http', [], 'none', 'connect'],
         ['CLIENT', 'proxy', 'tcp', [80, 443, 2104], 'source-ip', 'connect'],
+        ['DIRECT', 'dr', null, [104], 'source-ip', 'connect'],
       ].map(([name, mode, protocol, ports, persistence, health]) => ({
         ...{ name, mode, protocol, ports, persistence, health },
       })),
