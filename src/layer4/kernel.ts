@@ -1,0 +1,139 @@
+/** What the kernel has of ours, and plans that go on from there: servers keep their marks. */
+import { GantryError } from '../errors.ts';
+import type { Family } from './families.ts';
+import { countFlows } from './flow-counts.ts';
+import { placeOf } from './judge.ts';
+import { Marks } from './marks.ts';
+import { COMMENT, PREFIX, tableOf, written } from './names.ts';
+import { Missing, type Nft } from './nft.ts';
+import type { Lifetimes, Placed, Plan } from './plan.ts';
+import type { RunProgram } from './programs.ts';
+import { deviceTo, requireForwarding, requireInterfaces } from './routes.ts';
+import { stickyMap } from './ruleset.ts';
+import type { Service } from './service.ts';
+import { ElementReader, type KernelTable, readNames, readTables } from './tables.ts';
+
+/** Tables whose names are like ours. */
+export async function heldTables(nft: Nft): Promise<KernelTable[]> {
+  const names = readNames(await nft.list(['list tables'])).filter(({ name }) => PREFIX.test(name));
+  const listing = await nft.list(
+    names.map((table) => `list table ${written(table)}`),
+    { terse: true },
+  );
+  return readTables(listing);
+}
+
+export function isOurs({ comment }: KernelTable): boolean {
+  return comment !== undefined && /^gantry \d+$/.test(comment);
+}
+
+export interface PlanOptions {
+  readonly wanted: readonly { readonly service: Service; readonly family: Family }[];
+  readonly held: readonly KernelTable[];
+  readonly nft: Nft;
+  readonly run: RunProgram;
+  readonly lifetimes: Lifetimes;
+}
+
+/** Rejects with GTY_LAYER4 when a service cannot be had on this machine. Changes nothing. */
+export async function planAll({ wanted, held, nft, run, lifetimes }: PlanOptions): Promise<Plan[]> {
+  const tables = new Map(held.map((table) => [written(table), table]));
+  for (const { service, family } of wanted) {
+    const { name } = tableOf(service, family);
+    const foreign = held.find((table) => table.name === name && !isOurs(table));
+    if (foreign) throw new GantryError('GTY_LAYER4', foreignTable(foreign, service));
+  }
+  const known = await marksOf(nft, held.filter(isOurs));
+  const marks = new Marks([...known.values()].flatMap((places) => [...places.values()]));
+  const plans: Plan[] = [];
+  for (const { service, family } of wanted) {
+    const table = tableOf(service, family);
+    const before = tables.get(written(table));
+    const places = (before?.comment === COMMENT && known.get(written(table))) || new Map<string, number>();
+    const plan = { service, family, table, interfaces: [], servers: [], lifetimes };
+    plans.push(await planned(plan, { places, marks, nft, run, before }));
+  }
+  return plans;
+}
+
+function foreignTable({ family, name }: KernelTable, service: Service): string {
+  return `VIP "${service.name}": there is a table "${family} ${name}" that Gantry did not make: remove it (nft delete table ${family} ${name}) or give the VIP another name`;
+}
+
+/** Table → where a server is → its mark. */
+async function marksOf(nft: Nft, tables: readonly KernelTable[]): Promise<Map<string, Map<string, number>>> {
+  const marks = new Map(tables.map((table) => [written(table), new Map<string, number>()]));
+  const { push: onOutput } = new ElementReader(({ family, table, key, value }) => {
+    marks.get(`${family} ${table}`)?.set(value, Number(key));
+  });
+  const lists = tables.flatMap((table) => {
+    return table.sets
+      .filter(({ name }) => name === 'addresses' || name === 'endpoints')
+      .map(({ name }) => `list map ${written(table)} ${name}`);
+  });
+  await nft.list(lists, { onOutput });
+  return marks;
+}
+
+interface Means {
+  readonly places: ReadonlyMap<string, number>;
+  readonly marks: Marks;
+  readonly nft: Nft;
+  readonly run: RunProgram;
+  /** Its table as it is. */
+  readonly before: KernelTable | undefined;
+}
+
+async function planned(plan: Plan, means: Means): Promise<Plan> {
+  const { service, family } = plan;
+  const { places, marks, run } = means;
+  const isDirect = service.mode === 'dr';
+  if (isDirect) await requireInterfaces(run, service);
+  else await requireForwarding(run, family.ip, service);
+  const servers: Placed[] = [];
+  for (const target of service.servers) {
+    const device = isDirect ? await deviceTo(run, target.address, service) : undefined;
+    const mark = places.get(placeOf(service, target)) ?? marks.take();
+    servers.push({ ...target, mark, device, hasLeft: false });
+  }
+  servers.push(...(await leftServers(plan, servers, means)));
+  const devices = new Set(servers.flatMap(({ device }) => device ?? []));
+  const interfaces = service.interfaces.length > 0 ? service.interfaces : [...devices];
+  return { ...plan, servers, interfaces };
+}
+
+/** Servers that the service no longer has, but the kernel: as long as flows or clients belong to them. */
+async function leftServers(plan: Plan, servers: readonly Placed[], means: Means): Promise<Placed[]> {
+  const { places, nft, run, before } = means;
+  const staying = new Set(servers.map(({ mark }) => mark));
+  const left = [...places].filter(([, mark]) => !staying.has(mark));
+  if (left.length === 0 || !before) return [];
+  const used = await usedMarks(nft, plan);
+  const placed = left
+    .filter(([, mark]) => used.has(mark))
+    .map(async ([place, mark]): Promise<Placed[]> => {
+      const [address = '', port] = place.split(' . ');
+      const { service } = plan;
+      // One that cannot be reached any more is of no use to its flows.
+      const device =
+        service.mode === 'dr' ? await deviceTo(run, address, service).catch(() => undefined) : undefined;
+      if (service.mode === 'dr' && device === undefined) return [];
+      const target = { name: place, address, port: port === undefined ? undefined : Number(port) };
+      return [{ ...target, weight: 0, duty: 'flows', mark, device, hasLeft: true }];
+    });
+  return (await Promise.all(placed)).flat();
+}
+
+async function usedMarks(nft: Nft, plan: Plan): Promise<ReadonlySet<number>> {
+  const used = new Set<number>();
+  try {
+    for (const mark of (await countFlows(nft, [plan])).keys()) used.add(mark);
+    const { push: onOutput } = new ElementReader(({ value }) => used.add(Number(value)));
+    const sticky = stickyMap(plan);
+    if (sticky) await nft.list([`list map ${written(plan.table)} ${sticky}`], { onOutput });
+  } catch (error) {
+    // Maps of another make: their flows are lost anyway.
+    if (!(error instanceof Missing)) throw error;
+  }
+  return used;
+}
