@@ -24,4 +24,5 @@ testRows({
     10123: 'echo',
     10124: 'echo',
   },
+  also: { endsTls: true },
 });

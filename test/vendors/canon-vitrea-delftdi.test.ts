@@ -20,4 +20,5 @@ testRows({
     19012: 'hl7',
     19013: 'hl7',
   },
+  also: { isProtocolAware: true },
 });

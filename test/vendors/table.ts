@@ -24,6 +24,8 @@ export interface Row {
 /** What the tests saw of one row. */
 export interface Seen {
   readonly row: Row;
+  /** The VIP's, where that is not the table's. */
+  mode?: string;
   /** Who answered, and to what. */
   traffic?: string;
   persistence?: string;
@@ -39,11 +41,11 @@ export function vendorTables(): ReadonlyMap<string, readonly Row[]> {
 }
 
 /** A line a row. */
-export function tableOf(profile: string, all: readonly Seen[]): string {
-  const lines = all.map(({ row, traffic = '-', persistence = '-', check = '-' }) => [
+export function tableOf(title: string, all: readonly Seen[]): string {
+  const lines = all.map(({ row, mode, traffic = '-', persistence = '-', check = '-' }) => [
     row.ref,
     row.name,
-    row.mode,
+    mode === undefined ? row.mode : `${row.mode} as ${mode}`,
     row.ports.join(',') || '-',
     traffic,
     `${row.persistence}: ${persistence}`,
@@ -57,7 +59,7 @@ export function tableOf(profile: string, all: readonly Seen[]): string {
       .join('  ')
       .trimEnd(),
   );
-  return [`${profile}`, ...text, `${all.filter(isComplete).length} of ${all.length} rows`].join('\n');
+  return [title, ...text, `${all.filter(isComplete).length} of ${all.length} rows`].join('\n');
 }
 
 export function isComplete({ traffic, persistence, check }: Seen): boolean {

@@ -1,8 +1,10 @@
 /** A vendor system as `gantry init` writes it, in network namespaces: clients, the balancer, two servers. */
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { parseDocument, visit } from 'yaml';
 import type { PoolStatus, StatusDocument } from '../../src/admin/documents.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
@@ -11,7 +13,6 @@ import { createAuthority } from '../peers/certificates.ts';
 import { createFolder } from '../peers/dicom-files.ts';
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
 import { createSite, prepareForDirectReturn, type Site } from '../peers/namespaces.ts';
-import { runProgram } from '../peers/processes.ts';
 import type { Layout } from './plan.ts';
 import { createServer, type VendorServer } from './servers.ts';
 import type { VendorClient } from './speakers.ts';
@@ -27,7 +28,9 @@ export interface VendorSite {
   status(): Promise<StatusDocument>;
   /** What `gantry status --json` prints. */
   gantryStatus(): Promise<StatusDocument>;
-  /** Asks for the status until `wanted` likes the pools; throws with what is amiss after 30 s. */
+  /** Asks for the status until `wanted` likes it; after 15 s resolves with the last. */
+  untilStatus(wanted: (status: StatusDocument) => boolean): Promise<StatusDocument>;
+  /** Asks for the status until `wanted` likes the pools; throws with what is amiss after 15 s. */
   untilPools(wanted: (pools: readonly PoolStatus[]) => boolean, what: string): Promise<StatusDocument>;
   /** What the scripts of external checks say of a server. */
   setScript(server: VendorServer, isWell: boolean): void;
@@ -39,8 +42,10 @@ export interface VendorOptions {
   readonly layout: Layout;
   readonly vips: readonly string[];
   readonly clients?: number;
-  /** More of `gantry init`'s, such as `--protocol-aware`. */
-  readonly options?: readonly string[];
+  /** `gantry init --protocol-aware`: nothing is left to layer 4 that a front-end can read. */
+  readonly isProtocolAware?: boolean;
+  /** `gantry init --cert FILE --key FILE`: TLS ends at the balancer. */
+  readonly endsTls?: boolean;
 }
 
 const GANTRY = fileURLToPath(new URL('../../bin/gantry.js', import.meta.url));
@@ -65,12 +70,21 @@ export async function startVendor(options: VendorOptions): Promise<VendorSite> {
 }
 
 async function start(
-  { profile, layout, vips, options = [] }: VendorOptions,
+  { profile, layout, vips, isProtocolAware = false, endsTls = false }: VendorOptions,
   site: Site,
   folder: string,
   close: () => Promise<void>,
 ): Promise<VendorSite> {
   const file = join(folder, 'gantry.yaml');
+  const authority = await createAuthority();
+  const certificate = await authority.issue({ names: ['web.test', ...SERVERS] });
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  writeFileSync(cert, certificate.cert);
+  writeFileSync(key, certificate.key);
+  const options = [
+    ...(isProtocolAware ? ['--protocol-aware'] : []),
+    ...(endsTls ? ['--cert', cert, '--key', key] : []),
+  ];
   writeFileSync(file, adapted(await init(profile, vips, options), folder));
   const configuration = loaded(file);
   const healthPaths = new Set(
@@ -78,8 +92,6 @@ async function start(
       health.check === 'http' || health.check === 'https' ? [health.path] : [],
     ),
   );
-  const authority = await createAuthority();
-  const certificate = await authority.issue({ names: ['web.test', ...SERVERS] });
   const servers = ['a', 'b'].map((name, index) =>
     createServer({
       name,
@@ -105,6 +117,14 @@ async function start(
   });
   ended.catch(() => {});
   const status = () => Promise.race([askStatus(agent), ended]);
+  const untilStatus: VendorSite['untilStatus'] = async (wanted) => {
+    const deadline = performance.now() + 15_000;
+    for (;;) {
+      const document = await status();
+      if (wanted(document) || performance.now() > deadline) return document;
+      await pause(100);
+    }
+  };
   return {
     configuration,
     clients,
@@ -115,14 +135,11 @@ async function start(
       const args = [GANTRY, 'status', '--json', '--admin', ADMIN];
       return JSON.parse(await site.lb.must(process.execPath, args)) as StatusDocument;
     },
+    untilStatus,
     async untilPools(wanted, what) {
-      const deadline = performance.now() + 30_000;
-      for (;;) {
-        const document = await status();
-        if (wanted(document.pools)) return document;
-        if (performance.now() > deadline) throw new Error(`waited for ${what}:\n${statesOf(document)}`);
-        await pause(100);
-      }
+      const document = await untilStatus(({ pools }) => wanted(pools));
+      if (!wanted(document.pools)) throw new Error(`waited for ${what}:\n${statesOf(document)}`);
+      return document;
     },
     setScript: (server, isWell) => {
       writeFileSync(join(folder, `well-${server.namespace.address}`), isWell ? 'yes' : 'no');
@@ -137,15 +154,14 @@ async function init(profile: string, vips: readonly string[], options: readonly 
     ...vips.flatMap((vip) => ['--vip', vip]),
     ...SERVERS.flatMap((one) => ['--server', one]),
   ];
-  const { code, output } = await runProgram(process.execPath, [
+  const { stdout } = await promisify(execFile)(process.execPath, [
     GANTRY,
     'init',
     profile,
     ...addresses,
     ...options,
   ]);
-  if (code !== 0) throw new Error(`gantry init ${profile}: ${code}\n${output}`);
-  return output;
+  return stdout;
 }
 
 /**
