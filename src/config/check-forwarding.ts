@@ -10,14 +10,14 @@ type FileServer = FilePool['servers'][number];
 
 export function checkForwarding(vip: FileVip, pool: FilePool, file: File, findings: Findings): void {
   for (const [index, server] of pool.servers.entries()) {
-    const fault = addressOf(server, vip, file) ?? portOf(server, vip);
+    const fault = hostFault(server, vip, file) ?? portFault(server, vip) ?? twinFault(server, vip, pool);
     if (fault !== undefined) findings.fault(serverPath(pool.name, index, findings), fault);
   }
   checkUseless(vip, pool, file, findings);
 }
 
 /** What is wrong with where a server is. */
-function addressOf({ host }: FileServer, vip: FileVip, { vips }: File): string | undefined {
+function hostFault({ host }: FileServer, vip: FileVip, { vips }: File): string | undefined {
   const who = `mode ${vip.mode} of VIP ${vip.name}`;
   if (isIP(host) === 0)
     return `"${host}" is a name, and ${who} needs to know where packets go: an IP address would be right`;
@@ -35,7 +35,7 @@ function addressOf({ host }: FileServer, vip: FileVip, { vips }: File): string |
     : undefined;
 }
 
-function portOf({ port }: FileServer, { name, mode, listen }: FileVip): string | undefined {
+function portFault({ port }: FileServer, { name, mode, listen }: FileVip): string | undefined {
   if (port === undefined || listen.length === 0) return undefined;
   if (mode === 'dr') {
     return listen.some((one) => one.port !== port)
@@ -45,6 +45,15 @@ function portOf({ port }: FileServer, { name, mode, listen }: FileVip): string |
   return listen.some((one) => one.port === '*')
     ? `clients of VIP ${name} come to all ports, and would all get to port ${port}: leave it out`
     : undefined;
+}
+
+/** The kernel knows a server by where packets for it go. */
+function twinFault(server: FileServer, vip: FileVip, { servers }: FilePool): string | undefined {
+  const place = ({ host, port }: FileServer) => `${canonical(host)} ${vip.mode === 'dr' ? '' : port}`;
+  const twin = servers.find((one) => place(one) === place(server));
+  return twin === server
+    ? undefined
+    : `is where server ${twin!.name} is already: mode ${vip.mode} of VIP ${vip.name} cannot tell them apart, so one of them, with its \`weight\`, would be right`;
 }
 
 /** Of a pool that proxies have too, what means something to those is a warning only. */

@@ -9,7 +9,7 @@ pools:
   own: { servers: [10.0.0.1], persistence: none, health: { check: none } }
   routed: { servers: [10.0.0.2], health: { check: dicom-echo } }
   both: { servers: [10.0.0.3] }
-  chained: { servers: [10.0.0.4], persistence: { by: [calling, source-ip] } }
+  chained: { servers: [10.0.0.14], persistence: { by: [calling, source-ip] } }
 vips:
   A:
     protocol: dicom
@@ -58,6 +58,29 @@ again    backend  http      -         none               http
 APP      proxy    tcp       443,2104  none               all
 further  backend  tcp       -         none               http
 `);
+});
+
+it('layer 4: no protocol, all ports as "*", persistence of the kernel', async () => {
+  const path = join(FIXTURES, 'valid', 'layer4.yaml');
+  const { stdout } = await runHere(['vips', '-c', path]);
+  expect(stdout).toBe(`NAME      MODE   PROTOCOL  PORTS      PERSISTENCE  HEALTH
+DIRECT    dr     -         104        none         connect
+STORE     dr     -         104,11112  source-ip    connect
+ALL       dr     -         *          source-ip    all
+STANDBY   nat    -         *          none         all
+TWO_ARMS  nat    -         80,81      none         connect
+ONE_ARM   snat   -         80         none         connect
+SIX       snat   -         104        source-ip    connect
+SEEN      proxy  dicom     4104       none         connect
+FROM      proxy  tcp       4105       none         connect
+RELAY     proxy  hl7       2310       none         connect
+PORTAL    proxy  http      80         none         connect
+`);
+  const json = JSON.parse((await runHere(['vips', '-c', path, '--json'])).stdout);
+  expect(json.slice(2, 4)).toEqual([
+    { name: 'ALL', mode: 'dr', protocol: null, ports: '*', persistence: 'source-ip', health: 'all' },
+    { name: 'STANDBY', mode: 'nat', protocol: null, ports: '*', persistence: 'none', health: 'all' },
+  ]);
 });
 
 it('gantry vips: a table; with --json an array', async () => {

@@ -62,6 +62,16 @@ describe('servers', () => {
     expect(sentences(parts)).toEqual([`pools.p.servers[1]: ${fault}`]);
   });
 
+  it('one server twice', () => {
+    const servers = '[{ name: a, address: "10.0.0.11:80" }, { name: b, address: "10.0.0.11:80" }]';
+    const fault = (mode: string) =>
+      `pools.p.servers[2].address: is where server a is already: mode ${mode} of VIP V cannot tell them apart, so one of them, with its \`weight\`, would be right`;
+    expect(sentences({ mode: 'nat', servers })).toEqual([fault('nat')]);
+    expect(sentences({ servers: servers.replaceAll(':80', '') })).toEqual([fault('dr')]);
+    expect(sentences({ mode: 'snat', servers: servers.replace(':80', ':81') })).toEqual([]);
+    expect(sentences({ mode: 'proxy, protocol: tcp', servers })).toEqual([]);
+  });
+
   it('at the address of a record', () => {
     expect(
       read({ servers: '[{ name: a, address: 10.0.0.12 }, { name: b, address: pacs.example }]' }).faults,

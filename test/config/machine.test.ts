@@ -3,7 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { readConfiguration } from '../../src/config/load.ts';
-import { missingOnMachine } from '../../src/config/machine.ts';
+import { type Machine, missingOnMachine } from '../../src/config/machine.ts';
+
+/** It has nothing, and may do everything. */
+const MACHINE: Machine = {
+  addresses: [],
+  interfaces: [],
+  firstFreePort: 0,
+  mayChangeRules: true,
+  forwards: ['IPv4', 'IPv6'],
+  programs: [],
+};
 
 const text = `
 admin: { listen: 127.0.0.1:80 }
@@ -21,7 +31,7 @@ vips:
 it('an address or a privilege that this machine lacks is a sentence, and no fault', () => {
   const { configuration } = readConfiguration(text, { file: 'f.yaml', environment: {} });
   const missing = (firstFreePort: number) =>
-    missingOnMachine(configuration!, { addresses: ['10.0.0.4'], firstFreePort, programs: [] });
+    missingOnMachine(configuration!, { ...MACHINE, addresses: ['10.0.0.4'], firstFreePort });
   const egress = 'vips.STUDIES.dicom.egress.listen: this machine has no address 10.0.0.6';
   expect(missing(0)).toEqual([egress, 'vips.AWAY.listen: this machine has no address 10.0.0.5']);
   expect(missing(105)).toEqual([
@@ -70,7 +80,7 @@ vips: {}
       file: join(folder, 'f.yaml'),
       environment: {},
     });
-    const machine = { addresses: [], firstFreePort: 0, programs };
+    const machine = { ...MACHINE, programs };
     return missingOnMachine({ ...configuration!, admin: undefined }, machine);
   };
   const scripts = [
@@ -85,3 +95,69 @@ vips: {}
     `table.memory.file: this user cannot write in the folder ${folder}/nowhere`,
   ]);
 });
+
+const layer4 = `
+pools: { a: { servers: [10.0.0.11] }, b: { servers: ["fd00::11"], health: { check: none } }, c: { servers: [10.0.0.12] } }
+vips:
+  SEEN: { protocol: tcp, listen: "127.0.0.1:104", pool: c, source: client }
+  FROM: { protocol: tcp, listen: "127.0.0.1:105", pool: c, source: 10.0.0.4 }
+  DIRECT: { mode: dr, listen: ["10.0.0.6:104", "10.0.0.7:104"], interface: [eth0, eth1], pool: a }
+  TWO_ARMS: { mode: nat, listen: "[fd00::6]:*", pool: b, persistence: source-ip }
+  ONE_ARM: { mode: snat, listen: "10.0.0.6:105", pool: a, source: 10.0.0.5 }
+`;
+
+function missingForLayer4(machine: Partial<Machine>, text = layer4): string[] {
+  const { configuration } = readConfiguration(text, { file: 'f.yaml', environment: {} });
+  return missingOnMachine({ ...configuration!, admin: undefined }, { ...MACHINE, ...machine });
+}
+
+const addresses = ['10.0.0.4', '10.0.0.5', '10.0.0.6', '10.0.0.7', 'fd00::6'];
+const interfaces = ['lo', 'eth0', 'eth1'];
+
+it('an address or an interface of layer 4 that is not there, forwarding that is off: a sentence for each VIP', () => {
+  const programs = programsIn('nft', 'ip');
+  // No privilege is needed for its ports.
+  expect(missingForLayer4({ addresses, interfaces, programs, firstFreePort: 104 })).toEqual([]);
+  const machine = { addresses: ['10.0.0.6'], interfaces: ['lo', 'eth0'], programs, forwards: [] };
+  expect(missingForLayer4(machine)).toEqual([
+    'vips.FROM.source: this machine has no address 10.0.0.4',
+    'vips.DIRECT.listen: this machine has no address 10.0.0.7',
+    'vips.DIRECT.interface: this machine has no interface eth1',
+    'vips.TWO_ARMS.listen: this machine has no address fd00::6',
+    'vips.TWO_ARMS: this machine does not forward packets, as mode nat needs: set net.ipv6.conf.all.forwarding=1 (sysctl)',
+    'vips.ONE_ARM.source: this machine has no address 10.0.0.5',
+    'vips.ONE_ARM: this machine does not forward packets, as mode snat needs: set net.ipv4.ip_forward=1 (sysctl)',
+  ]);
+});
+
+it('no nft, no ip, no privilege: a sentence each, once', () => {
+  expect(missingForLayer4({ addresses, interfaces, mayChangeRules: false })).toEqual([
+    'vips.SEEN: `source: client` needs CAP_NET_ADMIN, which this user does not have',
+    'vips.SEEN: `source: client` needs nft, which is not on the PATH: install it (Debian: nftables)',
+    'vips.DIRECT: mode dr needs ip, which is not on the PATH: install it (Debian: iproute2)',
+  ]);
+  const nat =
+    'pools: { a: { servers: [10.0.0.11] } }\nvips: { V: { mode: nat, listen: "10.0.0.6:104", pool: a } }\n';
+  expect(missingForLayer4({ addresses, mayChangeRules: false }, nat)).toEqual([
+    'vips.V: mode nat needs CAP_NET_ADMIN, which this user does not have',
+    'vips.V: mode nat needs nft, which is not on the PATH: install it (Debian: nftables)',
+  ]);
+  const proxy =
+    'pools: { a: { servers: [10.0.0.11] } }\nvips: { V: { protocol: tcp, listen: "10.0.0.6:104", pool: a, source: 10.0.0.4 } }\n';
+  expect(missingForLayer4({ addresses, mayChangeRules: false, forwards: [] }, proxy)).toEqual([]);
+});
+
+it('this machine has the interface lo', () => {
+  const text =
+    'pools: { a: { servers: [10.0.0.11] } }\nvips: { V: { mode: dr, listen: "127.0.0.9:104", pool: a, interface: [lo, nowhere0] } }\n';
+  const { configuration } = readConfiguration(text, { file: 'f.yaml', environment: {} });
+  const missing = missingOnMachine(configuration!).filter((sentence) => sentence.includes('interface'));
+  expect(missing).toEqual(['vips.V.interface: this machine has no interface nowhere0']);
+});
+
+/** A folder with these programs. */
+function programsIn(...names: string[]): string[] {
+  const bin = mkdtempSync(join(folder, 'bin-'));
+  for (const name of names) writeFileSync(join(bin, name), '#!/bin/sh\n', { mode: 0o755 });
+  return [bin];
+}
