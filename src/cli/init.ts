@@ -22,7 +22,7 @@ export function addInit(program: Command): void {
   program
     .command('init')
     .description('write a configuration for a vendor system; gantry profiles lists them')
-    .argument('<profile>', 'which one')
+    .argument('[profile]', 'which one')
     .requiredOption('--vip <address...>', 'addresses that clients connect to; several where ports collide')
     .requiredOption('--server <address...>', 'addresses of the servers')
     .option('--interface <name>', "where clients' packets for layer 4 VIPs come in; default: found out")
@@ -43,7 +43,7 @@ Example:
   gantry init philips-vue-pacs --vip 10.0.0.4 10.0.0.5 10.0.0.6 --server 10.0.0.11 10.0.0.12 > gantry.yaml
   gantry check -c gantry.yaml`,
     )
-    .action(async (name: string, options: InitOptions) => {
+    .action(async (name: string | undefined, options: InitOptions) => {
       const profile = await needProfile(name);
       const choices = choicesOf(options);
       checkAddresses(profile, choices);
@@ -53,15 +53,19 @@ Example:
     });
 }
 
-async function needProfile(name: string): Promise<Profile> {
+async function needProfile(name: string | undefined): Promise<Profile> {
   const { PROFILES } = await import('../profiles/profiles.ts');
   const found = PROFILES.find((profile) => profile.name === name);
   if (found) return found;
-  const { suggestion } = await import('../config/fault.ts');
   const names = PROFILES.map((profile) => profile.name);
+  const list = `there are ${names.join(', ')}`;
+  // Behind the addresses it would be taken for one of them.
+  if (name === undefined)
+    throw usageFailure(`the profile is missing, which comes before --vip and --server: ${list}`);
+  const { suggestion } = await import('../config/fault.ts');
   const near = suggestion(name, names);
   const question = near === undefined ? '' : `did you mean "${near}"? `;
-  throw usageFailure(`there is no profile "${name}": ${question}there are ${names.join(', ')}`);
+  throw usageFailure(`there is no profile "${name}": ${question}${list}`);
 }
 
 function choicesOf({
@@ -124,7 +128,7 @@ function* uselessOf(profile: Profile, choices: Choices): Generator<string> {
   const { services } = profile;
   const rest = vips.slice(placesOf(profile).length);
   if (rest.length > 0)
-    yield `${profile.name} needs no more addresses of VIPs: ${rest.join(', ')} is left over`;
+    yield `${profile.name} needs no more addresses of VIPs: ${rest.join(', ')} ${rest.length > 1 ? 'are' : 'is'} left over`;
   if (choices.interface !== undefined && !services.some((service) => isDirect(service, choices)))
     yield '--interface changes nothing: no VIP is at layer 4 here';
   const without = { ...choices, protocolAware: false };

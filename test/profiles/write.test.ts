@@ -91,18 +91,21 @@ describe.each(byName)('%s', (_name, profile) => {
     }
   });
 
-  it('checks go to a port that the check can speak to', () => {
+  it('each check goes where its row says, or where the work goes, and can be spoken there', () => {
     const configuration = read(profile);
-    for (const { name, servers, health, link } of configuration.pools) {
-      const port = health.port ?? servers[0]!.port;
-      // A server without a port is asked where clients come to; 80 speaks no TLS, and 443 nothing else.
-      if (health.check === 'https') expect(port, name).not.toBe(80);
-      if (health.check === 'http') expect(port, name).not.toBe(443);
-      if (servers[0]!.port !== undefined)
-        expect(link.tls !== undefined, name).toBe(health.check !== 'connect');
+    for (const service of profile.services) {
+      for (const { name, health } of [service, ...(service.backends ?? [])]) {
+        const pool = poolOf(configuration, name);
+        const [server] = pool.servers;
+        const own = health.check === 'none' ? undefined : health.port;
+        const asked = pool.health.port ?? server!.port ?? service.ports[0];
+        expect(asked, name).toBe(own ?? service.to?.port ?? service.ports[0]);
+        expect(asked, name).not.toBe('*');
+        // 80 speaks no TLS, and 443 nothing else.
+        if (health.check === 'https') expect(asked, name).not.toBe(80);
+        if (health.check === 'http') expect(asked, name).not.toBe(443);
+      }
     }
-    const all = configuration.vips.filter(({ listen }) => listen.some((one) => `${one.port}` === '*'));
-    for (const { pool } of all) expect(poolOf(configuration, pool!).health.port).toBe(443);
   });
 
   it('every VIP is where the head says, with nothing but ASCII in the file', () => {
