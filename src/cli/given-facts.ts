@@ -54,7 +54,8 @@ function needProtocol<Wanted extends 'hl7' | 'dicom'>(
   vip: VipConfiguration,
 ): asserts vip is Extract<VipConfiguration, { readonly protocol: Wanted }> {
   if (vip.protocol === wanted) return;
-  throw usageFailure(`--${wanted} is for a VIP of protocol ${wanted}; ${vip.name} speaks ${vip.protocol}`);
+  const what = vip.protocol === null ? `has mode ${vip.mode}, which reads nothing` : `speaks ${vip.protocol}`;
+  throw usageFailure(`--${wanted} is for a VIP of protocol ${wanted}; ${vip.name} ${what}`);
 }
 
 /** The facts of a connection to `vip`, from what was `given` and, behind it, from a message or the bytes of a file. */
