@@ -29,6 +29,14 @@ function entryLines({ key, value, lines = [], note, isOff }: Entry): string[] {
   return [...comment(note, '    '), ...own.map((line) => `    ${isOff ? '# ' : ''}${line}`)];
 }
 
+/** Blocks of lines one after another, with an empty line beside those that are longer than one. */
+export function spaced(blocks: readonly (readonly string[])[]): string[] {
+  return blocks.flatMap((block, index) => {
+    const before = blocks[index - 1];
+    return before && Math.max(before.length, block.length) > 1 ? ['', ...block] : block;
+  });
+}
+
 /** Sentences as comment lines. */
 export function comment(text: string | undefined, indent = ''): string[] {
   return text === undefined ? [] : wrap(text, WIDTH - indent.length).map((line) => `${indent}# ${line}`);

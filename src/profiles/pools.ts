@@ -1,29 +1,22 @@
 /** The pools of a profile: one for each row, in the order of the table. */
 import { type Choices, decide } from './decide.ts';
-import { comment, type Entry, endpoint, record, scalar, type Written } from './layout.ts';
+import { type Entry, endpoint, record, scalar, spaced, type Written } from './layout.ts';
 import type { Backend, Health, Persistence, Profile, Service } from './profile.ts';
 
 export function poolLines({ services }: Profile, choices: Choices, written: Written): string[] {
-  return services.flatMap((service) => {
-    const { begins } = decide(service, choices);
-    const pool = (row: Service | Backend, persistence: readonly Entry[]): string[] => {
-      const servers = serversEntry(service, choices, written);
-      const tls = begins ? [tlsEntry(written)] : [];
-      const health = healthEntry(row, service, choices, written);
-      return record(row.name, [servers, ...tls, ...persistence, health], row.ref);
-    };
-    return [
-      ...pool(service, []),
-      ...(service.backends ?? []).flatMap((backend) => [
-        ...comment(backend.comment, '  '),
+  const pools = services.flatMap((service) =>
+    [service, ...(service.backends ?? [])].map((row: Service | Backend) => {
+      const entries = [
+        serversEntry(service, choices, written),
+        ...(decide(service, choices).begins ? [tlsEntry(written)] : []),
         // What the VIP has holds for its pools too, unless they say otherwise.
-        ...pool(
-          backend,
-          backend.persistence === service.persistence ? [] : [persistenceEntry(backend, written)],
-        ),
-      ]),
-    ];
-  });
+        ...(row.persistence === service.persistence ? [] : [persistenceEntry(row, written)]),
+        healthEntry(row, service, choices, written),
+      ];
+      return record(row.name, entries, row.ref);
+    }),
+  );
+  return spaced(pools);
 }
 
 /** Of the row `name`. */

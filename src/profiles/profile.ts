@@ -19,9 +19,7 @@ interface Row {
   readonly name: string;
   readonly persistence: Persistence;
   readonly health: Health;
-  /** What an engineer should know: sentences. */
-  readonly comment?: string;
-  /** The same of its check. */
+  /** What an engineer should know of its check: sentences. */
   readonly healthNote?: string;
 }
 
@@ -34,6 +32,8 @@ export interface Backend extends Row {
 /** What clients connect to. */
 export interface Service extends Row {
   readonly speaks: Speech;
+  /** What an engineer should know of it: sentences. */
+  readonly comment?: string;
   /** Layer 4, direct server return, unless the balancer is to read the protocol. */
   readonly direct?: true;
   readonly ports: readonly number[] | '*';

@@ -1,13 +1,13 @@
 /** The VIPs of a profile. */
 import { placesOf } from './addresses.ts';
 import { type Choices, decide } from './decide.ts';
-import { comment, type Entry, endpoint, quoted, record, scalar, type Written } from './layout.ts';
+import { comment, type Entry, endpoint, quoted, record, scalar, spaced, type Written } from './layout.ts';
 import { persistenceEntry } from './pools.ts';
 import type { Backend, Profile, Service } from './profile.ts';
 
 export function vipLines(profile: Profile, choices: Choices, written: Written): string[] {
   const places = placesOf(profile);
-  return profile.services.flatMap((service) => {
+  const vips = profile.services.map((service) => {
     const { protocol, ends, comment: choice } = decide(service, choices);
     const address = choices.vips[places.findIndex((services) => services.includes(service))] ?? '';
     const entries: Entry[] = [
@@ -28,6 +28,7 @@ export function vipLines(profile: Profile, choices: Choices, written: Written): 
     const notes = [service.comment, choice, protocol === 'hl7' ? written.once(HL7) : undefined];
     return [...notes.flatMap((note) => comment(note, '  ')), ...record(service.name, entries, service.ref)];
   });
+  return spaced(vips);
 }
 
 const DIRECT =

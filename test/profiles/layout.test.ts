@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { comment, endpoint, quoted, record, scalar, Written, wrap } from '../../src/profiles/layout.ts';
+import {
+  comment,
+  endpoint,
+  quoted,
+  record,
+  scalar,
+  spaced,
+  Written,
+  wrap,
+} from '../../src/profiles/layout.ts';
 
 describe('scalar', () => {
   it('is plain where YAML allows it', () => {
@@ -101,6 +110,11 @@ describe('record', () => {
     ]);
     expect(parse(lines.join('\n'))).toEqual({ A: { servers: ['x', 'y'] } });
   });
+});
+
+it('spaced: an empty line beside blocks, none between lines', () => {
+  expect(spaced([['a'], ['b'], ['c', 'd'], ['e']])).toEqual(['a', 'b', '', 'c', 'd', '', 'e']);
+  expect(spaced([['a', 'b']])).toEqual(['a', 'b']);
 });
 
 it('what is shared is written once, what is said is said once', () => {
