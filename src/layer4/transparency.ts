@@ -16,7 +16,8 @@
 import { isIP, SocketAddress } from 'node:net';
 import { GantryError } from '../errors.ts';
 import { notice } from '../observe/events.ts';
-import { childPrograms, type Finished, type RunProgram } from './programs.ts';
+import { Missing, Nft } from './nft.ts';
+import { childPrograms, type RunProgram } from './programs.ts';
 import { SourcePorts } from './source-ports.ts';
 
 export interface TransparencyOptions {
@@ -103,14 +104,14 @@ interface Wanted {
 }
 
 class KernelTransparency implements Transparency {
-  readonly #run: RunProgram;
+  readonly #nft: Nft;
   readonly #ports: SourcePorts;
-  #waiting: Wanted[] = [];
+  readonly #waiting: Wanted[] = [];
   #work: Promise<void> | undefined;
   #opening: Promise<void> | undefined;
 
-  constructor({ run = childPrograms({ env: IN_ENGLISH }), now, random = Math.random }: TransparencyOptions) {
-    this.#run = run;
+  constructor({ run = childPrograms(), now, random = Math.random }: TransparencyOptions) {
+    this.#nft = new Nft(run);
     this.#ports = new SourcePorts(now, random);
   }
 
@@ -141,41 +142,42 @@ class KernelTransparency implements Transparency {
     await this.#work;
     if (!this.#opening) return;
     this.#opening = undefined;
-    const table = await this.#look();
-    const gone =
-      table.is === 'ours' || table.is === 'older' ? await this.#nft(`delete table ${TABLE}\n`) : undefined;
-    if (gone && gone.code !== 0)
-      notice('warn', `the nftables table ${TABLE} stays`, { reason: reasonOf(gone) });
+    try {
+      const table = await this.#look();
+      if (table === 'ours' || table === 'older') await this.#nft.change([`delete table ${TABLE}`]);
+    } catch (error) {
+      notice('warn', `the nftables table ${TABLE} stays`, { reason: (error as Error).message });
+    }
   }
 
-  #nft(text: string): Promise<Finished> {
-    return this.#run('nft', ['-f', '-'], text);
-  }
-
-  async #look(): Promise<{ is: 'ours' | 'older' | 'foreign' | 'missing' | 'unknown'; said: Finished }> {
-    // Without the entries, of which there may be many.
-    const said = await this.#run('nft', ['--terse', 'list', 'table', ...TABLE.split(' ')]);
-    if (said.code !== 0) return { is: isMissing(said) ? 'missing' : 'unknown', said };
-    if (said.output.includes(`comment "${THIS_FORM}"`)) return { is: 'ours', said };
-    return { is: said.output.includes(`comment "${OURS}`) ? 'older' : 'foreign', said };
+  async #look(): Promise<'ours' | 'older' | 'foreign' | 'missing'> {
+    try {
+      // Without the entries, of which there may be many.
+      const listed = await this.#nft.list([`list table ${TABLE}`], { terse: true });
+      if (listed.includes(`comment "${THIS_FORM}"`)) return 'ours';
+      return listed.includes(`comment "${OURS}`) ? 'older' : 'foreign';
+    } catch (error) {
+      if (error instanceof Missing) return 'missing';
+      throw error;
+    }
   }
 
   async #lay(): Promise<void> {
-    const { is, said } = await this.#look();
-    if (is === 'ours') return;
-    if (is === 'unknown') throw unavailable(reasonOf(said));
-    if (is === 'foreign') {
+    const table = await this.#look();
+    if (table === 'ours') return;
+    if (table === 'foreign') {
       throw unavailable(
         `there is an nftables table ${TABLE} that is not Gantry's: rename it, or delete it with \`nft delete table ${TABLE}\``,
       );
     }
-    const laid = await this.#nft(is === 'older' ? `delete table ${TABLE}\n${RULES}` : RULES);
-    if (laid.code === 0) return;
-    throw unavailable(
-      isMissing(laid)
-        ? 'the kernel has no source NAT by nftables: it needs its modules nft_chain_nat, nft_nat and nft_fib_inet'
-        : reasonOf(laid),
-    );
+    try {
+      await this.#nft.change(table === 'older' ? [`delete table ${TABLE}`, RULES] : [RULES]);
+    } catch (error) {
+      if (!(error instanceof Missing)) throw error;
+      throw unavailable(
+        'the kernel has no source NAT by nftables: it needs its modules nft_chain_nat, nft_nat and nft_fib_inet',
+      );
+    }
   }
 
   async #enterAll(): Promise<void> {
@@ -189,13 +191,13 @@ class KernelTransparency implements Transparency {
     let some = all;
     try {
       for (let tries = 1; some.length > 0; tries++) {
-        const said = await this.#nft(entriesOf(some));
-        if (said.code === 0) break;
-        if (tries === MOST_TRIES) throw unavailable(reasonOf(said));
-        if (isThere(said)) some = some.filter((wanted) => this.#hasOtherPort(wanted));
-        // Somebody has flushed all rules, as firewalls do when they are told to load theirs again.
-        else if (isMissing(said)) await this.#lay();
-        else throw unavailable(reasonOf(said));
+        const failure = await this.#nft.change(entriesOf(some)).then(() => undefined, errorOf);
+        if (!failure) break;
+        if (tries === MOST_TRIES) throw failure;
+        if (isThere(failure)) some = some.filter((wanted) => this.#hasOtherPort(wanted));
+        // Somebody has flushed all rules, as firewalls do that load theirs again.
+        else if (failure instanceof Missing) await this.#lay();
+        else throw failure;
       }
     } catch (error) {
       for (const wanted of some) {
@@ -234,19 +236,15 @@ class KernelTransparency implements Transparency {
   }
 }
 
-/** What `nft` says is looked into. */
-const IN_ENGLISH = { ...process.env, LC_ALL: 'C' };
-
-function entriesOf(all: readonly Wanted[]): string {
-  return [4, 6]
-    .map((version) => {
-      const some = all.filter(({ server }) => isIP(server.host) === version);
-      const elements = some.map(
-        ({ client, server, port }) => `${port} . ${server.host} . ${server.port} : ${client}`,
-      );
-      return some.length === 0 ? '' : `add element ${TABLE} clients${version} { ${elements.join(', ')} }\n`;
-    })
-    .join('');
+function entriesOf(all: readonly Wanted[]): string[] {
+  return [4, 6].flatMap((version) => {
+    const elements = all
+      .filter(({ server }) => isIP(server.host) === version)
+      .map(({ client, server, port }) => `${port} . ${server.host} . ${server.port} : ${client}`);
+    return elements.length === 0
+      ? []
+      : [`create element ${TABLE} clients${version} { ${elements.join(', ')} }`];
+  });
 }
 
 /** An IPv4 address that is written as an IPv6 one is that IPv4 address. */
@@ -294,20 +292,11 @@ function refusal({ name }: Wanted, obstacle: string, cause?: unknown): GantryErr
   );
 }
 
-function isMissing({ error }: Finished): boolean {
-  return error.includes('No such file or directory');
+function errorOf(error: Error): Error {
+  return error;
 }
 
-function isThere({ error }: Finished): boolean {
-  return error.includes('File exists');
-}
-
-/** Why `nft` did not do as it was told. */
-function reasonOf({ reason, error }: Finished): string {
-  if (reason === 'ENOENT') return '`nft` is not installed: it is in the package nftables';
-  if (reason === 'ETIMEDOUT') return '`nft` did not come to an end';
-  if (reason !== undefined) return `\`nft\` cannot be run: ${reason}`;
-  if (/not permitted|denied/.test(error))
-    return '`nft` lacks a privilege: run as root, or with CAP_NET_ADMIN';
-  return `nft: ${error.split('\n', 1)[0]}`;
+/** Is an entry for the same port and server in the kernel? */
+function isThere({ message }: Error): boolean {
+  return message.includes('File exists');
 }

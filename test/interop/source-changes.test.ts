@@ -99,7 +99,9 @@ describeWith(['iproute2', 'nftables'], 'source: client', () => {
       test('no nft', async () => {
         const { code, output } = await run(configure(site, WITH_CLIENT), { PATH: '/nonexistent' });
         expect(code).toBe(1);
-        expect(output).toContain('(`source: client`): `nft` is not installed: it is in the package nftables');
+        expect(output).toContain(
+          '(`source: client`): nft is not installed, or not on the PATH: install the package nftables',
+        );
       });
 
       test('a table of the same name that is not ours', async () => {
