@@ -35,8 +35,9 @@ export function checkListeners(file: File, findings: Findings): void {
   for (const vip of file.vips) {
     const isLayer4 = vip.mode !== 'proxy';
     for (const [address, path] of findings.items(['vips', vip.name, 'listen'], vip.listen)) {
-      if (isLayer4 || address.port !== '*') take({ address, owner: vip.name, isLayer4 }, path);
-      else refuseAll(vip, address, path, findings);
+      if (!isLayer4 && address.port === '*') refuseAll(vip, address, path, findings);
+      // At layer 4, the wildcard address is a fault of its own.
+      else if (!isLayer4 || !isWildcard(address.host)) take({ address, owner: vip.name, isLayer4 }, path);
     }
     const egress = ['vips', vip.name, 'dicom', 'egress', 'listen'];
     for (const [address, path] of findings.items(egress, vip.dicom?.egress?.listen ?? [])) {

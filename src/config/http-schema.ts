@@ -45,13 +45,18 @@ export const rewrite = z.strictObject({
 
 // What a client wrote may be part of a path, never of the host that it is sent to, but for its own (`$host`). A header field is written a byte a
 // character: one beyond could become the end of a line.
-const target = text.refine((to) => /^(https?:\/\/(?:\$host|(?:(?![/?#$])[!-~])+)(?:[/?#]|$)|\/)[\x21-\x7e]*$/.test(to), {
-  error: 'is not a URL: "https://new.example/" or "/new" would be right',
-});
+const target = text.refine(
+  (to) => /^(https?:\/\/(?:\$host|(?:(?![/?#$])[!-~])+)(?:[/?#]|$)|\/)[\x21-\x7e]*$/.test(to),
+  {
+    error: 'is not a URL: "https://new.example/" or "/new" would be right',
+  },
+);
 
 export const redirect = z.union([
   z.strictObject({
-    to: target.describe('A URL or a path, as it is written; `$1` as in `rewrite`. `https://$host/$1`: the host that the client asked for.'),
+    to: target.describe(
+      'A URL or a path, as it is written; `$1` as in `rewrite`. `https://$host/$1`: the host that the client asked for.',
+    ),
     status: choice(['301', '302', '303', '307', '308'])
       .prefault('302')
       .transform(Number)
