@@ -1,0 +1,131 @@
+/** How long a flow is known: from its SYN to its end, and what happens to packets of none. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { Layer4 } from '../../src/layer4/layer4.ts';
+import type { Lifetimes } from '../../src/layer4/plan.ts';
+import { onEvent } from '../../src/observe/events.ts';
+import { namespacesOrSkip, prepareForDirectReturn } from '../peers/namespaces.ts';
+import { createField, type Field, until } from './field.ts';
+
+const VIP = '10.50.0.10';
+const TABLE = 'netdev gantry_dr_eis';
+const SHORT: Lifetimes = { opening: 60_000, closing: 600, flows: 4 };
+
+namespacesOrSkip('flows', () => {
+  let field: Field;
+  let layer4: Layer4;
+  beforeAll(async () => {
+    field = await createField({ vips: [VIP], ports: [104] });
+    await prepareForDirectReturn(field.site.servers, [VIP]);
+    layer4 = field.start({ lifetimes: SHORT });
+  });
+  afterEach(() => layer4.close('remove'));
+  afterAll(() => field.close());
+
+  const flows = () => field.elements(TABLE, 'flows_ip_4');
+  const ended = async () => (await flows()).length === 0;
+
+  test('a flow has the short time until more than its SYN came, then the long one, and a short one after its end', async () => {
+    await layer4.apply([field.service()]);
+    const { connection } = await field.open(VIP, 104);
+    expect((await flows())[0]!.expires).toBeGreaterThan(SHORT.opening);
+    await field.client.ask('close', { connection });
+    expect((await flows())[0]?.expires ?? 0).toBeLessThan(SHORT.opening);
+    await until('the flow to be forgotten', ended);
+    expect((await layer4.traffic()).get('eis')!.get('pool/s1')).toMatchObject({ connections: 1, flows: 0 });
+  });
+
+  test('so does a flow that was reset', async () => {
+    await layer4.apply([field.service()]);
+    const { connection } = await field.open(VIP, 104);
+    await field.client.ask('close', { connection, reset: true });
+    await until('the flow to be forgotten', ended);
+  });
+
+  test('a SYN alone is known for the short time', async () => {
+    await layer4.apply([field.service({ servers: [field.target(1)] })]);
+    const [mute] = field.site.servers;
+    await mute!.must('nft', [
+      'table ip mute { chain in { type filter hook input priority 0; tcp dport 104 drop; }; }',
+    ]);
+    const opening = field.open(VIP, 104);
+    await until('the flow', async () => !(await ended()));
+    const expires = (await flows())[0]!.expires!;
+    expect(expires).toBeLessThanOrEqual(SHORT.opening);
+    await mute!.must('nft', ['delete', 'table', 'ip', 'mute']);
+    await opening;
+  });
+
+  test('a half-closed connection lives on as long as the client acknowledges', async () => {
+    const [server] = field.site.servers;
+    const program = server!.start(process.execPath, ['-e', TALKATIVE]);
+    await field.servers[0]!.ask('listening', { host: '127.0.0.1', ports: [2575] });
+    const servers = [field.target(1)];
+    await layer4.apply([field.service({ listen: [{ host: VIP, port: 2575 }], servers })]);
+    const { connection } = await field.client.ask('connect', { host: VIP, port: 2575 });
+    const closed = field.client.ask('close', { connection });
+    const text = await field.client.ask('receive', { connection, until: 'the end\n' });
+    expect(text).toMatch(/^line 1\n.*line 10\nthe end\n$/s);
+    await closed;
+    await until('the flow to be forgotten', ended);
+    await program.stop();
+  });
+
+  test('an idle flow that lapses is dropped, and not given to another server', async () => {
+    await layer4.apply([field.service({ idle: 300 })]);
+    const { connection } = await field.open(VIP, 104);
+    await until('the flow to be forgotten', ended);
+    await field.client.ask('send', { connection, text: 'good morning\n' });
+    await until('its packets to be dropped', async () => (await field.count(TABLE, 'unknown')) > 0);
+    const traffic = [...(await layer4.traffic()).get('eis')!.values()];
+    expect(traffic.map(({ connections }) => connections).sort()).toEqual([0, 1]);
+    expect(await field.client.ask('isOpen', { connection })).toBe(true);
+  });
+
+  test('no room for more flows: new ones wait, what is open is not touched', async () => {
+    const told: string[] = [];
+    const stop = onEvent('notice', ({ message }) => told.push(message));
+    await layer4.apply([field.service()]);
+    await layer4.traffic();
+    const open = [];
+    for (let index = 0; index < SHORT.flows; index++) open.push(await field.open(VIP, 104));
+    const waiting = field.open(VIP, 104);
+    await until('a SYN to be dropped', async () => (await field.count(TABLE, 'full')) > 0);
+    await layer4.traffic();
+    expect(told).toEqual(['there is no room for more flows: new connections were not forwarded']);
+    for (const { connection, server } of open) expect(await field.ask(connection)).toBe(server);
+    await field.client.ask('close', open[0]!);
+    expect((await waiting).server).toMatch(/^s[12]$/);
+    stop();
+  });
+
+  test('ports used again after an end are a new flow', async () => {
+    await layer4.apply([field.service()]);
+    const client = field.site.clients[0]!;
+    await client.must(process.execPath, ['-e', SAME_PORT, VIP]);
+    const traffic = [...(await layer4.traffic()).get('eis')!.values()];
+    expect(traffic.map(({ connections }) => connections)).toEqual([1, 1]);
+  });
+});
+
+/** Begins to talk when the client has nothing more to say, for four times the time that a flow has after its end. */
+const TALKATIVE = `
+  require('net').createServer({ allowHalfOpen: true }, (socket) => {
+    let line = 0;
+    socket.on('error', () => {}).resume().on('end', () => {
+      const timer = setInterval(() => {
+        if (line < 10) return socket.write('line ' + ++line + '\\n');
+        clearInterval(timer);
+        socket.end('the end\\n');
+      }, 250);
+    });
+  }).listen(2575, '::');`;
+
+/** Two connections from one port, one after the other; each is answered. */
+const SAME_PORT = `
+  const net = require('net');
+  const open = (then) => {
+    const socket = net.connect({ host: process.argv[1], port: 104, localPort: 41000 }, () => socket.write('hello\\n'));
+    socket.once('data', () => { socket.resetAndDestroy(); socket.once('close', then); });
+    socket.once('error', (error) => { console.error(error.message); process.exit(1); });
+  };
+  open(() => open(() => process.exit(0)));`;
