@@ -1,10 +1,9 @@
 /** Which server is checked how: from the configuration to the health runner, at the start and after each reload. */
 import { type Assembly, poolsOf } from './assemble.ts';
+import type { CheckConfiguration, HttpCheckConfiguration } from './config/health-configuration.ts';
 import type {
-  CheckConfiguration,
   Configuration,
   Hl7Vip,
-  HttpCheckConfiguration,
   ListenAddress,
   PoolConfiguration,
   VipConfiguration,

@@ -1,13 +1,8 @@
 /** From the configuration to what a probe asks: the servers of each pool that DICOM VIPs reach, and as whom. */
 import { isAeTitle } from '../protocols/dicom/associate-write.ts';
 import { poolNamesOf } from './assemble.ts';
-import type {
-  CheckConfiguration,
-  Configuration,
-  DicomVip,
-  PoolConfiguration,
-  VipConfiguration,
-} from './config/schema.ts';
+import type { CheckConfiguration } from './config/health-configuration.ts';
+import type { Configuration, DicomVip, PoolConfiguration, VipConfiguration } from './config/schema.ts';
 import type { PoolToProbe, Title } from './probe/prober.ts';
 import { proposalsFor } from './probe/proposals.ts';
 import { literalsOf, type Reaching, type Route, reachOf } from './probe/reach.ts';

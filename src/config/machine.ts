@@ -2,9 +2,9 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import type { CheckConfiguration } from './health-configuration.ts';
 import { familyOf, isLoopback, isWildcard } from './ip-address.ts';
 import {
-  type CheckConfiguration,
   type Configuration,
   isProxy,
   type Layer4Vip,

@@ -1,15 +1,10 @@
 /** Pools: checks with all that they need, and how connections to the servers are made. */
 import { resolve } from 'node:path';
 import type { FilePool } from './findings.ts';
+import type { CheckConfiguration, HealthConfiguration } from './health-configuration.ts';
 import type { CheckPart } from './health-schema.ts';
 import { type FilePersistence, limitsOf } from './persistence-schema.ts';
-import type {
-  CheckConfiguration,
-  HealthConfiguration,
-  PersistenceConfiguration,
-  PoolConfiguration,
-  TlsClientConfiguration,
-} from './schema.ts';
+import type { PersistenceConfiguration, PoolConfiguration, TlsClientConfiguration } from './schema.ts';
 import { findTracked } from './tracking.ts';
 
 /** Milliseconds. */
