@@ -18,4 +18,5 @@ testRows({
     32338: 'echo',
   },
   webSockets: ['CHAT', 'CHAT_STANDBY'],
+  pathOf: () => '/chat',
 });

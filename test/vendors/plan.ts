@@ -1,5 +1,5 @@
 /** What the configuration of a profile does with a row of its table: where clients go, and which servers answer. */
-import type { Configuration, HttpVip, PoolConfiguration, VipConfiguration } from '../../src/config/schema.ts';
+import type { Configuration, PoolConfiguration, VipConfiguration } from '../../src/config/schema.ts';
 import type { Row } from './table.ts';
 
 /** What a server has at a port. */
@@ -37,22 +37,26 @@ export interface Way {
   readonly path: string;
 }
 
-/** `sampled`: the ports that are tried of VIPs with all ports. */
-export function planRow(
-  row: Row,
-  { vips, pools }: Configuration,
-  layout: Layout,
-  sampled: readonly number[],
-): RowPlan {
-  const vip =
-    row.mode === 'backend'
-      ? vips.find(({ routes }) => routes.some(({ pool }) => pool === row.name))
-      : vips.find(({ name }) => name === row.name);
+export interface PlanOptions {
+  readonly configuration: Configuration;
+  /** All of the table. */
+  readonly rows: readonly Row[];
+  readonly layout: Layout;
+  /** The ports that are tried of VIPs with all ports. */
+  readonly sampled: readonly number[];
+  /** Where a pool that only rules reach is, below its parent's VIP. */
+  readonly pathOf: (name: string) => string;
+}
+
+export function planRow(row: Row, { configuration, rows, layout, sampled, pathOf }: PlanOptions): RowPlan {
+  const isBackend = row.mode === 'backend';
+  // VIP 1-B2 is behind VIP 1.
+  const own = isBackend ? rows.find(({ ref }) => ref === row.ref.split('-', 1)[0])! : row;
+  const vip = configuration.vips.find(({ name }) => name === own.name);
   if (!vip) throw new Error(`the configuration has no VIP for ${row.ref} ${row.name}`);
-  const poolName = row.mode === 'backend' ? row.name : vip.pool;
-  const pool = pools.find(({ name }) => name === poolName);
+  const pool = configuration.pools.find(({ name }) => name === (isBackend ? row.name : vip.pool));
   if (!pool) throw new Error(`${row.ref} ${row.name} has no pool`);
-  const path = row.mode === 'backend' ? pathTo(vip as HttpVip, pool.name) : '/what/no/rule/fits';
+  const path = isBackend ? `${pathOf(row.name)}/some/page` : '/what/no/rule/fits';
   const ways = vip.listen.flatMap(({ host, port }) =>
     (port === '*' ? sampled : [port]).map((one) => {
       const serverPort = pool.servers[0]!.port ?? one;
@@ -60,14 +64,6 @@ export function planRow(
     }),
   );
   return { row, vip, pool, ways };
-}
-
-/** A path that the first rule with that pool fits. */
-function pathTo(vip: HttpVip, pool: string): string {
-  const index = vip.routes.findIndex((route) => route.pool === pool);
-  const pattern = vip.http.actions[index]!.paths.find((one) => one.includes('*'));
-  if (pattern === undefined) throw new Error(`${vip.name}: no path leads to ${pool}`);
-  return pattern.replace('*', 'some/page');
 }
 
 function spoken(vip: VipConfiguration, pool: PoolConfiguration, layout: Layout, port: number): Service {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PoolStatus, StatusDocument } from '../../src/admin/documents.ts';
 import { namespacesOrSkip } from '../peers/namespaces.ts';
 import { describeWith, type PeerPackage } from '../peers/processes.ts';
-import { type Ailment, type Layout, NOTICED, planRow, type RowPlan } from './plan.ts';
+import { type Ailment, type Layout, NOTICED, type PlanOptions, planRow, type RowPlan } from './plan.ts';
 import type { VendorServer } from './servers.ts';
 import { type Answer, converse, type VendorClient } from './speakers.ts';
 import { isComplete, type Seen, tableOf, vendorTables } from './table.ts';
@@ -17,6 +17,8 @@ export interface RowsOptions {
   readonly addresses: number;
   /** The ports that are tried of VIPs with all ports. */
   readonly sampled?: readonly number[];
+  /** Where a pool that only rules reach is. */
+  readonly pathOf?: PlanOptions['pathOf'];
   /** Rows whose path is also for WebSockets. */
   readonly webSockets?: readonly string[];
   /** Also with these choices of `gantry init`. */
@@ -45,7 +47,7 @@ export function testRows(options: RowsOptions): void {
 }
 
 function testEveryRow(
-  { profile, layout, addresses, sampled = [], webSockets = [] }: RowsOptions,
+  { profile, layout, addresses, sampled = [], pathOf = String, webSockets = [] }: RowsOptions,
   choices: NonNullable<RowsOptions['also']>,
 ): void {
   const rows = vendorTables().get(profile)!;
@@ -56,7 +58,8 @@ function testEveryRow(
   beforeAll(async () => {
     const vips = Array.from({ length: addresses }, (_, index) => `10.50.0.${index + 201}`);
     vendor = await startVendor({ profile, layout, vips, ...choices });
-    plans = rows.map((row) => planRow(row, vendor.configuration, layout, sampled));
+    const { configuration } = vendor;
+    plans = rows.map((row) => planRow(row, { configuration, rows, layout, sampled, pathOf }));
     for (const [index, { row, vip }] of plans.entries()) {
       if (row.mode === 'dr' && vip.mode !== 'dr') all[index]!.mode = vip.mode;
     }
