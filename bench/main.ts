@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   'hl7-store': () => import('./hl7-store.ts'),
   choose: () => import('./choose.ts'),
   http: () => import('./http.ts'),
+  layer4: () => import('./layer4.ts'),
 };
 
 /** Names for several. */

@@ -4,6 +4,7 @@
  */
 import { startTcpVip } from './harness/gantry.ts';
 import { startHaproxy } from './harness/haproxy.ts';
+import { iperf } from './harness/iperf.ts';
 import type { Bench } from './harness/options.ts';
 import { cpuSeconds, residentBytes } from './harness/process-cost.ts';
 import { freePort, output, type Running, start, startOurs, untilListening } from './harness/processes.ts';
@@ -17,36 +18,12 @@ const SHIPPED = 'haproxy as shipped';
 const LARGE = 'haproxy, 256 KiB buffers';
 const DIRECT = 'direct';
 
-interface Iperf {
-  end: { sum_received?: { bytes: number; seconds: number } };
-  error?: string;
-}
-
-/** A server that has not quite ended the run before says so, and is asked again. */
-const TRIES = 20;
-
-async function iperf(port: number, seconds: number): Promise<{ bytes: number; seconds: number }> {
-  for (let tries = 1; ; tries += 1) {
-    const report = await output('iperf3', [
-      '-c',
-      '127.0.0.1',
-      '-p',
-      String(port),
-      '-t',
-      String(seconds),
-      '-J',
-    ]);
-    const { end, error } = JSON.parse(report) as Iperf;
-    if (end.sum_received) return end.sum_received;
-    if (tries === TRIES || !error?.includes('busy')) throw new Error(`iperf3: ${error}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
 /** One stream for so many seconds; the cost is the relay's own, undefined when there is none. */
 async function stream(port: number, seconds: number, relay: Running | undefined): Promise<Sample> {
   const before = relay ? cpuSeconds(relay.pid) : 0;
-  const { bytes, seconds: took } = await iperf(port, seconds);
+  const { bytes, seconds: took } = await iperf({ host: '127.0.0.1', port, seconds }, (args) =>
+    output('iperf3', args),
+  );
   const gigabytes = bytes / 1e9;
   return {
     throughput: gigabytes / took,

@@ -1,10 +1,11 @@
 /**
  * The client of the `connections` bench: a fresh connection each time, 1 KiB and back, ten bytes and back, close; so
- * many at once, for so many seconds. `short-client.ts PORT SECONDS PARALLEL` prints `{"connections":…,"seconds":…}`.
+ * many at once, for so many seconds. `short-client.ts PORT SECONDS PARALLEL [HOST]` prints `{"connections":…,"seconds":…}`.
  */
 import { connect } from 'node:net';
 
-const [port, seconds, parallel] = process.argv.slice(2).map(Number) as [number, number, number];
+const [port, seconds, parallel] = process.argv.slice(2, 5).map(Number) as [number, number, number];
+const host = process.argv[5] ?? '127.0.0.1';
 const REQUEST = Buffer.alloc(1024, 1);
 const FAREWELL = Buffer.alloc(10, 5);
 const began = performance.now();
@@ -15,7 +16,7 @@ let open = 0;
 function again(): void {
   let received = 0;
   open += 1;
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  const socket = connect({ port, host, noDelay: true });
   socket.write(REQUEST);
   socket.on('data', (chunk: Buffer) => {
     const before = received;

@@ -1,6 +1,6 @@
 /**
  * The server of the `connections` bench: answers 1 KiB to the first 1 KiB, then ten bytes to ten, as an association
- * that is opened and released. `short-server.ts PORT`.
+ * that is opened and released. `short-server.ts PORT [ADDRESS]`.
  */
 import { createServer } from 'node:net';
 
@@ -17,4 +17,4 @@ createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
   });
   socket.on('end', () => socket.end());
   socket.on('error', () => socket.destroy());
-}).listen(Number(process.argv[2]), '127.0.0.1', 1024);
+}).listen(Number(process.argv[2]), process.argv[3] ?? '127.0.0.1', 1024);

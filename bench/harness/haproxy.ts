@@ -15,16 +15,27 @@ export interface HaproxyOptions {
   readonly global?: readonly string[];
 }
 
-export async function startHaproxy({
-  listen,
-  server,
-  mode = 'tcp',
-  most = 4000,
-  global = [],
-}: HaproxyOptions): Promise<Running> {
+export async function startHaproxy({ listen, server, ...options }: HaproxyOptions): Promise<Running> {
   const directory = await mkdtemp(join(tmpdir(), 'gantry-bench-'));
   const file = join(directory, 'haproxy.cfg');
-  const configuration = [
+  await writeFile(file, haproxyConfiguration([[`127.0.0.1:${listen}`, `127.0.0.1:${server}`]], options));
+  const process = start('haproxy', ['-db', '-f', file]);
+  await untilListening(listen);
+  return {
+    pid: process.pid,
+    async stop() {
+      await process.stop();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+/** Each pair: where it listens, and the one server behind. */
+export function haproxyConfiguration(
+  pairs: readonly (readonly [listen: string, server: string])[],
+  { mode = 'tcp', most = 4000, global = [] }: Omit<HaproxyOptions, 'listen' | 'server'> = {},
+): string {
+  const lines = [
     'global',
     '  nbthread 1',
     `  maxconn ${most}`,
@@ -35,23 +46,16 @@ export async function startHaproxy({
     '  timeout connect 5s',
     '  timeout client 10m',
     '  timeout server 10m',
-    'frontend in',
-    `  bind 127.0.0.1:${listen}`,
-    '  default_backend out',
-    'backend out',
-    `  server one 127.0.0.1:${server}`,
+    ...pairs.flatMap(([listen, server], index) => [
+      `frontend in${index}`,
+      `  bind ${listen}`,
+      `  default_backend out${index}`,
+      `backend out${index}`,
+      `  server one ${server}`,
+    ]),
     '',
   ];
-  await writeFile(file, configuration.join('\n'));
-  const process = start('haproxy', ['-db', '-f', file]);
-  await untilListening(listen);
-  return {
-    pid: process.pid,
-    async stop() {
-      await process.stop();
-      await rm(directory, { recursive: true });
-    },
-  };
+  return lines.join('\n');
 }
 
 /** `2.6.12`, or undefined where it is not installed. */

@@ -6,10 +6,19 @@ const TICKS_PER_SECOND = 100;
 
 /** User and system time of all threads of process `pid`, in seconds (proc(5), /proc/PID/stat fields 14 and 15). */
 export function cpuSeconds(pid: number): number {
+  return seconds(pid, [14, 15]);
+}
+
+/** The same with that of the programs it ran and that have ended (fields 16 and 17). */
+export function cpuSecondsWithChildren(pid: number): number {
+  return seconds(pid, [14, 15, 16, 17]);
+}
+
+function seconds(pid: number, fields: readonly number[]): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The second field is the command in parentheses, and may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  // The second field is the command in parentheses, and may hold anything; what follows begins with the third.
+  const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields.reduce((sum, field) => sum + Number(rest[field - 3]), 0) / TICKS_PER_SECOND;
 }
 
 /** Resident memory in bytes: now, and the most it ever was. */

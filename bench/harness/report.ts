@@ -57,7 +57,21 @@ function judge(report: Report): { goal: Goal; measured: Spread; met: boolean }[]
 
 /** Prints the table and writes `bench/results/NAME.json`. */
 export async function publish(report: Report): Promise<void> {
-  const { name, title, results, columns } = report;
+  const { name, title } = report;
+  await write(name, { name, title, machine: await machine(), ...print(report) });
+}
+
+/** Several tables of one bench: prints each, and writes them all into `bench/results/NAME.json`, by their names. */
+export async function publishAll(name: string, title: string, reports: readonly Report[]): Promise<void> {
+  const series = Object.fromEntries(
+    reports.map((report) => [report.name, { title: report.title, ...print(report) }]),
+  );
+  await write(name, { name, title, machine: await machine(), series });
+}
+
+/** Prints the table; returns what is kept of it. */
+function print(report: Report): { results: object; goals: readonly object[] } {
+  const { title, results, columns } = report;
   const verdicts = judge(report);
   console.log(`\n${title}\nmedian (minimum–maximum) of ${[...results.values()][0]!.length} rounds\n`);
   console.log(
@@ -78,15 +92,15 @@ export async function publish(report: Report): Promise<void> {
       `${goal.subject} ${sign} ${goal.rival}, ${goal.figure}: ${show(measured, 2)}, wanted ${wanted}: ${met ? 'reached' : 'NOT reached'}`,
     );
   }
-  const directory = new URL('../results/', import.meta.url);
-  await mkdir(directory, { recursive: true });
-  const record = {
-    name,
-    title,
-    machine: await machine(),
+  return {
     results: Object.fromEntries(results),
     goals: verdicts.map(({ goal, measured, met }) => ({ ...goal, measured, met })),
   };
+}
+
+async function write(name: string, record: object): Promise<void> {
+  const directory = new URL('../results/', import.meta.url);
+  await mkdir(directory, { recursive: true });
   await writeFile(new URL(`${name}.json`, directory), `${JSON.stringify(record, null, 2)}\n`);
 }
 
