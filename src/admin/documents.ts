@@ -29,7 +29,7 @@ export interface VipStatus {
   readonly connections: number;
   /** Of a layer 4 VIP `connections`, `packets` and `bytes`: the sums of `servers`. */
   readonly totals: Totals;
-  /** Of a layer 4 VIP, and only there: what each server got. Those that only have flows left are among them. */
+  /** Of a layer 4 VIP, and only there: what each server got. */
   readonly servers?: readonly ForwardedStatus[];
   /** Its durable queue: not there when it has none, null while its file cannot be read. */
   readonly queue?: QueueStatus | null;
