@@ -58,6 +58,7 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
   { room: 'src/admin/', may: ['src/errors.ts', 'src/observe/', 'src/pools/server.ts'] },
   { room: 'src/config/', may: ['protocols/', 'src/errors.ts'] },
   { room: 'src/profiles/', may: ['src/errors.ts'] },
+  { room: 'src/import/', may: [] },
   // The wiring, and those who run it.
   ...[
     'balancer.ts',

@@ -14,6 +14,7 @@ import { addEcho } from './echo.ts';
 import { addExplain } from './explain.ts';
 import { Failure } from './failure.ts';
 import { addHl7Send } from './hl7-send.ts';
+import { addImport } from './import.ts';
 import { addInit } from './init.ts';
 import { addPersistence } from './persistence.ts';
 import { addProbe } from './probe.ts';
@@ -71,6 +72,7 @@ function createProgram(): Command {
     addProbe,
     addDicomSend,
     addHl7Send,
+    addImport,
     addSchema,
     addInit,
     addProfiles,

@@ -1,0 +1,89 @@
+/** `gantry import haproxy FILE`, `gantry import ldirectord FILE`: another balancer's configuration as one of Gantry's. */
+import { dirname, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Imported, ImportOptions } from '../import/haproxy.ts';
+import { usageFailure } from './failure.ts';
+import { readInput } from './input.ts';
+
+interface Options {
+  readonly protocolAware?: true;
+  readonly all?: true;
+}
+
+const HELP = `
+The configuration goes to standard output; what of the file is not in it goes to standard error, line by line:
+  FILE:LINE: lost: what it says: why, and what would do instead
+  FILE:LINE: changed: what it says: what is different now
+Lines that have no meaning here, such as tuning of the other's process, are only counted; --all tells of them too.
+
+Exit code 0: there is a configuration, also when lines were lost. Exit code 2: there is none, and nothing was written.
+
+Example:
+  gantry import NAME FILE > gantry.yaml && gantry check -c gantry.yaml`;
+
+export function addImport(program: Command): void {
+  const group = program
+    .command('import')
+    .description('translate the configuration of another balancer, and tell what could not be');
+  const add = (
+    name: string,
+    { description, file, load }: { description: string; file: string; load: () => Promise<Import> },
+  ) =>
+    group
+      .command(`${name} <file>`)
+      .description(description)
+      .option(
+        '--protocol-aware',
+        'DICOM and HL7 services, known by port or name, get front-ends that understand them',
+      )
+      .option('--all', 'tell of lines without a meaning here too')
+      .addHelpText('after', HELP.replace('NAME', name).replace('FILE >', `${file} >`))
+      .action(async (path: string, options: Options) => run(path, options, await load()));
+  add('haproxy', {
+    description: 'a configuration of HAProxy',
+    file: '/etc/haproxy/haproxy.cfg',
+    load: async () => (await import('../import/haproxy.ts')).importHaproxy,
+  });
+  add('ldirectord', {
+    description: 'a configuration of ldirectord (LVS)',
+    file: '/etc/ha.d/ldirectord.cf',
+    load: async () => (await import('../import/ldirectord.ts')).importLdirectord,
+  });
+}
+
+type Import = (text: string, options: ImportOptions) => Imported;
+
+async function run(path: string, { protocolAware, all }: Options, translate: Import): Promise<void> {
+  const bytes = readInput(path);
+  if (bytes.includes(0)) throw usageFailure(`${path} is not a text file: nothing was written`);
+  const { filesBeside } = await import('../import/files.ts');
+  const { writeDraft } = await import('../import/write.ts');
+  const { draft, reason, notes } = translate(bytes.toString('utf8'), {
+    file: path,
+    files: filesBeside(resolve(dirname(path))),
+    environment: process.env,
+    protocolAware: protocolAware ?? false,
+  });
+  for (const { line, fate, says, why } of notes) {
+    if (fate !== 'idle' || all) process.stderr.write(`${path}:${line}: ${fate}: ${says}: ${why}\n`);
+  }
+  if (!draft) throw usageFailure(`${path} ${reason}: nothing was written`);
+  const text = writeDraft(draft);
+  await refuseFaulty(text, path);
+  process.stdout.write(text);
+  const count = (fate: string) =>
+    new Set(notes.filter((note) => note.fate === fate).map(({ line }) => line)).size;
+  process.stderr.write(
+    `${path}: ${count('lost')} lost in whole or in part, ${count('changed')} changed, ${count('idle')} without a meaning here\n`,
+  );
+}
+
+/** What is written is what `gantry check` accepts, but for files that are on another machine. */
+async function refuseFaulty(text: string, path: string): Promise<void> {
+  const { readConfiguration } = await import('../config/load.ts');
+  const { faults = [] } = readConfiguration(text, { file: path });
+  const own = faults.filter(({ message }) => !/cannot be read/.test(message));
+  for (const { path: key, message } of own) process.stderr.write(`${path}: ${key}: ${message}\n`);
+  if (own.length > 0)
+    throw usageFailure(`${path} says what a configuration cannot say, see above: nothing was written`);
+}
