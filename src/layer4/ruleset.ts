@@ -124,7 +124,7 @@ function wayOfPackets(plan: Plan): Record<string, readonly string[]> {
   const { family, lifetimes, service } = plan;
   const { flow } = family;
   const { flows, closing } = flowMaps(plan);
-  const keep = (map: string, ms: number) => `update @${map} { ${flow} timeout ${ms}ms : meta mark }`;
+  const keep = (map: string, ms: number) => `update @${map} { ${flow} timeout ${duration(ms)} : meta mark }`;
   const isClosing = `${flow} @${closing}`;
   return {
     vip: [
@@ -142,14 +142,14 @@ function wayOfPackets(plan: Plan): Record<string, readonly string[]> {
     schedule: scheduleOf(plan),
     // A map that is full ends its rule, and the next one drops: a flow that could not be found again is none.
     admit: [
-      `add @${flows} { ${flow} timeout ${lifetimes.opening}ms : meta mark } goto admitted`,
+      `add @${flows} { ${flow} timeout ${duration(lifetimes.opening)} : meta mark } goto admitted`,
       'counter name "full" drop',
     ],
     admitted: ['counter name meta mark map @connections', 'goto send'],
     // Half-closed connections go on being acknowledged: such packets keep a flow, but only for the short time.
     pass: [
       `${SYN} goto send`,
-      `tcp flags & (fin | rst) != 0 add @${closing} { ${flow} timeout ${lifetimes.closing}ms : meta mark }`,
+      `tcp flags & (fin | rst) != 0 add @${closing} { ${flow} timeout ${duration(lifetimes.closing)} : meta mark }`,
       `${isClosing} ${keep(closing, lifetimes.closing)} ${keep(flows, lifetimes.closing)} goto send`,
       keep(flows, service.idle),
       'goto send',
@@ -165,12 +165,32 @@ function wayOfPackets(plan: Plan): Record<string, readonly string[]> {
   };
 }
 
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const;
+
+/** Milliseconds as `1d2h3m4s5ms`: nft takes no large numbers of one unit. */
+function duration(ms: number): string {
+  let rest = ms;
+  let text = '';
+  for (const [unit, length] of UNITS) {
+    const count = Math.floor(rest / length);
+    if (count > 0) text += `${count}${unit}`;
+    rest %= length;
+  }
+  return text;
+}
+
 /** `fresh` and `chosen` and, with persistence, what stands between. */
 function persistenceOf(plan: Plan): Record<string, readonly string[]> {
   const sticky = stickyMap(plan);
   if (!sticky) return { fresh: ['goto schedule'], chosen: ['goto admit'], live: ['goto pass'] };
   const source = sourceOf(plan.family, plan.service.persistence!.netmask);
-  const keep = `update @${sticky} { ${source} timeout ${plan.service.persistence!.ttl}ms : meta mark }`;
+  const keep = `update @${sticky} { ${source} timeout ${duration(plan.service.persistence!.ttl)} : meta mark }`;
   return {
     fresh: [`meta mark set ${source} map @${sticky} goto known_client`, 'goto schedule'],
     known_client: ['meta mark vmap @remembered', 'goto schedule'],
