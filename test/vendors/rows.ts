@@ -102,6 +102,22 @@ function testEveryRow(
     expect(complaints(spoken)).toEqual([]);
   }, 60_000);
 
+  test('every path leads to its own pool', async () => {
+    const [client] = vendor.clients;
+    const connections = async () => {
+      const { pools } = await vendor.status();
+      return new Map(pools.map(({ name, servers }) => [name, connectionsOf(servers)]));
+    };
+    for (const { row, pool, ways } of plans) {
+      if (row.mode !== 'backend') continue;
+      const before = await connections();
+      await converse(client!, ways[0]!, vendor);
+      const after = await connections();
+      const grown = [...after].filter(([name, count]) => count !== before.get(name)).map(([name]) => name);
+      expect(grown).toEqual([pool.name]);
+    }
+  });
+
   test('every check notices what it looks at, and nothing else', async () => {
     const [sick] = vendor.servers;
     const ills = new Set<Ailment>();
@@ -266,7 +282,10 @@ function workOf({ vips, pools }: StatusDocument, { vip, pool }: RowPlan): number
     const { totals } = vips.find(({ name }) => name === vip.name)!;
     return totals[vip.protocol === 'hl7' ? 'messages' : 'connections'] ?? 0;
   }
-  const { servers } = pools.find(({ name }) => name === pool.name)!;
+  return connectionsOf(pools.find(({ name }) => name === pool.name)!.servers);
+}
+
+function connectionsOf(servers: PoolStatus['servers']): number {
   return servers.reduce((sum, { totals }) => sum + (totals.connections ?? 0), 0);
 }
 
