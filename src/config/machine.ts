@@ -3,7 +3,7 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { CheckConfiguration } from './health-configuration.ts';
-import { familyOf, isLoopback, isWildcard } from './ip-address.ts';
+import { canonical, familyOf, isLoopback, isWildcard } from './ip-address.ts';
 import {
   type Configuration,
   isProxy,
@@ -69,7 +69,8 @@ function missingListener({ host, port }: ListenAddress, at: string, machine: Mac
 }
 
 function missingAddress(host: string, at: string, { addresses }: Machine): string[] {
-  const isHere = isWildcard(host) || isLoopback(host) || addresses.includes(host.replace(/%.*$/, ''));
+  const isHere =
+    isWildcard(host) || isLoopback(host) || addresses.some((own) => canonical(own) === canonical(host));
   return isHere ? [] : [`${at}: this machine has no address ${host}`];
 }
 

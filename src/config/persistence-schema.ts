@@ -17,7 +17,9 @@ const persistenceRecord = z.strictObject({
     ),
   netmask: integer(1, 128)
     .optional()
-    .describe('For `source-ip`: addresses that share this many leading bits are one source.'),
+    .describe(
+      'For `source-ip`: addresses that share this many leading bits are one source. Up to 32 they are those of IPv4, and IPv6 clients share 64.',
+    ),
   share: word.optional().describe('VIPs and pools that name the same share have one table together.'),
   name: token.prefault('SRV').describe('For `cookie`: its name.'),
   key: text

@@ -102,7 +102,7 @@ vips:
   SEEN: { protocol: tcp, listen: "127.0.0.1:104", pool: c, source: client }
   FROM: { protocol: tcp, listen: "127.0.0.1:105", pool: c, source: 10.0.0.4 }
   DIRECT: { mode: dr, listen: ["10.0.0.6:104", "10.0.0.7:104"], interface: [eth0, eth1], pool: a }
-  TWO_ARMS: { mode: nat, listen: "[fd00::6]:*", pool: b, persistence: source-ip }
+  TWO_ARMS: { mode: nat, listen: "[FD00:0::6]:*", pool: b, persistence: source-ip }
   ONE_ARM: { mode: snat, listen: "10.0.0.6:105", pool: a, source: 10.0.0.5 }
 `;
 
@@ -123,7 +123,7 @@ it('an address or an interface of layer 4 that is not there, forwarding that is 
     'vips.FROM.source: this machine has no address 10.0.0.4',
     'vips.DIRECT.listen: this machine has no address 10.0.0.7',
     'vips.DIRECT.interface: this machine has no interface eth1',
-    'vips.TWO_ARMS.listen: this machine has no address fd00::6',
+    'vips.TWO_ARMS.listen: this machine has no address FD00:0::6',
     'vips.TWO_ARMS: this machine does not forward packets, as mode nat needs: set net.ipv6.conf.all.forwarding=1 (sysctl)',
     'vips.ONE_ARM.source: this machine has no address 10.0.0.5',
     'vips.ONE_ARM: this machine does not forward packets, as mode snat needs: set net.ipv4.ip_forward=1 (sysctl)',
