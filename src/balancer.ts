@@ -20,6 +20,7 @@ import type { Queue } from './queue/queue.ts';
 import { createQueueControl, type QueueControl } from './queue-control.ts';
 import { type OpenedQueues, Queues } from './queues.ts';
 import type { Endpoint } from './relay/channel.ts';
+import { describeEndpoint } from './relay/connection-error.ts';
 import { createDeadlines, type Deadlines } from './relay/deadlines.ts';
 import { resetDismissed } from './relay/dismiss.ts';
 import { createReports } from './report.ts';
@@ -334,7 +335,7 @@ class RunningBalancer implements Balancer {
     const forwarded = layer4Vips(this.#configuration!).map(({ name, listen }) => [name, listen] as const);
     notice('info', 'ready', {
       vips: [...Object.entries(this.endpoints), ...forwarded]
-        .map(([name, bound]) => `${name} ${bound.map(({ host, port }) => `${host}:${port}`).join(' ')}`)
+        .map(([name, bound]) => `${name} ${bound.map(describeEndpoint).join(' ')}`)
         .join(', '),
       admin: this.admin ? `${this.admin.host}:${this.admin.port}` : 'off',
     });

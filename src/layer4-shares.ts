@@ -8,6 +8,8 @@ import type { ServerTraffic } from './layer4/service.ts';
 const SMOOTHING = 1 / 4;
 /** A share moves in steps of factors of two, so that the schedule is not rewritten for every breath. */
 const STEPS = [0.25, 0.5, 1, 2, 4] as const;
+/** Bytes a millisecond of a whole pool below which nobody is busy. */
+const QUIET = 100;
 /** How far, in steps, the measured share has to be from the one in force before that is changed. */
 const HYSTERESIS = 0.75;
 
@@ -41,8 +43,9 @@ export class ServerShares {
         load: this.#known.get(name)!.rate / weight,
       }));
     const mean = loads.reduce((sum, { load }) => sum + load, 0) / loads.length;
+    const isQuiet = loads.reduce((sum, { known }) => sum + known.rate, 0) < QUIET;
     for (const { known, load } of loads) {
-      const wanted = mean === 0 ? 2 : 2 + Math.log2(load === 0 ? STEPS[4] : mean / load);
+      const wanted = isQuiet ? 2 : 2 + Math.log2(load === 0 ? STEPS[4] : mean / load);
       if (Math.abs(wanted - known.step) > HYSTERESIS)
         known.step = Math.max(0, Math.min(4, Math.round(wanted)));
     }

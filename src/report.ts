@@ -12,7 +12,6 @@ import type { Assembly } from './assemble.ts';
 import {
   type Configuration,
   isProxy,
-  type Layer4Address,
   type Layer4Vip,
   layer4Vips,
   type PoolConfiguration,
@@ -126,7 +125,7 @@ function layer4Status(
     name,
     protocol,
     mode,
-    listen: listen.map(describeAddress),
+    listen: listen.map(describeEndpoint),
     pool,
     persistence: persistenceName(
       vip,
@@ -162,12 +161,6 @@ function sumOf(all: readonly ForwardedStatus[]) {
     sum.bytes += bytes;
   }
   return sum;
-}
-
-function describeAddress({ host, port }: Layer4Address): string {
-  return port === '*'
-    ? describeEndpoint({ host, port: 0 }).replace(/0$/, '*')
-    : describeEndpoint({ host, port });
 }
 
 export function serverStatus(server: Server): ServerStatus {

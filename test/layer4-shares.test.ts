@@ -28,12 +28,16 @@ test('nothing is known, or nothing is going on: everybody has its weight', () =>
   expect(after(10, { a: 0, b: 0 })).toEqual({ a: 1, b: 1 });
 });
 
+test('hardly any traffic: a few connections say nothing of who is busy', () => {
+  expect(after(30, { a: 50_000, b: 0 })).toEqual({ a: 1, b: 1 });
+});
+
 test('as much to do: everybody has its weight', () => {
-  expect(after(20, { a: 1000, b: 1100, c: 950 })).toEqual({ a: 1, b: 1, c: 1 });
+  expect(after(20, { a: 100_000, b: 110_000, c: 95_000 })).toEqual({ a: 1, b: 1, c: 1 });
 });
 
 test('a busy server gets less of what is new, an idle one more', () => {
-  expect(after(30, { a: 100_000, b: 20_000, c: 0 })).toEqual({ a: 0.5, b: 2, c: 4 });
+  expect(after(30, { a: 1_000_000, b: 200_000, c: 0 })).toEqual({ a: 0.5, b: 2, c: 4 });
 });
 
 test('as busy as its weight says is not too busy', () => {
@@ -41,7 +45,7 @@ test('as busy as its weight says is not too busy', () => {
 });
 
 test('a server of weight 0 is nobody to compare with', () => {
-  expect(after(30, { a: 1000, b: 1000, old: 900_000 }, { old: 0 })).toMatchObject({ a: 1, b: 1 });
+  expect(after(30, { a: 100_000, b: 100_000, old: 90_000_000 }, { old: 0 })).toMatchObject({ a: 1, b: 1 });
 });
 
 test('counters that begin anew are no traffic that was taken back', () => {
@@ -54,7 +58,7 @@ test('counters that begin anew are no traffic that was taken back', () => {
       ],
       second * SECOND,
     );
-  for (let second = 0; second < 20; second++) count(second, second * 1000, second * 1000);
+  for (let second = 0; second < 20; second++) count(second, second * 100_000, second * 100_000);
   count(20, 0, 0);
   expect([shares.of('a'), shares.of('b')]).toEqual([1, 1]);
 });

@@ -3,7 +3,13 @@ import { GantryError } from '../errors.ts';
 import type { Endpoint } from './channel.ts';
 
 /** `10.0.0.11:104`, `[fd00::1]:104`. */
-export function describeEndpoint({ host, port }: Endpoint): string {
+export function describeEndpoint({
+  host,
+  port,
+}: {
+  readonly host: string;
+  readonly port: number | '*';
+}): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
