@@ -11,7 +11,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
 import { acknowledgementOf } from './hl7-messages.ts';
-import { mllpFrame } from './mllp-peer.ts';
 
 interface Connection {
   readonly socket: Socket;
@@ -113,7 +112,7 @@ const verbs = {
   /** Sends an HL7 message in its MLLP frame on a connection of its own; resolves with the answer, without its frame. */
   async mllp({ host, port, from, message }: Target & { message: string }) {
     const { connection } = await verbs.connect({ host, port, from });
-    held(connection).socket.write(mllpFrame(Buffer.from(message, 'latin1')));
+    held(connection).socket.write(`\x0b${message}\x1c\r`, 'latin1');
     const frame = await receive(held(connection), '\x1c\r');
     await verbs.close({ connection });
     return frame.slice(1, -2);
@@ -141,7 +140,7 @@ const verbs = {
       const message = Buffer.from(frame.slice(frame.indexOf('\x0b') + 1), 'latin1');
       const acknowledgement = acknowledgementOf(message).toString('latin1').trimEnd();
       const sees = `${name} ${addressOf(socket, 'local')} ${addressOf(socket, 'remote')}`;
-      socket.write(mllpFrame(Buffer.from(`${acknowledgement}|${sees}\r`, 'latin1')));
+      socket.write(`\x0b${acknowledgement}|${sees}\r\x1c\r`, 'latin1');
     };
     await Promise.all(
       ports.map((port) =>
