@@ -30,13 +30,15 @@ export function isOurs({ comment }: KernelTable): boolean {
 export interface PlanOptions {
   readonly wanted: readonly { readonly service: Service; readonly family: Family }[];
   readonly held: readonly KernelTable[];
+  /** The interfaces that there are. */
+  readonly there: ReadonlyMap<string, number>;
   readonly nft: Nft;
   readonly run: RunProgram;
   readonly lifetimes: Lifetimes;
 }
 
 /** Rejects with GTY_LAYER4 when a service cannot be had on this machine. Changes nothing. */
-export async function planAll({ wanted, held, nft, run, lifetimes }: PlanOptions): Promise<Plan[]> {
+export async function planAll({ wanted, held, there, nft, run, lifetimes }: PlanOptions): Promise<Plan[]> {
   const tables = new Map(held.map((table) => [written(table), table]));
   for (const { service, family } of wanted) {
     const { name } = tableOf(service, family);
@@ -47,6 +49,8 @@ export async function planAll({ wanted, held, nft, run, lifetimes }: PlanOptions
   const marks = new Marks([...known.values()].flatMap((places) => [...places.values()]));
   const plans: Plan[] = [];
   for (const { service, family } of wanted) {
+    if (service.mode === 'dr') requireInterfaces(service, there);
+    else await requireForwarding(run, family.ip, service);
     const table = tableOf(service, family);
     const before = tables.get(written(table));
     const places = (before?.comment === COMMENT && known.get(written(table))) || new Map<string, number>();
@@ -85,11 +89,9 @@ interface Means {
 }
 
 async function planned(plan: Plan, means: Means): Promise<Plan> {
-  const { service, family } = plan;
+  const { service } = plan;
   const { places, marks, run } = means;
   const isDirect = service.mode === 'dr';
-  if (isDirect) await requireInterfaces(run, service);
-  else await requireForwarding(run, family.ip, service);
   const servers: Placed[] = [];
   for (const target of service.servers) {
     const device = isDirect ? await deviceTo(run, target.address, service) : undefined;

@@ -11,6 +11,7 @@ import { COMMENT, written } from './names.ts';
 import { Missing, Nft } from './nft.ts';
 import { LIFETIMES, type Lifetimes, type Placed, type Plan } from './plan.ts';
 import { childPrograms, type RunProgram } from './programs.ts';
+import { interfacesOf } from './routes.ts';
 import { connectionsCounter, stickyMap, trafficCounter } from './ruleset.ts';
 import type { PersistenceEntry, ServerTraffic, Service, Target } from './service.ts';
 import { type Counted, ElementReader, type KernelTable, readCounters } from './tables.ts';
@@ -46,6 +47,9 @@ export function createLayer4(options: Layer4Options = {}): Layer4 {
   return new KernelLayer4(options);
 }
 
+const FLUSHED =
+  'another program had removed them, and open connections were lost: does a firewall flush all rules when it reloads?';
+
 const NOTHING: Counted = { packets: 0, bytes: 0 };
 
 class KernelLayer4 implements Layer4 {
@@ -55,10 +59,14 @@ class KernelLayer4 implements Layer4 {
   readonly #flows: FlowCounts;
   /** By the service's name. */
   #plans: ReadonlyMap<string, Plan> = new Map();
+  /** The interfaces that there were when services were applied. */
+  #interfaces: ReadonlyMap<string, number> = new Map();
   /** Changes, one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
   #pending = new Map<string, readonly Target[]>();
   #updating: Promise<void> | undefined;
+  /** What was said of rules that could not be put back. */
+  #unmended: string | undefined;
   /** By the service's name: new flows that there was no room for. */
   readonly #full = new Map<string, number>();
 
@@ -75,16 +83,20 @@ class KernelLayer4 implements Layer4 {
 
   async #apply(services: readonly Service[]): Promise<void> {
     const wanted = services.map(judged);
-    const held = await heldTables(this.#nft);
-    const plans = await planAll({ wanted, held, nft: this.#nft, run: this.#run, lifetimes: this.#lifetimes });
+    const [nft, run, lifetimes] = [this.#nft, this.#run, this.#lifetimes];
+    const held = await heldTables(nft);
+    const isDirect = wanted.some(({ service }) => service.mode === 'dr');
+    const there = isDirect ? await interfacesOf(run) : new Map<string, number>();
+    const plans = await planAll({ wanted, held, there, nft, run, lifetimes });
     const wantedTables = new Map(plans.map((plan) => [written(plan.table), plan]));
     const isKept = (table: KernelTable) => table.comment === COMMENT && wantedTables.has(written(table));
     const kept = new Map(held.filter(isKept).map((table) => [written(table), table]));
-    await this.#nft.change([
+    await nft.change([
       ...held.filter((table) => isOurs(table) && !isKept(table)).map(removal),
       ...plans.flatMap((plan) => tableEdits(plan, kept.get(written(plan.table)))),
     ]);
     this.#plans = new Map(plans.map((plan) => [plan.service.name, plan]));
+    this.#interfaces = there;
     this.#flows.expire();
   }
 
@@ -117,32 +129,53 @@ class KernelLayer4 implements Layer4 {
       this.#plans = all;
     } catch (error) {
       if (!(error instanceof Missing)) throw error;
-      await this.#restore(all);
+      await this.#restore(all, FLUSHED);
     }
   }
 
-  /** Another program has flushed all rules, or removed ours. Flows are lost; services are not. */
-  async #restore(plans: ReadonlyMap<string, Plan>): Promise<void> {
+  async #restore(plans: ReadonlyMap<string, Plan>, why: string): Promise<void> {
     await this.#apply([...plans.values()].map(serviceOf));
-    notice(
-      'warn',
-      'rules of layer 4 VIPs had been removed from the kernel by another program: they are back',
-      {
-        advice: 'open connections were lost: does a firewall flush all rules when it is reloaded?',
-      },
-    );
+    notice('warn', 'rules of layer 4 VIPs were put back into the kernel', { reason: why });
+  }
+
+  /** Puts back what was lost, unless somebody else was faster. Says why it cannot, once. */
+  #mend(plans: ReadonlyMap<string, Plan>, why: string): Promise<void> {
+    return this.#inOrder(async () => {
+      if (this.#plans !== plans) return;
+      try {
+        await this.#restore(plans, why);
+        this.#unmended = undefined;
+      } catch (error) {
+        const { message } = error as Error;
+        if (message === this.#unmended) return;
+        this.#unmended = message;
+        notice('error', 'rules of layer 4 VIPs are lost', { reason: `${why}: ${message}` });
+      }
+    });
+  }
+
+  /** Why the rules in the kernel are not what they were. */
+  async #lossOf(plans: readonly Plan[], counters: ReadonlyMap<string, unknown>): Promise<string | undefined> {
+    if (plans.some(({ table }) => !counters.has(written(table)))) return FLUSHED;
+    const direct = plans.filter(({ service }) => service.mode === 'dr');
+    if (direct.length === 0) return undefined;
+    const now = await interfacesOf(this.#run);
+    const used = direct.flatMap(({ interfaces, servers }) => {
+      return [...interfaces, ...servers.flatMap(({ device }) => device ?? [])];
+    });
+    const other = used.find((one) => now.has(one) && now.get(one) !== this.#interfaces.get(one));
+    return other && `the interface ${other} was made anew`;
   }
 
   async traffic(): Promise<ReadonlyMap<string, ReadonlyMap<string, ServerTraffic>>> {
-    const plans = [...this.#plans.values()];
-    if (plans.length === 0) return new Map();
+    const before = this.#plans;
+    if (before.size === 0) return new Map();
     const counters = readCounters(await this.#nft.list(['list counters']));
-    if (plans.some(({ table }) => !counters.has(written(table)))) {
-      await this.#inOrder(() => this.#restore(this.#plans));
-      return this.traffic();
-    }
+    const loss = await this.#lossOf([...before.values()], counters);
+    if (loss !== undefined) await this.#mend(before, loss);
+    const plans = [...this.#plans.values()];
     const leaving = plans.flatMap(({ servers }) => servers.filter(leaves).map(({ mark }) => mark));
-    const flows = await this.#flows.latest(leaving);
+    const flows = await this.#flows.latest(leaving).catch(unlessMissing);
     return new Map(
       plans.map((plan) => [
         plan.service.name,
@@ -177,7 +210,7 @@ class KernelLayer4 implements Layer4 {
     if (full <= before) return;
     notice('warn', 'there is no room for more flows: new connections were not forwarded', {
       vip,
-      attempts: full - before,
+      connections: full - before,
     });
   }
 
@@ -242,6 +275,11 @@ function withTargets(plan: Plan, targets: readonly Target[]): Plan {
 
 function serviceOf({ service, servers }: Plan): Service {
   return { ...service, servers: servers.filter(({ hasLeft }) => !hasLeft) };
+}
+
+/** For a listing of tables that went away meanwhile. */
+function unlessMissing(error: unknown): undefined {
+  if (!(error instanceof Missing)) throw error;
 }
 
 function notThere(name: string): GantryError {

@@ -17,8 +17,7 @@ interface Route {
  */
 export async function deviceTo(run: RunProgram, address: string, { name }: Service): Promise<string> {
   const { code, output, error, reason } = await run('ip', ['-json', 'route', 'get', address]);
-  if (reason === 'ENOENT')
-    throw refusal('ip is not installed, or not on the PATH: install the package iproute2');
+  if (reason === 'ENOENT') throw noIp();
   const said = error
     .trim()
     .split('\n')[0]
@@ -40,21 +39,21 @@ function faultOf(route: Route | undefined, said: string | undefined): string | u
   return 'is behind a router: DR reaches servers on the same network only; take mode nat or snat';
 }
 
-/** Rejects when one of the interfaces is not there. */
-export async function requireInterfaces(run: RunProgram, { name, interfaces }: Service): Promise<void> {
-  if (interfaces.length === 0) return;
+/** The interfaces that there are, with the kernel's numbers for them. Rejects with GTY_LAYER4. */
+export async function interfacesOf(run: RunProgram): Promise<ReadonlyMap<string, number>> {
   const { code, output, reason } = await run('ip', ['-json', 'link']);
-  if (code !== 0) {
-    throw refusal(
-      reason === 'ENOENT'
-        ? 'ip is not installed, or not on the PATH: install the package iproute2'
-        : 'the interfaces could not be listed by "ip link"',
-    );
-  }
-  const there = (JSON.parse(output) as { ifname: string }[]).map(({ ifname }) => ifname);
-  const missing = interfaces.find((one) => !there.includes(one));
+  if (reason === 'ENOENT') throw noIp();
+  if (code !== 0) throw refusal('the interfaces could not be listed by "ip link"');
+  const links = JSON.parse(output) as { ifname: string; ifindex: number }[];
+  return new Map(links.map(({ ifname, ifindex }) => [ifname, ifindex]));
+}
+
+/** Throws GTY_LAYER4 when one that the service names is not there. */
+export function requireInterfaces({ name, interfaces }: Service, there: ReadonlyMap<string, number>): void {
+  const missing = interfaces.find((one) => !there.has(one));
   if (missing === undefined) return;
-  throw refusal(`VIP "${name}": the interface "${missing}" is not there: there are ${there.join(', ')}`);
+  const others = [...there.keys()].join(', ');
+  throw refusal(`VIP "${name}": the interface "${missing}" is not there: there are ${others}`);
 }
 
 const FORWARDING = { ip: 'net.ipv4.ip_forward', ip6: 'net.ipv6.conf.all.forwarding' } as const;
@@ -69,6 +68,10 @@ export async function requireForwarding(
   const { output } = await run('cat', [`/proc/sys/${key.replaceAll('.', '/')}`]);
   if (output.trim() !== '0') return;
   throw refusal(`VIP "${name}", mode ${mode}: this machine does not forward packets: set ${key}=1 (sysctl)`);
+}
+
+function noIp(): GantryError {
+  return refusal('ip is not installed, or not on the PATH: install the package iproute2');
 }
 
 function refusal(message: string): GantryError {

@@ -148,7 +148,7 @@ namespacesOrSkip('adoption', () => {
     await layer4.apply([field.service()]);
     await field.nft('flush ruleset');
     await layer4.traffic();
-    expect(told).toEqual([expect.stringContaining('had been removed from the kernel')]);
+    expect(told).toEqual(['rules of layer 4 VIPs were put back into the kernel']);
     expect((await field.open(VIP, 104)).server).toMatch(/^s\d$/);
     await field.nft('flush ruleset');
     await layer4.update('eis', [
@@ -159,6 +159,35 @@ namespacesOrSkip('adoption', () => {
     expect(told).toHaveLength(2);
     expect((await field.open(VIP, 104)).server).toBe('s1');
     expect((await field.open(VIP, 104)).server).toBe('s1');
+    stop();
+  });
+
+  test('an interface that was made anew has its rules again', async () => {
+    const told: string[] = [];
+    const stop = onEvent('notice', ({ message, fields }) => told.push(`${message}: ${fields.reason}`));
+    const { lb } = field.site;
+    const add = 'link add other0 type bridge';
+    await lb.ip(add, 'link set other0 up', 'address add 10.70.0.1/24 dev other0');
+    layer4 = field.start();
+    const servers = [field.target(1, { address: '10.70.0.21' })];
+    await layer4.apply([field.service({ interfaces: ['eth0', 'other0'], servers })]);
+    await lb.ip('link delete other0');
+    await layer4.traffic();
+    expect(told).toEqual([]);
+    await lb.ip(add, 'link set other0 up');
+    await layer4.traffic();
+    await layer4.traffic();
+    expect(told).toEqual([
+      expect.stringMatching(/are lost: the interface other0 was made anew: .* cannot be reached/),
+    ]);
+    await lb.ip('address add 10.70.0.1/24 dev other0');
+    await layer4.traffic();
+    expect(told[1]).toBe(
+      'rules of layer 4 VIPs were put back into the kernel: the interface other0 was made anew',
+    );
+    expect((await layer4.traffic()).get('eis')!.size).toBe(1);
+    expect(await field.elements(TABLE, 'interfaces')).toMatchObject([{ value: '"other0"' }]);
+    await lb.ip('link delete other0');
     stop();
   });
 

@@ -77,7 +77,7 @@ namespacesOrSkip('flows', () => {
     await field.client.ask('send', { connection, text: 'good morning\n' });
     await until('its packets to be dropped', async () => (await field.count(TABLE, 'unknown')) > 0);
     const traffic = [...(await layer4.traffic()).get('eis')!.values()];
-    expect(traffic.map(({ connections }) => connections).sort()).toEqual([0, 1]);
+    expect(traffic.map(({ connections }) => connections)).toEqual(expect.arrayContaining([0, 1]));
     expect(await field.client.ask('isOpen', { connection })).toBe(true);
   });
 

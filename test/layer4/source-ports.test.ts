@@ -6,15 +6,25 @@ const COUNT = 65_536 - 10_240;
 
 function ports(random = () => 0) {
   const clock = { now: 0 };
-  return { clock, ports: new SourcePorts(() => clock.now, random) };
+  return { clock, ports: new SourcePorts({ now: () => clock.now, random, systems: [32_768, 60_999] }) };
 }
 
 test('each server’s ports are taken in turn, from a place of their own, and go round', () => {
-  const places = [0, 0.999_999];
+  // Of each server: among the ports that the system leaves alone, and among the others.
+  const places = [0, 0, 0.999_999, 0];
   const { ports: some } = ports(() => places.shift()!);
   expect([some.take('a'), some.take('a'), some.take('b'), some.take('b'), some.take('a')]).toEqual([
     10_240, 10_241, 65_535, 10_240, 10_242,
   ]);
+});
+
+test('those that the system hands out by itself come last', () => {
+  const { ports: some } = ports();
+  const all = Array.from({ length: COUNT }, () => some.take('a')!);
+  const isSystems = (port: number) => port >= 32_768 && port <= 60_999;
+  expect(all.findIndex(isSystems)).toBe(COUNT - 28_232);
+  expect(all.findLastIndex((port) => !isSystems(port))).toBe(COUNT - 28_233);
+  expect([all[COUNT - 28_234], all[COUNT - 28_233]]).toEqual([65_534, 65_535]);
 });
 
 test('when all are in use there is none, and one that was given back has to rest first', () => {

@@ -79,7 +79,8 @@ class FakeKernel {
 
 function setUp(random = () => 0) {
   const kernel = new FakeKernel();
-  const start = () => createTransparency({ run: kernel.run, now: () => kernel.now, random });
+  const start = () =>
+    createTransparency({ run: kernel.run, now: () => kernel.now, random, systems: [32_768, 60_999] });
   return { kernel, start, transparency: start() };
 }
 
