@@ -61,18 +61,16 @@ export function checkInterface({ name, mode, interface: names = [] }: FileVip, f
 }
 
 function checkAddresses({ name, mode, listen }: FileVip, findings: Findings): void {
-  const at = ['vips', name, 'listen'];
-  const [first] = listen;
-  if (!findings.has(at) || !first) return;
-  for (const [{ host, port }, path] of findings.items(at, listen)) {
+  const family = listen[0] && familyOf(listen[0].host);
+  for (const [{ host, port }, path] of findings.items(['vips', name, 'listen'], listen)) {
     const wrong = packetAddressFault(host);
     if (wrong !== undefined) {
       findings.fault(path, wrong);
     } else if (port === 0) {
       const message = `port 0 lets the system choose, and mode ${mode} has no listener that it could choose for: a port, or "*" for all, would be right`;
       findings.fault(path, message);
-    } else if (familyOf(host) !== familyOf(first.host)) {
-      const message = `is ${familyOf(host)}, and ${first.host} is ${familyOf(first.host)}: mode ${mode} needs a VIP for each`;
+    } else if (familyOf(host) !== family) {
+      const message = `is ${familyOf(host)}, and ${listen[0]!.host} is ${family}: mode ${mode} needs a VIP for each`;
       findings.fault(path, message);
     }
   }

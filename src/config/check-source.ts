@@ -37,6 +37,13 @@ function clientFault(vip: FileVip, file: File): string | undefined {
 function addressFault(source: string, vip: FileVip, file: File): string | undefined {
   const wrong = packetAddressFault(source);
   if (wrong !== undefined) return wrong;
+  const direct = file.vips.find(
+    ({ mode, listen }) =>
+      mode === 'dr' && listen.some(({ host, port }) => port === '*' && canonical(host) === canonical(source)),
+  );
+  if (direct) {
+    return `is the address of VIP ${direct.name}, which takes all that comes there, answers to these connections too: another address of this machine would be right`;
+  }
   const [first] = vip.listen;
   const family = familyOf(source);
   if (vip.mode === 'snat') {

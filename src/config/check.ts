@@ -9,6 +9,7 @@ import { checkProtocol } from './check-protocol.ts';
 import { checkCookieKeys, checkPersistence, checkPersistenceKeys, checkRules } from './check-rules.ts';
 import { checkSource } from './check-source.ts';
 import { TlsCheck } from './check-tls.ts';
+import type { Protocol } from './fact-names.ts';
 import { advice, type Fault } from './fault.ts';
 import type { File } from './file-schema.ts';
 import { type FileVip, Findings, type Path, reaches } from './findings.ts';
@@ -54,21 +55,7 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
       findings.fault([...at, 'protocol'], 'is missing: dicom, hl7, http or tcp would be right');
     }
   } else {
-    // Of TLS that is faulty, nobody knows which facts it would have.
-    const tls = findings.faulty([...at, 'tls']) ? { clientCa: 'faulty' } : vip.tls;
-    const isUnclear = findings.faulty([...at, 'dicom']) || findings.faulty([...at, 'dicom', 'route']);
-    const facts = { protocol: vip.protocol, tls, route: isUnclear ? 'study' : vip.dicom?.route } as const;
-    checkProtocol(vip, vip.protocol, file, findings);
-    if (vip.protocol === 'dicom') checkDicom(vip, file, findings);
-    checkHl7(vip, findings);
-    checkSenders(vip, findings);
-    checkRules(vip, facts, findings);
-    const pools = file.pools.filter((candidate) => reaches(vip, candidate));
-    checkCookieKeys(vip, pools, findings);
-    for (const pool of pools) {
-      if (pool.persistence === undefined) continue;
-      checkPersistence(pool.persistence, ['pools', pool.name, 'persistence'], facts, findings);
-    }
+    checkProxy(vip, vip.protocol, file, findings);
   }
   checkInterface(vip, findings);
   checkSource(vip, file, findings);
@@ -82,6 +69,25 @@ function checkVip(vip: FileVip, file: File, findings: Findings): void {
   for (const [index, route] of vip.routes.entries()) reference([...at, 'routes', index, 'pool'], route.pool);
   if (vip.mode === 'proxy' && !findings.has([...at, 'pool']) && !findings.has([...at, 'routes'])) {
     findings.fault(at, 'nothing is served here: "pool" or "routes" is needed', true);
+  }
+}
+
+function checkProxy(vip: FileVip, protocol: Protocol, file: File, findings: Findings): void {
+  const at = ['vips', vip.name];
+  // Of TLS that is faulty, nobody knows which facts it would have.
+  const tls = findings.faulty([...at, 'tls']) ? { clientCa: 'faulty' } : vip.tls;
+  const isUnclear = findings.faulty([...at, 'dicom']) || findings.faulty([...at, 'dicom', 'route']);
+  const facts = { protocol, tls, route: isUnclear ? 'study' : vip.dicom?.route } as const;
+  checkProtocol(vip, protocol, file, findings);
+  if (protocol === 'dicom') checkDicom(vip, file, findings);
+  checkHl7(vip, findings);
+  checkSenders(vip, findings);
+  checkRules(vip, facts, findings);
+  const pools = file.pools.filter((candidate) => reaches(vip, candidate));
+  checkCookieKeys(vip, pools, findings);
+  for (const pool of pools) {
+    if (pool.persistence === undefined) continue;
+    checkPersistence(pool.persistence, ['pools', pool.name, 'persistence'], facts, findings);
   }
 }
 

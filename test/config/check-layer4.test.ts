@@ -174,6 +174,12 @@ describe('addresses of a VIP', () => {
     expect(sentences({ listen, servers: '[10.0.0.11]' })).toContain(`vips.V.listen${place}: ${fault}`);
   });
 
+  it('none: that alone is said', () => {
+    const text = 'pools: { p: { servers: [10.0.0.11] } }\nvips: { V: { mode: dr, pool: p } }\n';
+    const { faults = [] } = readConfiguration(text, { file: 'f.yaml', environment: {} });
+    expect(faults.map(({ path }) => path)).toEqual(['vips.V.listen']);
+  });
+
   it('all ports of a proxy', () => {
     expect(sentences({ mode: 'proxy, protocol: tcp', listen: '["10.0.0.6:104", "[fd00::6]:*"]' })).toEqual([
       'vips.V.listen[2]: all ports are for mode dr, nat or snat; this is proxy: "[fd00::6]:104" would be right',

@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { readConfiguration } from '../../src/config/load.ts';
 
 /** Of VIP V with these keys over a pool with these servers. */
-function sentences(vip: string, servers = '["10.0.0.11:104"]'): string[] {
-  const text = `pools: { p: { servers: ${servers} } }\nvips: { V: { ${vip}, pool: p } }\n`;
+function sentences(vip: string, servers = '["10.0.0.11:104"]', others = ''): string[] {
+  const text = `pools: { p: { servers: ${servers} }, q: { servers: [10.0.0.12], health: { port: 1 } } }\nvips: { V: { ${vip}, pool: p }${others} }\n`;
   const { faults = [] } = readConfiguration(text, { file: 'f.yaml', environment: {} });
   return faults.map(({ path, message }) => `${path}: ${message}`);
 }
@@ -82,4 +82,17 @@ it.each([
 
 it('the family of a host name is not known', () => {
   expect(sentences(`protocol: tcp, listen: ${SIX}, source: client`, '[pacs.example]')).toEqual([]);
+});
+
+it('an address whose answers a DR VIP would take', () => {
+  const other = (mode: string, port: string) => `, W: { mode: ${mode}, listen: "10.0.0.4:${port}", pool: q }`;
+  const fault =
+    'vips.V.source: is the address of VIP W, which takes all that comes there, answers to these connections too: another address of this machine would be right';
+  for (const vip of [`protocol: tcp, listen: ${FOUR}`, `mode: snat, listen: ${FOUR}`]) {
+    const found = (others: string) => sentences(`${vip}, source: 10.0.0.4`, undefined, others);
+    expect(found(other('dr', '*'))).toEqual([fault]);
+    expect(found(other('dr', '80'))).toEqual([]);
+    // Connection tracking knows an answer.
+    expect(found(other('nat', '*'))).toEqual([]);
+  }
 });
