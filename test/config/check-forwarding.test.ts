@@ -20,6 +20,11 @@ describe('servers', () => {
       "is the address of VIP V, on this machine: mode dr of VIP V would forward to itself; the server's own would be right",
     ],
     [
+      'one of several addresses of the VIP',
+      { listen: '["10.0.0.6:104", "10.0.0.7:104"]', servers: '[10.0.0.7]' },
+      "is the address of VIP V, on this machine: mode dr of VIP V would forward to itself; the server's own would be right",
+    ],
+    [
       'the address of another VIP',
       {
         servers: '[10.0.0.7]',
@@ -55,7 +60,7 @@ describe('servers', () => {
     ],
     [
       'NAT of all ports to one',
-      { mode: 'nat', listen: '"10.0.0.6:*"', servers: '["10.0.0.11:80"]' },
+      { mode: 'nat', listen: '["10.0.0.6:80", "10.0.0.7:*"]', servers: '["10.0.0.11:80"]' },
       'clients of VIP V come to all ports, and would all get to port 80: leave it out',
     ],
   ] satisfies [string, Parts, string][])('%s', (_name, parts, fault) => {

@@ -86,3 +86,11 @@ it('what nearly is a fact of study routing', () => {
   expect(factFault('studdy', { protocol: 'dicom', route: 'study' })).toMatch(/did you mean "study"\?$/);
   expect(factFault('(0008,103)', { protocol: 'dicom', route: 'study' })).toMatch(/^is not a fact/);
 });
+
+it('at layer 4 nothing is known but where a connection comes from and to', () => {
+  const faults = ['client', 'port', 'vip', 'called', 'sni'].map((name) =>
+    factFault(name, { protocol: null }),
+  );
+  const unknown = 'is not known at layer 4: client, port or vip would be right';
+  expect(faults).toEqual([undefined, undefined, undefined, unknown, unknown]);
+});
