@@ -13,6 +13,7 @@
  * The table goes when the balancer stops, not before: without it, and without anybody else's, the kernel no longer
  * translates for the connections that are open either.
  */
+import { readFileSync } from 'node:fs';
 import { isIP, SocketAddress } from 'node:net';
 import { GantryError } from '../errors.ts';
 import { notice } from '../observe/events.ts';
@@ -27,6 +28,8 @@ export interface TransparencyOptions {
   readonly now: () => number;
   /** From 0 to less than 1. */
   readonly random?: () => number;
+  /** First and last of the ports that the system hands out by itself; without it, as the system says. */
+  readonly systems?: readonly [number, number];
 }
 
 interface Endpoint {
@@ -110,9 +113,14 @@ class KernelTransparency implements Transparency {
   #work: Promise<void> | undefined;
   #opening: Promise<void> | undefined;
 
-  constructor({ run = childPrograms(), now, random = Math.random }: TransparencyOptions) {
+  constructor({
+    run = childPrograms(),
+    now,
+    random = Math.random,
+    systems = systemsPorts(),
+  }: TransparencyOptions) {
     this.#nft = new Nft(run);
-    this.#ports = new SourcePorts(now, random);
+    this.#ports = new SourcePorts({ now, random, systems });
   }
 
   open(): Promise<void> {
@@ -233,6 +241,17 @@ class KernelTransparency implements Transparency {
         isHeld = false;
       },
     };
+  }
+}
+
+/** net.ipv4.ip_local_port_range, which holds for IPv6 too. */
+function systemsPorts(): [number, number] {
+  try {
+    const said = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1');
+    const [first, last] = said.trim().split(/\s+/).map(Number);
+    return [first!, last!];
+  } catch {
+    return [32_768, 60_999];
   }
 }
 
