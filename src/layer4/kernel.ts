@@ -47,6 +47,13 @@ export async function planAll({ wanted, held, there, nft, run, lifetimes }: Plan
   }
   const known = await marksOf(nft, held.filter(isOurs));
   const marks = new Marks([...known.values()].flatMap((places) => [...places.values()]));
+  // VIPs mostly have the same servers.
+  const devices = new Map<string, Promise<string>>();
+  const deviceOf = (address: string, service: Service) => {
+    const device = devices.get(address) ?? deviceTo(run, address, service);
+    devices.set(address, device);
+    return device;
+  };
   const plans: Plan[] = [];
   for (const { service, family } of wanted) {
     if (service.mode === 'dr') requireInterfaces(service, there);
@@ -55,7 +62,7 @@ export async function planAll({ wanted, held, there, nft, run, lifetimes }: Plan
     const before = tables.get(written(table));
     const places = (before?.comment === COMMENT && known.get(written(table))) || new Map<string, number>();
     const plan = { service, family, table, interfaces: [], servers: [], lifetimes };
-    plans.push(await planned(plan, { places, marks, nft, run, before }));
+    plans.push(await planned(plan, { places, marks, nft, deviceOf, before }));
   }
   return plans;
 }
@@ -83,18 +90,19 @@ interface Means {
   readonly places: ReadonlyMap<string, number>;
   readonly marks: Marks;
   readonly nft: Nft;
-  readonly run: RunProgram;
+  /** The interface by which a server is reached. */
+  readonly deviceOf: (address: string, service: Service) => Promise<string>;
   /** Its table as it is. */
   readonly before: KernelTable | undefined;
 }
 
 async function planned(plan: Plan, means: Means): Promise<Plan> {
   const { service } = plan;
-  const { places, marks, run } = means;
+  const { places, marks, deviceOf } = means;
   const isDirect = service.mode === 'dr';
   const servers: Placed[] = [];
   for (const target of service.servers) {
-    const device = isDirect ? await deviceTo(run, target.address, service) : undefined;
+    const device = isDirect ? await deviceOf(target.address, service) : undefined;
     const mark = places.get(placeOf(service, target)) ?? marks.take();
     servers.push({ ...target, mark, device, hasLeft: false });
   }
@@ -106,7 +114,7 @@ async function planned(plan: Plan, means: Means): Promise<Plan> {
 
 /** Servers that the service no longer has, but the kernel: as long as flows or clients belong to them. */
 async function leftServers(plan: Plan, servers: readonly Placed[], means: Means): Promise<Placed[]> {
-  const { places, nft, run, before } = means;
+  const { places, nft, deviceOf, before } = means;
   const staying = new Set(servers.map(({ mark }) => mark));
   const left = [...places].filter(([, mark]) => !staying.has(mark));
   if (left.length === 0 || !before) return [];
@@ -118,7 +126,7 @@ async function leftServers(plan: Plan, servers: readonly Placed[], means: Means)
       const { service } = plan;
       // One that cannot be reached any more is of no use to its flows.
       const device =
-        service.mode === 'dr' ? await deviceTo(run, address, service).catch(() => undefined) : undefined;
+        service.mode === 'dr' ? await deviceOf(address, service).catch(() => undefined) : undefined;
       if (service.mode === 'dr' && device === undefined) return [];
       const target = { name: place, address, port: port === undefined ? undefined : Number(port) };
       return [{ ...target, weight: 0, duty: 'flows', mark, device, hasLeft: true }];
