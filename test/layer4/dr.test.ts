@@ -84,7 +84,28 @@ namespacesOrSkip('DR', () => {
     expect(await layer4.persistence('eis')).toMatchObject([{ key: '10.50.0.0' }]);
   });
 
-  test('draining: what is open and what is remembered stays, and is not renewed; the rest goes elsewhere', async () => {
+  test('persistence is renewed by what is open, but not by what is on a server that drains', async () => {
+    await layer4.apply([field.service({ persistence: persistenceOf({ ttl: 300_000 }) })]);
+    const { connection, server } = await field.open(VIP, 104);
+    const hasAged = async () => (await layer4.persistence('eis'))[0]!.expires <= 298_000;
+    const hasAgedAfterAsking = async () => {
+      expect(await field.ask(connection)).toBe(server);
+      return hasAged();
+    };
+    await until('the entry to age', hasAged);
+    await until('the entry to be renewed', async () => !(await hasAgedAfterAsking()));
+    const drained = [1, 2].map((number) => field.target(number, { duty: 'sticky' }));
+    await layer4.update('eis', drained);
+    await until('the entry to age in spite of packets', hasAgedAfterAsking);
+  });
+
+  test('no room for more clients: they are served, not remembered', async () => {
+    await layer4.apply([field.service({ persistence: persistenceOf({ size: 1 }) })]);
+    for (const source of SOURCES) await field.open(VIP, 104, source);
+    expect(await layer4.persistence('eis')).toMatchObject([{ key: SOURCES[0] }]);
+  });
+
+  test('draining: what is open and what is remembered stays; the rest goes elsewhere', async () => {
     await layer4.apply([field.service({ persistence: persistenceOf() })]);
     const open = await field.open(VIP, 104, SOURCES[0]);
     const draining = `pool/${open.server}`;
