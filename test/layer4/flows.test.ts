@@ -1,5 +1,5 @@
 /** How long a flow is known: from its SYN to its end, and what happens to packets of none. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Layer4 } from '../../src/layer4/layer4.ts';
 import type { Lifetimes } from '../../src/layer4/plan.ts';
 import { onEvent } from '../../src/observe/events.ts';
@@ -16,6 +16,8 @@ namespacesOrSkip('flows', () => {
   beforeAll(async () => {
     field = await createField({ vips: [VIP], ports: [104] });
     await prepareForDirectReturn(field.site.servers, [VIP]);
+  });
+  beforeEach(() => {
     layer4 = field.start({ lifetimes: SHORT });
   });
   afterEach(() => layer4.close('remove'));
@@ -60,6 +62,7 @@ namespacesOrSkip('flows', () => {
     const program = server!.start(process.execPath, ['-e', TALKATIVE]);
     await field.servers[0]!.ask('listening', { host: '127.0.0.1', ports: [2575] });
     const servers = [field.target(1)];
+    layer4 = field.start({ lifetimes: { ...SHORT, closing: 1500 } });
     await layer4.apply([field.service({ listen: [{ host: VIP, port: 2575 }], servers })]);
     const { connection } = await field.client.ask('connect', { host: VIP, port: 2575 });
     const closed = field.client.ask('close', { connection });
@@ -71,7 +74,7 @@ namespacesOrSkip('flows', () => {
   });
 
   test('an idle flow that lapses is dropped, and not given to another server', async () => {
-    await layer4.apply([field.service({ idle: 300 })]);
+    await layer4.apply([field.service({ idle: 1000 })]);
     const { connection } = await field.open(VIP, 104);
     await until('the flow to be forgotten', ended);
     await field.client.ask('send', { connection, text: 'good morning\n' });
@@ -107,7 +110,7 @@ namespacesOrSkip('flows', () => {
   });
 });
 
-/** Begins to talk when the client has nothing more to say, for four times the time that a flow has after its end. */
+/** Begins to talk when the client has nothing more to say, for longer than a flow is known after its end. */
 const TALKATIVE = `
   require('net').createServer({ allowHalfOpen: true }, (socket) => {
     let line = 0;
