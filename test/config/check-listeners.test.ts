@@ -59,6 +59,7 @@ describe('a circle', () => {
   it.each([
     ['its own listener', '"10.0.0.5:104"', '["10.0.0.5:104"]'],
     ['its own address, at the port of the client', '["10.0.0.5:104", "10.0.0.5:105"]', '[10.0.0.5]'],
+    ['one of its listeners', '["10.0.0.5:104", "10.0.0.7:104"]', '["10.0.0.7:104"]'],
     ['loopback, with a listener on every address', '"0.0.0.0:104"', '["127.0.0.1:104"]'],
     ['its own address, written in another way', '"[fd00::5]:104"', '["[fd00:0::5]:104"]'],
   ])('a proxy that is its own server: %s', (_name, listen, servers) => {
