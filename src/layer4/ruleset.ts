@@ -19,7 +19,7 @@ import { scheduleOf } from './scheduler.ts';
 const SYN = 'tcp flags & (fin | syn | rst | ack) == syn';
 const NOT_SYN = 'tcp flags & (fin | syn | rst | ack) != syn';
 
-/** Where the packets go that came for a VIP: the marks' maps, and when. */
+/** All that a table has but elements. */
 export interface Ruleset {
   /** Name → declaration: maps that packets write to. */
   readonly state: ReadonlyMap<string, string>;
@@ -205,9 +205,10 @@ function ingressOf({ family, interfaces }: Plan): [string, Chain][] {
   const { ip } = family;
   const count = 'counter name meta mark map @traffic';
   const forward = `fwd ${ip} to meta mark map @addresses device meta mark map @interfaces`;
+  // Frames for others come in too while somebody listens to the interface: a second balancer is not to forward them.
   const rules = [
-    `${ip} daddr . tcp dport @services goto vip`,
-    `${ip} daddr @hosts meta l4proto tcp goto vip`,
+    `meta pkttype host ${ip} daddr . tcp dport @services goto vip`,
+    `meta pkttype host ${ip} daddr @hosts meta l4proto tcp goto vip`,
   ];
   return [
     ['send', { rules: [count, forward] }],

@@ -1,6 +1,7 @@
 /** Changes of configuration, restarts, and what others do to our tables: no flow is cut that need not be. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Layer4 } from '../../src/layer4/layer4.ts';
+import { childPrograms } from '../../src/layer4/programs.ts';
 import { onEvent } from '../../src/observe/events.ts';
 import { namespacesOrSkip, prepareForDirectReturn } from '../peers/namespaces.ts';
 import { createField, type Field, persistenceOf, until } from './field.ts';
@@ -160,6 +161,16 @@ namespacesOrSkip('adoption', () => {
     expect((await field.open(VIP, 104)).server).toBe('s1');
     expect((await field.open(VIP, 104)).server).toBe('s1');
     stop();
+  });
+
+  test('the capability is enough, root is not needed', async () => {
+    const asNobody = ['setpriv', '--reuid', '65534', '--clear-groups'];
+    const prefix = ['ip', 'netns', 'exec', field.site.lb.name, ...asNobody];
+    const capability = ['--inh-caps', '+net_admin', '--ambient-caps', '+net_admin'];
+    layer4 = field.start({ run: childPrograms({ prefix: [...prefix, ...capability] }) });
+    await layer4.apply([field.service()]);
+    expect((await layer4.traffic()).get('eis')!.size).toBe(3);
+    await field.open(VIP, 104);
   });
 
   test('an interface that was made anew has its rules again', async () => {

@@ -215,6 +215,22 @@ namespacesOrSkip('DR', () => {
     expect((await field.open(VIP, 104)).server).toBe('s1');
   });
 
+  test('frames for others are left alone, even while somebody listens to the interface', async () => {
+    await layer4.apply([field.service()]);
+    const [client] = field.site.clients;
+    await field.site.lb.ip('link set eth0 promisc on');
+    await client!.ip(`neigh replace ${VIP} lladdr 02:00:00:00:00:99 dev eth0 nud permanent`);
+    const opened = field.open(VIP, 104);
+    const { lb } = field.site;
+    const seen = async () => Number(await lb.must('cat', ['/sys/class/net/eth0/statistics/rx_packets']));
+    const before = await seen();
+    await until('the SYN to be seen', async () => (await seen()) > before + 1);
+    expect([...(await layer4.traffic()).get('eis')!.values()].map(({ packets }) => packets)).toEqual([0, 0]);
+    await client!.ip(`neigh delete ${VIP} dev eth0`);
+    await opened;
+    await lb.ip('link set eth0 promisc off');
+  });
+
   test('a server that answers ARP for the VIP takes traffic past the balancer', async () => {
     await layer4.apply([field.service()]);
     const { lb, clients, servers } = field.site;
