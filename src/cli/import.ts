@@ -74,7 +74,7 @@ async function run(path: string, { protocolAware, all }: Options, translate: Imp
   const count = (fate: string) =>
     new Set(notes.filter((note) => note.fate === fate).map(({ line }) => line)).size;
   process.stderr.write(
-    `${path}: ${count('lost')} lost in whole or in part, ${count('changed')} changed, ${count('idle')} without a meaning here\n`,
+    `${path}: lines lost in whole or in part: ${count('lost')}; changed: ${count('changed')}; without a meaning here: ${count('idle')}\n`,
   );
 }
 

@@ -30,12 +30,18 @@ export function readSample(written: string): Sample | undefined {
   for (;;) {
     const match = /^([A-Za-z0-9_.-]+)(?:\(((?:"[^"]*"|'[^']*'|[^()"'])*)\))?(,|$)/.exec(rest);
     if (!match) return undefined;
-    parts.push({ name: match[1]!, argument: match[2]?.replace(/^(["'])(.*)\1$/s, '$2') });
+    parts.push({ name: match[1]!, argument: match[2]?.replace(/^(["'])([^"']*)\1$/, '$2') });
     if (match[3] === '') break;
     rest = rest.slice(match[0].length);
   }
   const [first, ...converters] = parts;
   return { name: first!.name, argument: first!.argument, converters };
+}
+
+/** `"^/a,b",/c,g` → its parts, with the quotes taken off. */
+export function argumentsOf(argument: string): string[] {
+  const parts = argument.match(/(?:"[^"]*"|'[^']*'|[^,"'])+|(?<=,|^)(?=,|$)/g) ?? [];
+  return parts.map((part) => part.replace(/^(["'])([^"']*)\1$/, '$2'));
 }
 
 type Match =

@@ -1,6 +1,6 @@
 /** `set-path`, `replace-path` → `rewrite` of a route. */
 import { literal } from './haproxy-actions.ts';
-import { readSample } from './haproxy-criteria.ts';
+import { argumentsOf, readSample } from './haproxy-criteria.ts';
 import type { Directive } from './haproxy-sections.ts';
 import { type Ledger, Loss } from './losses.ts';
 
@@ -35,9 +35,7 @@ function setPath(format: string): Rewriting {
   const [converter, ...more] = sample.converters;
   if (sample.name !== 'path' || converter?.name !== 'regsub' || more.length > 0)
     throw new Loss('a path is rewritten by one pattern: `replace-path` is imported');
-  const [search = '', replacement = '', flags = ''] = (converter.argument ?? '')
-    .split(',')
-    .map((part) => part.replace(/^(["'])(.*)\1$/s, '$2'));
+  const [search = '', replacement = '', flags = ''] = argumentsOf(converter.argument ?? '');
   // What comes behind the match stays: it becomes a group of its own.
   if (!search.startsWith('^') || search.endsWith('$') || flags !== '')
     throw new Loss('a path is rewritten as a whole: `replace-path` is imported');

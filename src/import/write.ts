@@ -19,13 +19,13 @@ function part({ name, comments, body }: Part): string[] {
   return [
     '',
     ...comments.map((text) => `  ${comment(text)}`),
-    `  ${scalar(name)}:`,
+    `  ${quoted(name)}:`,
     ...Object.entries(body).flatMap(([key, value]) => (value === undefined ? [] : entry(key, value, 4))),
   ];
 }
 
 function entry(key: string, value: Exclude<Value, undefined>, indent: number): string[] {
-  const start = `${' '.repeat(indent)}${scalar(key)}:`;
+  const start = `${' '.repeat(indent)}${quoted(key)}:`;
   const line = `${start} ${flow(value)}`;
   const isLong = Array.isArray(value) && LONG_LISTS.includes(key);
   if (!isLong && (line.length <= WIDTH || isScalar(value))) return [line];
@@ -62,7 +62,7 @@ function flow(value: Value): string {
     const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
     return entries.length === 0
       ? '{}'
-      : `{ ${entries.map(([key, inner]) => `${scalar(key)}: ${flow(inner)}`).join(', ')} }`;
+      : `{ ${entries.map(([key, inner]) => `${quoted(key)}: ${flow(inner)}`).join(', ')} }`;
   }
   return scalar(`${value as string | number | boolean}`);
 }
@@ -71,11 +71,17 @@ function isScalar(value: Value): boolean {
   return typeof value !== 'object';
 }
 
-/** Plain where nothing in it can be mistaken, else in double quotes, in which JSON's escapes are YAML's too. */
+/** A value: in these, unlike in keys, `${NAME}` would stand for a variable of the environment. */
 function scalar(text: string): string {
-  if (/^[A-Za-z0-9/][A-Za-z0-9_./+-]*(?::\d+)?$/.test(text)) return text;
-  const literal = text.replace(/\$(?=\{[A-Za-z_][A-Za-z0-9_]*\})/g, '$$$$');
-  return JSON.stringify(literal).replace(
+  return quoted(text.replace(/\$(?=\{[A-Za-z_][A-Za-z0-9_]*\})/g, '$$$$'));
+}
+
+/** Plain where nothing in it can be mistaken, else in double quotes, in which JSON's escapes are YAML's too. */
+function quoted(text: string): string {
+  // A regular expression is told by its slashes: quoted, as the manual has it.
+  const isExpression = /^\/.+\/$/.test(text);
+  if (!isExpression && /^[A-Za-z0-9/][A-Za-z0-9_./+-]*(?::\d+)?$/.test(text)) return text;
+  return JSON.stringify(text).replace(
     /[^\x20-\x7e]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

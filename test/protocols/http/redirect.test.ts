@@ -25,3 +25,13 @@ test('a client cannot choose the host', () => {
 test('$ for something that the pattern does not have', () => {
   expect(() => compileRedirect(['/old/*'], 'https://new.example/$2')).toThrow('$2 stands for nothing');
 });
+
+test.each([
+  ['/a/b?c=d', 'Portal.example:8080', 'https://portal.example/a/b?c=d'],
+  ['/', 'portal.example', 'https://portal.example/'],
+  ['//evil.example/a', 'portal.example', 'https://portal.example/evil.example/a'],
+  ['/a', undefined, '/a'],
+])('$host is the host that the client asked for: %s of %s', (asked, host, location) => {
+  const redirect = compileRedirect(['/*'], 'https://$host/$1') as (target: Target) => string;
+  expect(redirect(parseTarget(asked, host))).toBe(location);
+});
