@@ -14,9 +14,10 @@
  * translates for the connections that are open either.
  */
 import { readFileSync } from 'node:fs';
-import { isIP, SocketAddress } from 'node:net';
+import { isIP } from 'node:net';
 import { GantryError } from '../errors.ts';
 import { notice } from '../observe/events.ts';
+import { obstacleBetween, plain } from './client-address.ts';
 import { Missing, Nft } from './nft.ts';
 import { childPrograms, type RunProgram } from './programs.ts';
 import { SourcePorts } from './source-ports.ts';
@@ -264,33 +265,6 @@ function entriesOf(all: readonly Wanted[]): string[] {
       ? []
       : [`create element ${TABLE} clients${version} { ${elements.join(', ')} }`];
   });
-}
-
-/** An IPv4 address that is written as an IPv6 one is that IPv4 address. */
-function plain(address: string): string {
-  if (isIP(address) !== 6) return address;
-  const canonical = new SocketAddress({ address: address.replace(/%.*$/, ''), family: 'ipv6' }).address;
-  const mapped = /^::ffff:([\d.]+)$/.exec(canonical)?.[1];
-  return mapped ?? address;
-}
-
-/** Why a server cannot see this client's address; undefined: it can. */
-function obstacleBetween(client: string, server: string): string | undefined {
-  const [ofClient, ofServer] = [isIP(client), isIP(server)];
-  if (ofClient === 0) return 'the client has none';
-  if (ofServer === 0 || server === '0.0.0.0' || server === '::')
-    return `\`${server}\` is no address of a server`;
-  if (ofClient !== ofServer) {
-    return `the client has an IPv${ofClient} address, the server an IPv${ofServer} one: both need one of the same version`;
-  }
-  if (client.includes('%') || server.includes('%')) return 'a link-local address is known on one link only';
-  if (isLoopback(client) && !isLoopback(server))
-    return 'the client is on this machine and came by its loopback address';
-  return undefined;
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
 }
 
 function written({ host, port }: Endpoint): string {

@@ -123,6 +123,12 @@ describe('claims', () => {
     expect(kernel.clientOf(claim)).toBe(CLIENT);
   });
 
+  test('all on one machine', async () => {
+    const { kernel, transparency } = setUp();
+    const server = { host: '127.0.0.1', port: 104 };
+    expect(kernel.clientOf(await transparency.claim('127.0.0.1', server), server)).toBe('127.0.0.1');
+  });
+
   test('all rules were flushed: the table is made again', async () => {
     const { kernel, transparency } = setUp();
     await transparency.open();
@@ -154,13 +160,19 @@ describe('what cannot be', () => {
     ],
     ['fe80::1%eth0', 'fd50::21', 'a link-local address is known on one link only'],
     ['127.0.0.1', '10.50.0.21', 'the client is on this machine and came by its loopback address'],
+    ['10.60.0.101', '127.0.0.1', 'the server has a loopback address, which nobody else reaches'],
+    [
+      'fd50::21',
+      'fd50:0::0021',
+      'the client is that server itself, which takes no packets from its own address',
+    ],
     ['', '10.50.0.21', 'the client has none'],
     ['1.2.3.4 }; flush ruleset', '10.50.0.21', 'the client has none'],
     ['10.60.0.101', '0.0.0.0', '`0.0.0.0` is no address of a server'],
   ])('from %j to %s: %s', async (client, host, sentence) => {
     const { kernel, transparency } = setUp();
     const { code, message } = await reasonOf(transparency.claim(client, { host, port: 104 }));
-    const server = host.includes(':') ? `[${host}]:104` : `${host}:104`;
+    const server = host.includes(':') ? '[fd50::21]:104' : `${host}:104`;
     expect([code, message]).toEqual([
       'GTY_SOURCE',
       `${server} cannot be reached from the client's own address: ${sentence}`,
