@@ -69,7 +69,8 @@ function testEveryRow(
     await vendor?.close();
   });
 
-  test('gantry status shows every server up by its first check', async () => {
+  test('gantry check finds nothing, gantry status shows every server up by its first check', async () => {
+    expect(await vendor.gantryCheck()).toBe('');
     await vendor.untilPools(areUp, 'every server to be up');
     const { pools } = await vendor.gantryStatus();
     expect(areUp(pools)).toBe(true);
@@ -173,7 +174,8 @@ function testEveryRow(
     await untilNoticed('every server to be up', new Set());
   }, 60_000);
 
-  test(`${rows.length} of ${rows.length} rows`, () => {
+  test(`${rows.length} of ${rows.length} rows, and nothing to warn of but servers`, () => {
+    expect(vendor.warnings()).toEqual([]);
     expect(all.filter((one) => !isComplete(one)).map(({ row }) => row.name)).toEqual([]);
   });
 }

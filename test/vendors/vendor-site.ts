@@ -11,6 +11,7 @@ import { loadConfiguration } from '../../src/config/load.ts';
 import type { Configuration } from '../../src/config/schema.ts';
 import { createAuthority } from '../peers/certificates.ts';
 import { createFolder } from '../peers/dicom-files.ts';
+import type { LogLine } from '../peers/gantry-process.ts';
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
 import { createSite, prepareForDirectReturn, type Site } from '../peers/namespaces.ts';
 import type { Layout } from './plan.ts';
@@ -28,6 +29,10 @@ export interface VendorSite {
   status(): Promise<StatusDocument>;
   /** What `gantry status --json` prints. */
   gantryStatus(): Promise<StatusDocument>;
+  /** What `gantry check` prints: nothing, when neither the file nor the machine lacks anything. */
+  gantryCheck(): Promise<string>;
+  /** Lines of the log that an operator should look at, but for those of servers. */
+  warnings(): readonly LogLine[];
   /** Asks for the status until `wanted` likes it; after 15 s resolves with the last. */
   untilStatus(wanted: (status: StatusDocument) => boolean): Promise<StatusDocument>;
   /** Asks for the status until `wanted` likes the pools; throws with what is amiss after 15 s. */
@@ -77,7 +82,7 @@ async function start(
 ): Promise<VendorSite> {
   const file = join(folder, 'gantry.yaml');
   const authority = await createAuthority();
-  const certificate = await authority.issue({ names: ['web.test', ...SERVERS] });
+  const certificate = await authority.issue({ names: ['web.test', ...SERVERS], days: 365 });
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   writeFileSync(cert, certificate.cert);
   writeFileSync(key, certificate.key);
@@ -131,6 +136,8 @@ async function start(
     servers,
     folder,
     status,
+    gantryCheck: () => site.lb.must(process.execPath, [GANTRY, 'check', '-c', file]),
+    warnings: () => gantry.log.items.filter(({ level, msg }) => level !== 'info' && msg !== 'server'),
     async gantryStatus() {
       const args = [GANTRY, 'status', '--json', '--admin', ADMIN];
       return JSON.parse(await site.lb.must(process.execPath, args)) as StatusDocument;
