@@ -12,6 +12,7 @@ export type Service =
   /** dcmqrscp: what was stored is found. */
   | 'archive'
   | 'worklist'
+  /** The receiver of python3-hl7. */
   | 'hl7'
   /** A protocol that nobody here speaks: a server that tells its name. */
   | 'echo';

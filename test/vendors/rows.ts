@@ -31,6 +31,7 @@ const NEEDED: readonly PeerPackage[] = [
   'procps',
   'nginx-light',
   'dcmtk',
+  'python3-hl7',
   'iputils-ping',
 ];
 /** Tries of a spread before it counts as none. */

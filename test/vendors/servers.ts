@@ -1,6 +1,7 @@
 /** The servers of a vendor system, in a network namespace: real programs where there are some, an echo otherwise. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Certificate } from '../peers/certificates.ts';
 import { splitFile } from '../peers/dicom-files.ts';
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
@@ -24,6 +25,9 @@ export interface VendorServer {
 
 export const WORKLIST_AE = 'WORKLIST';
 export const ARCHIVE_AE = 'ARCHIVE';
+/** Debian's own, which has Debian's packages. */
+const PYTHON = '/usr/bin/python3';
+const HL7_RECEIVER = fileURLToPath(new URL('./hl7-receiver.py', import.meta.url));
 /** Where nginx leaves WebSockets, inside the namespace. */
 const WEB_SOCKET_PORT = 19_999;
 
@@ -61,7 +65,6 @@ export function createServer({ name, namespace, layout, ...options }: ServerOpti
     running.push(agent);
     await Promise.all([
       agent.ask('listenEcho', { name, ports: portsOf('echo') }),
-      agent.ask('listenMllp', { name, ports: portsOf('hl7') }),
       agent.ask('listenWebSocket', { name, port: WEB_SOCKET_PORT }),
     ]);
     return agent;
@@ -101,6 +104,8 @@ export function createServer({ name, namespace, layout, ...options }: ServerOpti
       for (const port of portsOf('worklist')) {
         keep(namespace.start('wlmscpfs', ['-q', '-dfp', join(folder, 'worklists'), String(port)]));
       }
+      const hl7 = portsOf('hl7').map(String);
+      if (hl7.length > 0) keep(namespace.start(PYTHON, [HL7_RECEIVER, name, ...hl7]));
       const agent = await startAgent();
       await agent.ask('listening', { host: namespace.address, ports: Object.keys(layout).map(Number) });
     },

@@ -51,9 +51,9 @@ export async function converse(
     case 'hl7': {
       const message = hl7Message({ controlId: `ROW${number}` }).toString('latin1');
       const answer = await agent.ask('mllp', { host, port, message });
-      const [code, id, name] = /MSA\|(.*)\r/.exec(answer)![1]!.split('|');
-      if (code !== 'AA' || id !== `ROW${number}`) throw new Error(`${host}:${port}: ${answer}`);
-      const [server, local, remote] = name!.split(' ');
+      if (!answer.includes(`\rMSA|AA|ROW${number}`)) throw new Error(`${host}:${port}: ${answer}`);
+      const [, , server, addresses] = answer.split('|', 4);
+      const [local, remote] = addresses!.split(' ');
       return { server: server!, local, remote };
     }
     case 'worklist': {
