@@ -5,13 +5,25 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
 import { createSite, namespacesOrSkip, type Site } from '../peers/namespaces.ts';
 import { describeWith } from '../peers/processes.ts';
-import { configuration, configure, ECHO, hostOf, listen, seenBy, seenOn, serve } from './source-setup.ts';
+import {
+  configuration,
+  configure,
+  ECHO,
+  hostOf,
+  listen,
+  SCP,
+  seenBy,
+  seenOn,
+  serve,
+  startStorescp,
+  store,
+} from './source-setup.ts';
 
 const VIP = '10.60.0.10';
 const WITH_CLIENT = `  T: { protocol: tcp, listen: ["${VIP}:${ECHO}"], pool: echo, source: client }`;
 const WITHOUT = `  T: { protocol: tcp, listen: ["${VIP}:${ECHO}"], pool: echo }`;
 
-describeWith(['iproute2', 'nftables'], 'source: client', () => {
+describeWith(['dcmtk', 'iproute2', 'nftables'], 'source: client', () => {
   namespacesOrSkip('', () => {
     let site: Site;
     let client: NamespaceAgent;
@@ -50,6 +62,24 @@ describeWith(['iproute2', 'nftables'], 'source: client', () => {
       } finally {
         await servers[0]!.ask('listenEcho', { name: 's1', ports: [ECHO] });
       }
+    });
+
+    test('a server that is its own client: others take its connections, and it is not taken for down', async () => {
+      for (const server of site.servers) await startStorescp(server);
+      const { gantry } = await serve(
+        site,
+        `${WITH_CLIENT}
+  D: { protocol: dicom, listen: ["${VIP}:${SCP}"], pool: scp, source: client, dicom: { route: study, storage: shared } }`,
+      );
+      const [own, other] = site.servers;
+      // They share a network: without it the other one would answer straight.
+      await other!.ip(`route add ${own!.address}/32 via ${site.lb.address}`);
+      for (let i = 0; i < 6; i++) {
+        const seen = await seenBy(servers[0]!, VIP);
+        expect([seen.server, hostOf(seen)]).toEqual(['s2', own!.address]);
+      }
+      await store(own!, VIP, 8);
+      expect(gantry.log.items.filter(({ msg, state }) => msg === 'server' && state === 'down')).toEqual([]);
     });
 
     test('reloads, also one that does without it, leave open connections as they are', async () => {

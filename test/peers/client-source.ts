@@ -1,4 +1,5 @@
 /** What lets connections bear clients' addresses, without a kernel that does: it notes whom each port was for. */
+import { GantryError } from '../../src/errors.ts';
 import type { Claim, ClientSource } from '../../src/relay/source.ts';
 import { freePort } from './processes.ts';
 import { type Gate, Journal } from './waiting.ts';
@@ -18,10 +19,17 @@ export interface TestClientSource extends ClientSource {
   clientOf(port: number | undefined): string | undefined;
 }
 
-/** `ports`: the first that are handed out. `gate`: claims wait for it. */
+/** What those hear who are refused. */
+export const REFUSED = 'the address of this client cannot be borne';
+
+/**
+ * `ports`: the first that are handed out. `gate`: claims wait for it. `refusesFor`: no claim is granted for a server at
+ * this port.
+ */
 export function createClientSource({
   ports = [] as number[],
   gate = undefined as Gate | undefined,
+  refusesFor = undefined as number | undefined,
 } = {}): TestClientSource {
   const claims = new Journal<NotedClaim>('claims');
   return {
@@ -32,6 +40,7 @@ export function createClientSource({
     clientOf: (port) => claims.items.findLast((claim) => claim.port === port)?.client,
     async claim(client, { host, port }): Promise<Claim> {
       await gate?.opened;
+      if (port === refusesFor) throw new GantryError('GTY_SOURCE', REFUSED);
       const claim = {
         client,
         server: `${host}:${port}`,

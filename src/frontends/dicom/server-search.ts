@@ -207,7 +207,8 @@ export class ServerSearch implements AttemptListener {
 
   failed(error: GantryError): void {
     this.#someFailed = true;
-    this.#leaveCandidate().dialFailed(error.message, this.#settings.now());
+    const server = this.#leaveCandidate();
+    if (error.source !== 'internal') server.dialFailed(error.message, this.#settings.now());
     this.#try(this.#choice.next());
   }
 }

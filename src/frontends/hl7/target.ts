@@ -173,7 +173,8 @@ export class Target implements OutboundListener, Tenant {
     if (index >= 0) this.#idle.splice(index, 1);
     if (!connection.isConnected) {
       this.#dialling--;
-      if (!this.#closed && error) this.server.dialFailed(error.message, this.#outbound.now());
+      if (!this.#closed && error && error.source !== 'internal')
+        this.server.dialFailed(error.message, this.#outbound.now());
     }
     this.server.release(true);
     if (this.#closed) return;

@@ -153,7 +153,7 @@ export class Arrival implements ChannelHandler, Facts, Waiting {
       closed: (error: GantryError | undefined) => {
         this.#dialled = undefined;
         connection.leaves();
-        this.#failed(error?.message ?? 'does not connect');
+        this.#failed(error?.message ?? 'does not connect', error);
       },
     };
     this.#dialled = dial(target, handler, preambleOf(link, client));
@@ -170,9 +170,9 @@ export class Arrival implements ChannelHandler, Facts, Waiting {
   }
 
   /** The server that was tried cannot be had; its slot is free again. */
-  #failed(reason: string): void {
+  #failed(reason: string, error?: GantryError): void {
     const server = this.#connection.server!;
-    server.dialFailed(reason, this.#connection.settings.now());
+    if (error?.source !== 'internal') server.dialFailed(reason, this.#connection.settings.now());
     this.#asked ??= [];
     this.#asked.push(server);
     this.#try(this.#choice!.next());

@@ -1,5 +1,6 @@
 /** How clients come in and how servers are reached: PROXY headers either way, and the times that a pool has of its own. */
 import { expect, test } from 'vitest';
+import { createClientSource } from '../../peers/client-source.ts';
 import { serve, stalling } from '../../peers/dicom-scp.ts';
 import { associate, echoOnce, ScuAssociation } from '../../peers/dicom-scu.ts';
 import { associateRequest } from '../../peers/pdus.ts';
@@ -51,6 +52,24 @@ test('PROXY header in: rules and the log go by the client that it names', async 
     server: 's1',
     pool: 'Q',
   });
+});
+
+test('`source: client`: the association comes from a port claimed for its client; a server that cannot see it is not to blame', async () => {
+  const servers = [await scp(), await scp()];
+  const source = createClientSource({ refusesFor: servers[0]!.address.port });
+  const dicom = await startDicom(
+    servers.map(({ address }) => address),
+    { more: { links: new Map([['P', { source: { ofClients: source } }]]) } },
+  );
+  const scu = await associate(dicom.address, { localAddress: '127.0.0.7' });
+  expect(await scu.echo()).toBe(0);
+  const [association] = servers[1]!.associations.items;
+  expect(source.clientOf(association!.connection.socket.remotePort)).toBe('127.0.0.7');
+  await scu.release();
+  await source.claims.find(({ isReleased }) => isReleased);
+  expect(source.claims.length).toBe(1);
+  expect(dicom.servers.map(({ totals }) => totals.failures)).toEqual([0, 0]);
+  expect((await dicom.associations.count(1))[0]).toMatchObject({ server: 's2', attempts: 2 });
 });
 
 test('timeouts.connect of the pool goes before that of the VIP', async () => {

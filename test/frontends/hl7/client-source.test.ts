@@ -1,9 +1,8 @@
 /** `source: client`: each client's messages go over connections of its own, which are there as long as it is. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { GantryError } from '../../../src/errors.ts';
 import type { Hl7FrontEndOptions } from '../../../src/frontends/hl7/front-end.ts';
-import { createClientSource, type TestClientSource } from '../../peers/client-source.ts';
+import { createClientSource, REFUSED, type TestClientSource } from '../../peers/client-source.ts';
 import { acknowledgementOf, fieldOf, hl7Message } from '../../peers/hl7-messages.ts';
 import { connectSender, type MllpSender, type Receiver } from '../../peers/mllp-peer.ts';
 import { createGate } from '../../peers/waiting.ts';
@@ -143,16 +142,17 @@ test('messages of one patient from two clients go to one server, in order, each 
 
 test('a client whose address cannot be borne: its message is not sent from another one', async () => {
   const receiver = await receiverFor();
-  const source = { claim: () => Promise.reject(new GantryError('GTY_SOURCE', 'nft is not installed')) };
+  const source = createClientSource({ refusesFor: receiver.address.port });
   await using hl7 = await startHl7({
     pools: { main: { servers: [receiver.address] } },
-    more: { links: new Map([['main', { source: { ofClients: source } }]]) },
+    more: ofClients(source),
   });
   const sender = await connectSender(hl7.address, ONE);
   await sender.write(message('A1'));
   expect(await sender.read()).toBeUndefined();
   expect(receiver.connections.length).toBe(0);
-  expect(hl7.messages.items).toMatchObject([{ outcome: 'unavailable', detail: 'nft is not installed' }]);
+  expect(hl7.messages.items).toMatchObject([{ outcome: 'unavailable', detail: REFUSED }]);
+  expect(hl7.pools.main!.servers[0]!.totals.failures).toBe(0);
 });
 
 test('a reload without it, and one with it again: what comes next goes as it says', async () => {

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
+import { createClientSource } from '../../peers/client-source.ts';
 import { refusingAddress } from '../../peers/test-connection.ts';
 import { within } from '../../peers/waiting.ts';
 import { echo, greet, isIdle, server, startTcp, until } from './setup.ts';
@@ -16,6 +17,22 @@ test('a server that refuses: the next one takes it, and the client sees nothing 
   expect(await vip.events.find(() => true)).toMatchObject({ server: 'main-2', attempts: 2, end: 'closed' });
   expect(vip.server('main-1').totals.failures).toBe(1);
   expect(vip.server('main-1').active).toBe(0);
+});
+
+test('`source: client`: a server that cannot see this client’s address is not to blame, and the next one takes it', async () => {
+  const [one, two] = [await server(echo), await server(greet('two'))];
+  const source = createClientSource({ refusesFor: one.address.port });
+  const vip = await startTcp({
+    pools: { main: { balance: 'first', servers: [one.address, two.address] } },
+    more: { links: new Map([['main', { source: { ofClients: source } }]]) },
+  });
+  const client = await vip.open('127.0.0.7');
+  expect((await client.readToEnd()).bytes.toString()).toBe('two');
+  client.end();
+  expect(await vip.events.find(() => true)).toMatchObject({ server: 'main-2', attempts: 2, end: 'closed' });
+  await source.claims.find(({ isReleased }) => isReleased);
+  expect(source.claims.items.map((claim) => claim.client)).toEqual(['127.0.0.7']);
+  expect(vip.server('main-1').totals.failures).toBe(0);
 });
 
 test('failed dials in a row take a server down, those with a good one in between do not', async () => {

@@ -6,7 +6,7 @@ import { outcomeOf } from '../../../../protocols/dicom/operations.ts';
 import { isTransient, type Reject } from '../../../../protocols/dicom/small-pdus.ts';
 import type { Facts } from '../../../../protocols/facts.ts';
 import type { Choice } from '../../../director/director.ts';
-import type { GantryError } from '../../../errors.ts';
+import { GantryError } from '../../../errors.ts';
 import { notice } from '../../../observe/events.ts';
 import type { Server } from '../../../pools/server.ts';
 import type { Channel } from '../../../relay/channel.ts';
@@ -182,10 +182,12 @@ export class Placement implements LegListener {
 
   refused(leg: Leg, error: GantryError | Reject): void {
     const { now } = this.#options.settings;
-    if (error instanceof Error) leg.server.dialFailed(error.message, now());
-    else leg.server.dialAnswered(now());
-    if (!(error instanceof Error) && !isTransient(error))
-      noticeDrift(leg.server, this.legs.lead?.server.name ?? '');
+    if (error instanceof GantryError) {
+      if (error.source !== 'internal') leg.server.dialFailed(error.message, now());
+    } else {
+      leg.server.dialAnswered(now());
+      if (!isTransient(error)) noticeDrift(leg.server, this.legs.lead?.server.name ?? '');
+    }
     this.legs.forget(leg);
     this.#goOn(this.#clear(leg), leg, 'could not be had');
   }
