@@ -5,7 +5,7 @@ import { namespacesOrSkip } from '../peers/namespaces.ts';
 import { describeWith, type PeerPackage } from '../peers/processes.ts';
 import { type Ailment, type Layout, NOTICED, type PlanOptions, planRow, type RowPlan } from './plan.ts';
 import type { VendorServer } from './servers.ts';
-import { type Answer, converse, type VendorClient } from './speakers.ts';
+import { type Answer, converse, echoAndFind, type VendorClient } from './speakers.ts';
 import { isComplete, type Seen, tableOf, vendorTables } from './table.ts';
 import { startVendor, type VendorOptions, type VendorSite } from './vendor-site.ts';
 
@@ -119,6 +119,15 @@ function testEveryRow(
       expect(grown).toEqual([pool.name]);
     }
   });
+
+  test.runIf(Object.values(layout).includes('archive'))(
+    'archives answer C-ECHO, and find what was stored',
+    async () => {
+      for (const way of plans.flatMap(({ ways }) => ways)) {
+        if (way.service === 'archive') await echoAndFind(vendor.clients[0]!, way, vendor);
+      }
+    },
+  );
 
   test('every check notices what it looks at, and nothing else', async () => {
     const [sick] = vendor.servers;

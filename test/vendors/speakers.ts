@@ -29,6 +29,9 @@ export interface Surroundings {
   readonly folder: string;
 }
 
+/** Servers take turns, but for what else is asked. */
+const FINDS = 4;
+
 let conversations = 0;
 
 /** One conversation, whole. `cookie`: what the client has from an earlier one. */
@@ -82,6 +85,23 @@ export async function converse(
       return JSON.parse(answer) as Answer;
     }
   }
+}
+
+/**
+ * C-ECHO, then C-FIND for a study that was stored just now, until the server that has it is the one that is asked; throws
+ * after some tries.
+ */
+export async function echoAndFind(client: VendorClient, way: Way, surroundings: Surroundings): Promise<void> {
+  const { namespace } = client;
+  const { host, port } = way;
+  await dicom(namespace, 'echoscu', [], ARCHIVE_AE, host, port);
+  await converse(client, way, surroundings);
+  const keys = ['-k', 'QueryRetrieveLevel=STUDY', '-k', 'StudyInstanceUID', '-k', 'PatientID=*'];
+  for (let tries = 0; tries < FINDS; tries++) {
+    const found = await dicom(namespace, 'findscu', ['-v', '-S', ...keys], ARCHIVE_AE, host, port);
+    if (/\(0020,000d\) UI \[\d[\d.]+/.test(found)) return;
+  }
+  throw new Error(`nothing is found at ${host}:${port}`);
 }
 
 async function dicom(
