@@ -10,6 +10,7 @@ import { listening } from './egress.ts';
 import { type PreparedFrontEnd, prepareFrontEnd } from './front-ends.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import { createLayer4, type Layer4 } from './layer4/layer4.ts';
+import { createLock } from './layer4/lock.ts';
 import { createTransparency, type Transparency } from './layer4/transparency.ts';
 import { Layer4Vips } from './layer4-vips.ts';
 import { Listeners } from './listeners.ts';
@@ -51,6 +52,8 @@ export interface BalancerOptions {
   readonly hash?: KeyedHash;
   /** For `reload`. */
   readonly load?: (() => Loaded) | undefined;
+  /** Rules that a run before has left in the kernel go when the configuration has no layer 4 VIPs. */
+  readonly tidies?: boolean;
   /** What forwards in the kernel; default: nftables. */
   readonly layer4?: Layer4;
 }
@@ -63,6 +66,7 @@ export async function startBalancer(
   const balancer = new RunningBalancer(options);
   try {
     await balancer.apply(configuration);
+    if (options.tidies) await balancer.tidy();
   } catch (error) {
     await balancer.stop();
     throw error;
@@ -105,7 +109,11 @@ class RunningBalancer implements Balancer {
   /** One change of configuration after the other. */
   #applying: Promise<unknown> = Promise.resolve();
 
-  constructor({ hash = createKeyedHash(), load, layer4 = createLayer4() }: BalancerOptions) {
+  constructor({
+    hash = createKeyedHash(),
+    load,
+    layer4 = createLayer4({ lock: createLock() }),
+  }: BalancerOptions) {
     this.#hash = hash;
     this.#load = load;
     // Read once: the origin is a slow getter, and it does not move.
@@ -128,6 +136,11 @@ class RunningBalancer implements Balancer {
 
   get admin(): Endpoint | undefined {
     return this.#admin?.endpoint;
+  }
+
+  /** Removes what a run with layer 4 VIPs has left in the kernel, if there are none now. */
+  tidy(): Promise<void> {
+    return this.#layer4.tidy();
   }
 
   apply(configuration: Configuration): Promise<readonly Change[]> {

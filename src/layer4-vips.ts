@@ -67,6 +67,23 @@ export class Layer4Vips {
     await this.#layer4.apply(vips.map((vip) => this.#serviceOf(vip, configuration, assembly)));
   }
 
+  /**
+   * For a start without layer 4 VIPs: the rules of a run that had some would forward for ever, with nobody to watch
+   * their servers. Where the kernel cannot be asked, it is nobody's who runs here.
+   */
+  async tidy(): Promise<void> {
+    if (this.#forwarding.length > 0) return;
+    const tables = await this.#layer4.removeLeft().catch(() => []);
+    if (tables.length === 0) return;
+    notice(
+      'warn',
+      'rules of layer 4 VIPs that the configuration no longer has were removed from the kernel',
+      {
+        tables: tables.join(', '),
+      },
+    );
+  }
+
   /** The configuration that was applied is in force, and so are its pools: follows them. */
   commit(vips: readonly Layer4Vip[], configuration: Configuration, assembly: Assembly): void {
     for (const { unwatch } of this.#forwarding) unwatch();

@@ -27,6 +27,7 @@ class RecordingKernel implements Layer4 {
   readonly counters = new Map<string, Map<string, ServerTraffic>>();
   readonly closed: string[] = [];
   entries: PersistenceEntry[] = [];
+  left: string[] = [];
   looks = 0;
   failure: Error | undefined;
 
@@ -50,6 +51,10 @@ class RecordingKernel implements Layer4 {
     const there = this.entries.some((entry) => entry.key === key);
     this.entries = this.entries.filter((entry) => entry.key !== key);
     return there;
+  }
+  async removeLeft() {
+    if (this.failure) throw this.failure;
+    return this.left;
   }
   async close(onStop: 'keep' | 'remove') {
     this.closed.push(onStop);
@@ -318,6 +323,25 @@ test('persistence: shown and cleared by table, of VIPs that remember', async () 
   expect(await vips.persistence.entries('vip E')).toEqual([]);
   expect(await vips.persistence.clear([entry, { ...entry, table: 'vip E' }])).toBe(1);
   expect(await vips.persistence.entries('vip D')).toEqual([]);
+});
+
+test('a start without layer 4 VIPs removes what a run before has left, and says so; where it cannot ask, nothing is said', async () => {
+  const { kernel, vips, notices, apply } = setUp();
+  await apply(`${TWO}vips: { P: { protocol: tcp, listen: "10.0.0.4:80", pool: a } }`);
+  kernel.failure = new GantryError('GTY_LAYER4', 'no nft');
+  await vips.tidy();
+  kernel.failure = undefined;
+  await vips.tidy();
+  expect(notices.length).toBe(0);
+  kernel.left = ['netdev gantry_dr_D', 'ip gantry_nat_N'];
+  await vips.tidy();
+  expect(notices.items.map(({ fields }) => fields)).toEqual([
+    { tables: 'netdev gantry_dr_D, ip gantry_nat_N' },
+  ]);
+  notices.clear();
+  await apply(TWO + DIRECT);
+  await vips.tidy();
+  expect(notices.length).toBe(0);
 });
 
 test('at the end the rules stay or go, as the configuration says', async () => {

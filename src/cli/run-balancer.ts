@@ -18,7 +18,8 @@ export async function runBalancer(configuration: Configuration, file: string): P
   let reload = () => {};
   process.on('SIGHUP', () => reload());
   try {
-    const balancer = await startBalancer(configuration, { hash, load: () => loadConfiguration(file) });
+    const load = () => loadConfiguration(file);
+    const balancer = await startBalancer(configuration, { hash, load, tidies: true });
     reload = () => void balancer.reload();
     const signal = await asked;
     notice('info', 'draining', { signal });

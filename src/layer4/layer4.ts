@@ -7,6 +7,7 @@ import { canonical } from './families.ts';
 import { countFlows, FlowCounts, type FlowsByMark } from './flow-counts.ts';
 import { judged } from './judge.ts';
 import { heldTables, isOurs, planAll } from './kernel.ts';
+import type { Lock } from './lock.ts';
 import { COMMENT, written } from './names.ts';
 import { Missing, Nft } from './nft.ts';
 import { LIFETIMES, type Lifetimes, type Placed, type Plan } from './plan.ts';
@@ -22,6 +23,8 @@ export interface Layer4Options {
   /** Milliseconds of a monotonic clock. */
   readonly now?: () => number;
   readonly lifetimes?: Partial<Lifetimes>;
+  /** Held while there are services; without it, nobody else may have any. */
+  readonly lock?: Lock;
 }
 
 export interface Layer4 {
@@ -39,6 +42,11 @@ export interface Layer4 {
   persistence(name: string): Promise<readonly PersistenceEntry[]>;
   /** Forgets a client (`key` as `persistence` shows it). false: there was none. */
   clearPersistence(name: string, key: string): Promise<boolean>;
+  /**
+   * Removes what a run before has left, when no process has it, and says which tables that were. For a process that has
+   * no services itself; rejects with GTY_LAYER4.
+   */
+  removeLeft(): Promise<readonly string[]>;
   /** keep: the rules stay and go on; remove: every table of ours goes. */
   close(onStop: 'keep' | 'remove'): Promise<void>;
 }
@@ -50,12 +58,16 @@ export function createLayer4(options: Layer4Options = {}): Layer4 {
 const FLUSHED =
   'another program had removed them, and open connections were lost: does a firewall flush all rules when it reloads?';
 
+const TAKEN =
+  'another Gantry on this machine has layer 4 VIPs: one process has all of them, or each a network namespace of its own';
+
 const NOTHING: Counted = { packets: 0, bytes: 0 };
 
 class KernelLayer4 implements Layer4 {
   readonly #run: RunProgram;
   readonly #nft: Nft;
   readonly #lifetimes: Lifetimes;
+  readonly #lock: Lock | undefined;
   readonly #flows: FlowCounts;
   /** By the service's name. */
   #plans: ReadonlyMap<string, Plan> = new Map();
@@ -70,7 +82,8 @@ class KernelLayer4 implements Layer4 {
   /** By the service's name: new flows that there was no room for. */
   readonly #full = new Map<string, number>();
 
-  constructor({ run = childPrograms(), now = () => performance.now(), lifetimes }: Layer4Options) {
+  constructor({ run = childPrograms(), now = () => performance.now(), lifetimes, lock }: Layer4Options) {
+    this.#lock = lock;
     this.#run = run;
     this.#nft = new Nft(run);
     this.#lifetimes = { ...LIFETIMES, ...lifetimes };
@@ -78,7 +91,15 @@ class KernelLayer4 implements Layer4 {
   }
 
   apply(services: readonly Service[]): Promise<void> {
-    return this.#inOrder(() => this.#apply(services));
+    return this.#inOrder(async () => {
+      if (services.length > 0 && (await this.#lock?.take()) === false)
+        throw new GantryError('GTY_LAYER4', TAKEN);
+      try {
+        await this.#apply(services);
+      } finally {
+        if (this.#plans.size === 0) await this.#lock?.release();
+      }
+    });
   }
 
   async #apply(services: readonly Service[]): Promise<void> {
@@ -244,12 +265,29 @@ class KernelLayer4 implements Layer4 {
     });
   }
 
+  removeLeft(): Promise<readonly string[]> {
+    return this.#inOrder(async () => {
+      const left = (await heldTables(this.#nft)).filter(isOurs);
+      if (left.length === 0 || (await this.#lock?.take()) === false) return [];
+      try {
+        await this.#nft.change(left.map(removal));
+      } finally {
+        await this.#lock?.release();
+      }
+      return left.map(written);
+    });
+  }
+
   close(onStop: 'keep' | 'remove'): Promise<void> {
     return this.#inOrder(async () => {
-      if (onStop === 'keep') return;
-      const held = await heldTables(this.#nft);
-      await this.#nft.change(held.filter(isOurs).map(removal));
-      this.#plans = new Map();
+      try {
+        if (onStop === 'keep') return;
+        const held = await heldTables(this.#nft);
+        await this.#nft.change(held.filter(isOurs).map(removal));
+        this.#plans = new Map();
+      } finally {
+        await this.#lock?.release();
+      }
     });
   }
 

@@ -3,7 +3,7 @@
  *
  *     ingress ─► vip ─┬─ a flow that is known ──► known ─► by the server's duty: live, send on; or reset
  *                     ├─ a SYN ──► fresh ─► persistence, else the scheduler ─► admit: the flow is known from now on
- *                     └─ anything else: dropped, never scheduled in the middle of its flow
+ *                     └─ anything else: reset, never scheduled in the middle of its flow
  *
  * Maps that packets write to are the state, which outlives every change: `flows` (a flow → its server), `closing` (flows
  * that a FIN or RST was seen of), `sticky` (a client → its server). Their names carry what they are made of, so that one
@@ -129,7 +129,8 @@ function wayOfPackets(plan: Plan): Record<string, readonly string[]> {
   return {
     vip: [
       `meta mark set ${flow} map @${flows} goto known`,
-      `${NOT_SYN} counter name "unknown" drop`,
+      // Its sender hears of it now, not by a time-out of hours.
+      `${NOT_SYN} counter name "unknown" reject with tcp reset`,
       'goto fresh',
     ],
     // A SYN of a flow that has ended uses its ports again: it is a new flow.

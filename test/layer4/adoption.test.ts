@@ -1,6 +1,7 @@
 /** Changes of configuration, restarts, and what others do to our tables: no flow is cut that need not be. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Layer4 } from '../../src/layer4/layer4.ts';
+import { createLock } from '../../src/layer4/lock.ts';
 import { childPrograms } from '../../src/layer4/programs.ts';
 import { onEvent } from '../../src/observe/events.ts';
 import { namespacesOrSkip, prepareForDirectReturn } from '../peers/namespaces.ts';
@@ -104,6 +105,34 @@ namespacesOrSkip('adoption', () => {
     layer4 = field.start();
     await layer4.apply([other]);
     expect(await field.nft('list tables')).toBe('table netdev gantry_dr_mwl\n');
+  });
+
+  test('two processes: the second one is refused, and takes nothing from the first; after the first it may', async () => {
+    const name = `\0gantry-test-${process.pid}`;
+    const [first, second] = [createLock(name), createLock(name)].map((lock) => field.start({ lock }));
+    layer4 = first!;
+    await first!.apply([field.service()]);
+    const before = await field.nft('list ruleset');
+    const other = field.service({ name: 'mwl', listen: [{ host: OTHER_VIP, port: 104 }] });
+    await expect(second!.apply([other])).rejects.toThrow('another Gantry on this machine has layer 4 VIPs');
+    expect(await second!.removeLeft()).toEqual([]);
+    expect(await field.nft('list ruleset')).toBe(before);
+    await first!.close('keep');
+    await second!.apply([other]);
+    expect(await field.nft('list tables')).toBe('table netdev gantry_dr_mwl\n');
+    await second!.apply([]);
+    await first!.apply([field.service()]);
+  });
+
+  test('what a run before has left goes when nobody has it; what is not ours stays', async () => {
+    layer4 = field.start();
+    expect(await layer4.removeLeft()).toEqual([]);
+    await layer4.apply([field.service()]);
+    await layer4.close('keep');
+    await field.nft('add table netdev gantry_dr_foreign');
+    layer4 = field.start();
+    expect(await layer4.removeLeft()).toEqual([TABLE]);
+    expect(await field.nft('list tables')).toBe('table netdev gantry_dr_foreign\n');
   });
 
   test('a foreign table of the same name is refused, and not touched', async () => {
