@@ -3,6 +3,8 @@
  * samples").
  */
 import { ALWAYS, type Condition, fact, NEVER } from './condition.ts';
+import { LISTS, type Match, patternOf } from './haproxy-pattern.ts';
+import { readSample, type Sample } from './haproxy-sample.ts';
 import { networkOf } from './haproxy-values.ts';
 import { Loss } from './losses.ts';
 
@@ -16,48 +18,6 @@ export interface Criteria {
   readonly readFile: (path: string) => string | undefined;
 }
 
-/** A fetch with its arguments, and the converters after it: `req.hdr(host),lower`. */
-export interface Sample {
-  readonly name: string;
-  readonly argument: string | undefined;
-  readonly converters: readonly { readonly name: string; readonly argument: string | undefined }[];
-}
-
-/** undefined: it is no sample expression. */
-export function readSample(written: string): Sample | undefined {
-  const parts: { name: string; argument: string | undefined }[] = [];
-  let rest = written;
-  for (;;) {
-    const match = /^([A-Za-z0-9_.-]+)(?:\(((?:"[^"]*"|'[^']*'|[^()"'])*)\))?(,|$)/.exec(rest);
-    if (!match) return undefined;
-    parts.push({ name: match[1]!, argument: match[2]?.replace(/^(["'])([^"']*)\1$/, '$2') });
-    if (match[3] === '') break;
-    rest = rest.slice(match[0].length);
-  }
-  const [first, ...converters] = parts;
-  return { name: first!.name, argument: first!.argument, converters };
-}
-
-/** `"^/a,b",/c,g` → its parts, with the quotes taken off. */
-export function argumentsOf(argument: string): string[] {
-  const parts = argument.match(/(?:"[^"]*"|'[^']*'|[^,"'])+|(?<=,|^)(?=,|$)/g) ?? [];
-  return parts.map((part) => part.replace(/^(["'])([^"']*)\1$/, '$2'));
-}
-
-type Match =
-  | 'str'
-  | 'beg'
-  | 'end'
-  | 'sub'
-  | 'dir'
-  | 'dom'
-  | 'reg'
-  | 'found'
-  | 'ip'
-  | 'int'
-  | 'bool'
-  | 'len'
-  | 'bin';
 const SUFFIX = /_(beg|end|sub|dir|dom|reg|len)$/;
 
 /** Throws a Loss that says what would do instead. `words`: the criterion, its flags and its patterns. */
@@ -88,10 +48,15 @@ export function criterion([expression = '', ...words]: readonly string[], criter
   // What servers and clients know as one name: a host has no case, and no port in `host`.
   const lowers = of === 'host' || of === 'sni';
   const wanted = patterns.map((pattern) => (of === 'host' ? pattern.replace(/:\d+$/, '') : pattern));
+  const isList = name === 'hdr' && LISTS.test(of);
   return fact(
     of,
     wanted.map((pattern) =>
-      patternOf(of, lowers ? pattern.toLowerCase() : pattern, match ?? 'str', ignoreCase && !lowers),
+      patternOf(of, lowers ? pattern.toLowerCase() : pattern, {
+        match: match ?? 'str',
+        ignoreCase: ignoreCase && !lowers,
+        isList,
+      }),
     ),
   );
 }
@@ -259,38 +224,4 @@ function network(written: string): string {
   const found = networkOf(written);
   if (found === undefined) throw new Loss(`"${written}" is not a network: 10.1.0.0/16 would be right`);
   return found;
-}
-
-/** A pattern of Gantry for the fact `of`: text, a glob, or a regular expression where only that says it. */
-function patternOf(of: string, text: string, match: Match, ignoreCase: boolean): string {
-  const quoted = text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
-  const expressions: Partial<Record<Match, string>> = {
-    str: `^${quoted}$`,
-    beg: `^${quoted}`,
-    end: `${quoted}$`,
-    sub: quoted,
-    dir: `(?:^|\\/)${quoted.replace(/^(?:\\\/)+|(?:\\\/)+$/g, '')}(?:\\/|$)`,
-    dom: `(?:^|[./?:])${quoted}(?:[./?:]|$)`,
-    reg: text.replace(/^\(\?i\)/, ''),
-  };
-  const globs: Partial<Record<Match, string>> = {
-    str: text,
-    beg: `${text}*`,
-    end: `*${text}`,
-    sub: `*${text}*`,
-  };
-  const glob = globs[match];
-  // A glob has no way to say "*", and text must not look like a regular expression.
-  const isPlain =
-    !text.includes('*') && text !== '' && !(of === 'path' ? text.startsWith('~') : /^\/.*\/$/.test(text));
-  if (glob !== undefined && !ignoreCase && isPlain) return glob;
-  const expression = expressions[match];
-  if (expression === undefined) throw new Loss(`Gantry compares texts, not by "${match}"`);
-  const insensitive = ignoreCase || /^\(\?i\)/.test(text) ? `(?i:${expression})` : expression;
-  try {
-    new RegExp(insensitive);
-  } catch {
-    throw new Loss('it is no regular expression of JavaScript: write it in that dialect into `when`');
-  }
-  return of === 'path' ? `~${insensitive}` : `/${insensitive}/`;
 }

@@ -111,7 +111,7 @@ function vipOf(
     routes: routes.routes.length > 0 ? routes.routes : undefined,
     pool: routes.pool,
     limits: limitsOf(section, protocol, ledger),
-    timeouts: filled(timeoutsOf(section, routes.backends, mode, ledger)),
+    timeouts: filled(timeoutsOf(section, routes.backends, protocol, ledger)),
     headers:
       headers && filled({ request: changesOf(headers.request), response: changesOf(headers.response) }),
     forwarded: mode === 'http' ? forwardedOf(section, routes, ledger) : undefined,
@@ -130,7 +130,11 @@ function vipOf(
 /** `limits.connections`: HAProxy makes those beyond wait at the door. */
 function limitsOf(section: Section, protocol: string, ledger: Ledger): Tree | undefined {
   const line = lastOf(section, 'maxconn');
-  if (!line || protocol === 'hl7') return undefined;
+  if (!line) return undefined;
+  if (protocol === 'hl7') {
+    ledger.lost(line, 'senders of HL7 are as many as they are: a firewall would keep others out');
+    return undefined;
+  }
   try {
     const most = numberOf(line.words[1], 0, 1_000_000);
     ledger.take(line);
@@ -145,19 +149,14 @@ function limitsOf(section: Section, protocol: string, ledger: Ledger): Tree | un
 }
 
 /** In TCP `timeout tunnel` goes before the others as soon as both sides have spoken; the longer silence counts. */
-function timeoutsOf(
-  section: Section,
-  backends: readonly Backend[],
-  mode: 'http' | 'tcp',
-  ledger: Ledger,
-): Tree {
+function timeoutsOf(section: Section, backends: readonly Backend[], protocol: string, ledger: Ledger): Tree {
   const client = timeoutMs(section, 'client', ledger);
   const behind = (name: string) =>
     longest(backends.map((backend) => timeoutMs(backend.section, name, ledger)));
   const tunnel = behind('tunnel');
-  if (mode === 'tcp') {
-    const server = behind('server');
-    return { idle: text(tunnel ?? longest([client, server])), queue: undefined };
+  if (protocol !== 'http') {
+    const idle = text(tunnel ?? longest([client, behind('server')]));
+    return { idle, queue: protocol === 'tcp' ? text(behind('queue')) : undefined };
   }
   const request = timeoutMs(section, 'http-request', ledger);
   return {

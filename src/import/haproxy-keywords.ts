@@ -18,10 +18,7 @@ const IDLE: readonly (readonly [RegExp, string])[] = [
     /^log(?:-.*)?$|^capture$|^declare$|^unique-id-format$|^error-log-format$|^option (?:http|tcp|https)log$/,
     LOGGED,
   ],
-  [
-    /^option (?:dontlognull|dontlog-normal|logasap|log-.*|socket-stats|contstats|clitcpka.*|originalto-log)$/,
-    LOGGED,
-  ],
+  [/^option (?:dontlognull|dontlog-normal|logasap|log-.*|socket-stats|contstats)$/, LOGGED],
   [
     /^(?:daemon|user|group|uid|gid|chroot|pidfile|ulimit-n|master-worker|nbproc|localpeer|node|description|set-dumpable)$/,
     PROCESS,
@@ -34,10 +31,7 @@ const IDLE: readonly (readonly [RegExp, string])[] = [
     /^(?:mworker.*|unix-bind|server-state-.*|load-server-state-from-file|stats-file|cluster-secret|anonkey)$/,
     PROCESS,
   ],
-  [
-    /^(?:tune\..*|nbthread|thread-.*|cpu-.*|max-threads.*|numa-.*|bind-process|busy-polling|no.?(?:epoll|poll|kqueue|evports|splice|reuseport|getaddrinfo).*)$/,
-    TUNING,
-  ],
+  [/^(?:tune\..*|nbthread|thread-.*|cpu-.*|max-threads.*|numa-.*|bind-process|busy-polling)$/, TUNING],
   [
     /^(?:max(?:connrate|pipes|sessrate|sslconn|sslrate|comprate|zlibmem|compcpuusage)|profiling\..*|fd-hard-limit|limited-quic|quiet|prealloc-fd|harden\..*|debug\..*)$/,
     TUNING,
@@ -48,7 +42,7 @@ const IDLE: readonly (readonly [RegExp, string])[] = [
   ],
   [/^(?:spread-checks|max-spread-checks)$/, 'checks are spread by themselves'],
   [
-    /^option (?:splice-.*|nolinger|tcp-smart-.*|independent-streams|http-no-delay|idle-close-on-response|http-buffer-request|spop.*-check-none)$/,
+    /^option (?:splice-.*|nolinger|tcp-smart-.*|independent-streams|http-no-delay|idle-close-on-response|http-buffer-request)$/,
     TUNING,
   ],
   [/^option (?:tcpka|clitcpka|srvtcpka)$/, 'TCP keep-alive is always on'],
@@ -62,17 +56,20 @@ const IDLE: readonly (readonly [RegExp, string])[] = [
     'field names go on as they came, and what is unclear is refused',
   ],
   [
-    /^option (?:log-health-checks|allbackups|checkcache|external-check|httpchk|tcp-check|forwardfor)$/,
-    'it is off, or nothing here asks for it',
+    /^option (?:allbackups|forwardfor|(?:http|smtp)chk|ssl-hello-chk|(?:external|tcp|mysql|pgsql|redis|ldap|spop)-check)$/,
+    'nothing in this section asks for it',
   ],
   [
     /^timeout (?:client-fin|server-fin|client-hs|tarpit|connect-fin)$/,
     'what is being closed is closed in time by itself',
   ],
   [
-    /^(?:stats|monitor-net)$|^(?:id|guid|enabled|hash-type|hash-balance-factor|hash-preserve-affinity|option transparent-off)$/,
-    STATISTICS,
+    /^timeout (?:client|server|connect|check|queue|http-request|http-keep-alive|tunnel)$/,
+    'nothing in this section asks for it',
   ],
+  [/^stats$/, STATISTICS],
+  [/^(?:id|guid|enabled)$/, 'names are enough here'],
+  [/^hash-(?:type|balance-factor|preserve-affinity|key)$/, 'a hash stays as it is when servers come and go'],
   [
     /^(?:ssl-default-(?:bind|server)-(?:ciphers|ciphersuites|curves|sigalgs|client-sigalgs|options)|ssl-dh-param-file|tune\.ssl.*|ssl-(?:propquery|provider.*|engine|mode-async|security-level|skip-.*))$/,
     'TLS is spoken as BCP 195 says (docs/dicom-security.md): `tls.minVersion` and `tls.profile` are what may be chosen',
@@ -81,10 +78,7 @@ const IDLE: readonly (readonly [RegExp, string])[] = [
     /^(?:ca-base|crt-base|key-base|default-path|maxconn|external-check|issuers-chain-path|dns-accept-family)$/,
     'it is used where a line needs it',
   ],
-  [
-    /^(?:cookie|balance|default-server|source|fullconn|timeout .*|mode|acl|option .*)$/,
-    'nothing in this section asks for it',
-  ],
+  [/^(?:cookie|balance|default-server|source|mode|acl)$/, 'nothing in this section asks for it'],
 ];
 
 /** Lost, by their key, and what would do instead. These are looked at before those above. */
@@ -101,7 +95,10 @@ const LOST: readonly (readonly [RegExp, string])[] = [
   ],
   [/^(?:email-alert)$/, 'Gantry sends no mail: alert on its metrics (docs/metrics.md)'],
   [/^(?:rate-limit|tcp-response)$/, 'a firewall does so (nftables `limit rate`)'],
-  [/^(?:monitor)$/, 'a monitor asks `/readyz` of `admin`, which is 503 while Gantry starts or drains'],
+  [
+    /^(?:monitor|monitor-net)$/,
+    'a monitor asks `/readyz` of `admin`, which is 503 while Gantry starts or drains',
+  ],
   [/^(?:dispatch)$/, 'name the server in a `server` line'],
   [
     /^(?:use-server|force-persist|ignore-persist|force-be-switch)$/,

@@ -1,6 +1,6 @@
 /** `set-path`, `replace-path` → `rewrite` of a route. */
 import { literal } from './haproxy-actions.ts';
-import { argumentsOf, readSample } from './haproxy-criteria.ts';
+import { argumentsOf, readSample } from './haproxy-sample.ts';
 import type { Directive } from './haproxy-sections.ts';
 import { type Ledger, Loss } from './losses.ts';
 

@@ -1,7 +1,7 @@
 /** `server` and `default-server` lines (HAProxy's manual, 5.2). */
 import type { Tree } from './draft.ts';
 import type { Files } from './files.ts';
-import { readSample } from './haproxy-criteria.ts';
+import { readSample } from './haproxy-sample.ts';
 import type { Directive, Section } from './haproxy-sections.ts';
 import { addressOf, isHost, numberOf, timeOf } from './haproxy-values.ts';
 import { type Ledger, Loss } from './losses.ts';

@@ -87,7 +87,7 @@ function translate(
   const setting = (name: string) => global.findLast(({ words }) => words[0] === name)?.words[1];
   const base = { crt: setting('crt-base'), ca: setting('ca-base') };
   const inUse = proxies.filter((section) => isOn(section, ledger));
-  const backs = inUse.filter(({ kind }) => kind !== 'frontend');
+  const backs = inUse.filter((section) => isBackend(section) && isFirst(section, inUse, ledger));
   const names = new Names();
   const poolNames = new Map(backs.map(({ name }) => [name, names.take(name)]));
   const tables = tablesOf(proxies);
@@ -143,6 +143,18 @@ function isServed(section: Section, parts: readonly Part[], ledger: Ledger): boo
   const rules = section.directives.filter(({ words }) => /-request$|^redirect$|^stats$/.test(words[0]!));
   const isUsed = rules.some((line) => line.words[0] === 'stats' || ledger.isTaken(line));
   return isUsed || parts.some(({ comments }) => comments[0] === originOf(section));
+}
+
+function isBackend({ kind }: Section): boolean {
+  return kind !== 'frontend';
+}
+
+/** Of two backends of one name HAProxy refuses the second. */
+function isFirst(section: Section, sections: readonly Section[], ledger: Ledger): boolean {
+  const first = sections.find((each) => isBackend(each) && each.name === section.name);
+  if (first !== section)
+    ledger.lost(section.line, `line ${first!.line.number} has a section of that name already`);
+  return first === section;
 }
 
 /** A section that is `disabled` is told of, line by line, and left out. */

@@ -34,6 +34,8 @@ export class Ledger {
   readonly #taken = new Set<number>();
   readonly #covered = new Set<number>();
   readonly #notes = new Map<string, Note>();
+  /** By line. */
+  readonly #noted = new Map<number, Set<Fate>>();
 
   constructor(lines: readonly Line[]) {
     this.#lines = lines;
@@ -63,16 +65,12 @@ export class Ledger {
   }
 
   isJudged({ number }: Line): boolean {
-    return (
-      this.#taken.has(number) ||
-      this.#covered.has(number) ||
-      [...this.#notes.values()].some((note) => note.line === number)
-    );
+    return this.#taken.has(number) || this.#covered.has(number) || this.#noted.has(number);
   }
 
   /** Is anything of it lost? */
   isToldOf({ number }: Line): boolean {
-    return [...this.#notes.values()].some(({ line, fate }) => line === number && fate === 'lost');
+    return this.#noted.get(number)?.has('lost') ?? false;
   }
 
   isTaken({ number }: Line): boolean {
@@ -85,9 +83,7 @@ export class Ledger {
 
   /** Lines that nobody judged, in their order. */
   unjudged(): readonly Line[] {
-    const judged = new Set([...this.#taken, ...this.#covered]);
-    for (const { line } of this.#notes.values()) judged.add(line);
-    return this.#lines.filter(({ number }) => !judged.has(number));
+    return this.#lines.filter((line) => !this.isJudged(line));
   }
 
   /** In the order of the file. A line of `defaults` may be idle for one section and in the draft for another. */
@@ -99,15 +95,28 @@ export class Ledger {
 
   #note(line: Line, fate: Fate, why: string, part?: string): void {
     const says = part === undefined ? shown(line.words) : `… ${shown(part.split(' '))}`;
+    const fates = this.#noted.get(line.number) ?? new Set();
+    this.#noted.set(line.number, fates.add(fate));
     // The same line of `defaults` is met in many sections.
-    this.#notes.set(`${line.number} ${fate} ${part ?? ''} ${why}`, { line: line.number, fate, says, why });
+    this.#notes.set(`${line.number} ${fate} ${part ?? ''} ${why}`, {
+      line: line.number,
+      fate,
+      says,
+      why: printable(why),
+    });
   }
+}
+
+/** A sentence may quote what the file says. */
+function printable(sentence: string): string {
+  const text = sentence.replace(/\p{Cc}/gu, '?');
+  return text.length > 3 * LONGEST ? `${text.slice(0, 3 * LONGEST)}…` : text;
 }
 
 /** After one of these comes something that is nobody's business. */
 const SECRET_NEXT =
-  /^(?:password|insecure-password|passwd|secret|login|auth|ca-sign-pass|tcp-md5sig|cluster-secret|request|smtp)$/i;
-const SECRET_KEY = /^((?:passwd|secret|login|request|receive)\s*=).*/i;
+  /^(?:password|insecure-password|passwd|secret|login|auth|ca-sign-pass|tcp-md5sig|cluster-secret)$/i;
+const SECRET_KEY = /^((?:passwd|secret|login)\s*=).*/i;
 const LONGEST = 120;
 
 /** The words on one line, cut, without control characters and without secrets. */

@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority } from '../peers/certificates.ts';
 import { echoscu, startStorescp } from '../peers/dcmtk.ts';
+import { hl7Message } from '../peers/hl7-messages.ts';
+import { connectSender, startReceiver } from '../peers/mllp-peer.ts';
 import { describeWith, freePort } from '../peers/processes.ts';
 import { within } from '../peers/waiting.ts';
 import {
@@ -308,38 +310,59 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 }
 
 describe('with --protocol-aware', () => {
+  const names = [
+    'PACS_A',
+    'PACS_B',
+    'CT_A',
+    'ENGINE_A',
+    'ENGINE_B',
+    'ENGINE_C',
+    'VIEWER',
+    'LAB',
+    'PORTAL',
+    'BEHIND',
+  ];
+  /** All servers are the one on `port`. */
+  const start = (port: number) =>
+    startBeside(fixture('hospital-tcp.cfg'), {
+      listen: ['DICOM', 'HL7', 'HL7_SECOND', 'TLS', 'PROXIED'],
+      environment: Object.fromEntries(names.map((name) => [name, String(port)])),
+      importOptions: ['--protocol-aware'],
+    });
+
   describeWith(['haproxy', 'dcmtk'], 'DICOM', () => {
     it('associations go through both; Gantry knows what they say', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'gantry-import-dicom-'));
       const server = await startStorescp(join(folder, 'store'));
-      const port = String(server.address.port);
-      const names = [
-        'PACS_A',
-        'PACS_B',
-        'CT_A',
-        'ENGINE_A',
-        'ENGINE_B',
-        'ENGINE_C',
-        'VIEWER',
-        'LAB',
-        'PORTAL',
-        'BEHIND',
-      ];
-      const beside = await startBeside(fixture('hospital-tcp.cfg'), {
-        listen: ['DICOM', 'HL7', 'HL7_SECOND', 'TLS', 'PROXIED'],
-        environment: Object.fromEntries(names.map((name) => [name, port])),
-        importOptions: ['--protocol-aware'],
-      });
+      const beside = await start(server.address.port);
       try {
-        for (const listening of [beside.haproxy.DICOM!, beside.gantry.DICOM!])
-          expect(await echoscu({ host: '127.0.0.1', port: listening })).toMatchObject({ code: 0 });
+        for (const port of [beside.haproxy.DICOM!, beside.gantry.DICOM!])
+          expect(await echoscu({ host: '127.0.0.1', port })).toMatchObject({ code: 0 });
         expect(beside.yaml).toMatch(/dicom:\n {4}protocol: dicom\n/);
-        expect(beside.yaml).toMatch(/hl7:\n {4}protocol: hl7\n/);
         expect(beside.yaml).toContain('reject: no-reason-given');
       } finally {
         await beside.stop();
         await server.stop();
         rmSync(folder, { recursive: true, force: true });
+      }
+    });
+  });
+
+  describeWith(['haproxy'], 'HL7', () => {
+    it('messages go through both; Gantry knows what they say', async () => {
+      const receiver = await startReceiver();
+      const beside = await start(receiver.address.port);
+      try {
+        for (const port of [beside.haproxy.HL7!, beside.gantry.HL7!, beside.gantry.HL7_SECOND!]) {
+          const sender = await connectSender({ host: '127.0.0.1', port });
+          await sender.write(hl7Message({ controlId: `M${port}` }));
+          expect(String(await sender.read())).toContain(`MSA|AA|M${port}`);
+          sender.connection.reset();
+        }
+        expect(beside.yaml).toMatch(/hl7:\n {4}protocol: hl7\n/);
+      } finally {
+        await beside.stop();
+        await receiver.stop();
       }
     });
   });

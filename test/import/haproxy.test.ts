@@ -95,11 +95,16 @@ describe('conditions', () => {
     ['{ path /x }', { facts: [{ name: 'path', patterns: ['/x'] }] }],
     ['{ path_beg /x /y }', { facts: [{ name: 'path', patterns: ['/x*', '/y*'] }] }],
     ['{ path -m end .jpg }', { facts: [{ name: 'path', patterns: ['*.jpg'] }] }],
-    ['{ path_beg -i /x }', { facts: [{ name: 'path', patterns: ['~(?i:^\\/x)'] }] }],
-    ['{ path_beg /a*b }', { facts: [{ name: 'path', patterns: ['~^\\/a\\*b'] }] }],
+    ['{ path_beg -i /x }', { facts: [{ name: 'path', patterns: ['~(?i:^/x)'] }] }],
+    ['{ path_beg /a*b }', { facts: [{ name: 'path', patterns: ['~^/a\\*b'] }] }],
     ['{ hdr(host) -i Portal.Example:80 }', { facts: [{ name: 'host', patterns: ['portal.example'] }] }],
     ['{ req.hdr(Host),lower a.example }', { facts: [{ name: 'host', patterns: ['a.example'] }] }],
     ['{ hdr(X-A) -m found }', { facts: [{ name: 'header.X-A', patterns: ['*'] }] }],
+    [
+      '{ hdr(Connection) -i upgrade }',
+      { facts: [{ patterns: ['/(?i:(?:^|,)[ \\t]*upgrade[ \\t]*(?:,|$))/'] }] },
+    ],
+    ['{ req.fhdr(Connection) upgrade }', { facts: [{ patterns: ['upgrade'] }] }],
     ['{ src 10.0.0.0/255.0.0.0 }', { facts: [{ name: 'client', patterns: ['10.0.0.0/8'] }] }],
     ['METH_GET', { facts: [{ name: 'method', patterns: ['GET', 'HEAD'] }] }],
     ['!{ path /x }', { not: { facts: [{ name: 'path', patterns: ['/x'] }] } }],
@@ -343,4 +348,21 @@ test('a variable that the environment does not have is told of', () => {
   expect(importText('haproxy', text, { environment: { PORT: '82' } }).yaml).toContain('10.0.0.4:82');
   const missing = importText('haproxy', site(`http-request set-header X-Site "a\${SITE}b"`));
   expect(told(missing)).toEqual(['changed 5: … $SITE']);
+});
+
+test('a second backend of one name is told of, with what is in it', () => {
+  const imported = importText('haproxy', `${site('')}\nbackend b\n  balance first\n  server t 10.0.0.12:80`);
+  expect(imported.yaml).not.toContain('10.0.0.12');
+  expect(told(imported)).toEqual([
+    'lost 11: backend b',
+    'lost 12: balance first',
+    'lost 13: server t 10.0.0.12:80',
+  ]);
+});
+
+test('an option that nobody knows is told of', () => {
+  expect(told(importText('haproxy', site('option frobnicate\ntimeout frobnicate 5s')))).toEqual([
+    'lost 5: option frobnicate',
+    'lost 6: timeout frobnicate 5s',
+  ]);
 });
