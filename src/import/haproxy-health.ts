@@ -2,7 +2,7 @@
 import { durationText, type Tree } from './draft.ts';
 import { type Directive, keyOf, lastOf, type Section } from './haproxy-sections.ts';
 import type { Server, Settings } from './haproxy-server.ts';
-import { timeOf } from './haproxy-values.ts';
+import { isExpression, timeOf } from './haproxy-values.ts';
 import { type Ledger, Loss } from './losses.ts';
 
 /** HAProxy's own: two seconds from check to check. */
@@ -254,15 +254,6 @@ function statusRanges(expression: string): string[] | undefined {
     at = end + 1;
   }
   return ranges.length > 0 && ranges.length <= 20 ? ranges : undefined;
-}
-
-function isExpression(text: string): boolean {
-  try {
-    new RegExp(text);
-    return text !== '';
-  } catch {
-    return false;
-  }
 }
 
 function readConnect(words: readonly string[], http: HttpCheck, line: Directive, ledger: Ledger): void {

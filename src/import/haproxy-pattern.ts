@@ -1,4 +1,5 @@
 /** What a fact is compared with, `-m beg /x`, as a pattern of Gantry (HAProxy's manual, 7.1). */
+import { isExpression } from './haproxy-values.ts';
 import { Loss } from './losses.ts';
 
 export type Match =
@@ -53,10 +54,7 @@ export function patternOf(of: string, text: string, { match, ignoreCase, isList 
   const expression = expressions[match];
   if (expression === undefined) throw new Loss(`Gantry compares texts, not by "${match}"`);
   const insensitive = ignoreCase || /^\(\?i\)/.test(text) ? `(?i:${expression})` : expression;
-  try {
-    new RegExp(insensitive);
-  } catch {
+  if (!isExpression(insensitive))
     throw new Loss('it is no regular expression of JavaScript: write it in that dialect into `when`');
-  }
   return of === 'path' ? `~${insensitive}` : `/${insensitive}/`;
 }

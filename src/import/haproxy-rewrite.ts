@@ -2,6 +2,7 @@
 import { literal } from './haproxy-actions.ts';
 import { argumentsOf, readSample } from './haproxy-sample.ts';
 import type { Directive } from './haproxy-sections.ts';
+import { isExpression } from './haproxy-values.ts';
 import { type Ledger, Loss } from './losses.ts';
 
 export interface Rewriting {
@@ -49,11 +50,10 @@ function replace(search: string, format: string): Rewriting {
 }
 
 function groupsOf(expression: string): number {
-  try {
-    return new RegExp(`${expression}|`).exec('')!.length - 1;
-  } catch {
+  if (!isExpression(expression))
     throw new Loss('it is no regular expression of JavaScript: write it in that dialect');
-  }
+  // An alternative that is empty always matches, and tells how many groups there are.
+  return new RegExp(`${expression}|`).exec('')!.length - 1;
 }
 
 /** `\1` is `$1`. */

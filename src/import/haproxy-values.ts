@@ -141,3 +141,17 @@ export function prefixOf(mask: string): number | undefined {
     .join('');
   return /^1*0*$/.test(bits) && bits.length === 32 ? bits.replace(/0+$/, '').length : undefined;
 }
+
+/** What PCRE and POSIX read in another way than JavaScript does, or JavaScript not at all. */
+const OTHER_DIALECT = /\[\[:|\\[AEGHKNQRXZhz]|\(\?[>#R&|(]|[*+?}]\+/;
+
+/** Is it a regular expression that means the same in JavaScript? */
+export function isExpression(text: string): boolean {
+  if (text === '' || OTHER_DIALECT.test(text.replaceAll('\\\\', ''))) return false;
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

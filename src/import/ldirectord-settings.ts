@@ -1,7 +1,7 @@
 /** What a `virtual` says of its checks, its scheduler and its persistence. */
 import { durationText, filled, type Tree } from './draft.ts';
 import { netmaskOf } from './haproxy-persistence.ts';
-import { numberOf } from './haproxy-values.ts';
+import { isExpression, numberOf } from './haproxy-values.ts';
 import { judgeCommon, type Setting, settingFor, type Virtual } from './ldirectord-lines.ts';
 import { type Ledger, Loss } from './losses.ts';
 
@@ -164,12 +164,8 @@ function pathOf(written: string): string {
 
 function expressionOf(written: string): string | undefined {
   if (written === '') return undefined;
-  try {
-    new RegExp(written);
-    return `/${written}/`;
-  } catch {
-    throw new Loss('it is no regular expression of JavaScript: write it in that dialect into `health.body`');
-  }
+  if (isExpression(written)) return `/${written}/`;
+  throw new Loss('it is no regular expression of JavaScript: write it in that dialect into `health.body`');
 }
 
 function hostOf(written: string): string {

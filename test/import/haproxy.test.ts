@@ -45,6 +45,45 @@ describe('no line is lost in silence', () => {
   });
 });
 
+describe('a line that counts as taken over makes a difference, unless it says what is so anyway', () => {
+  it.each([
+    // Where HAProxy shows its own statistics, nothing is listened on here.
+    ['haproxy', 'hospital-web.cfg', ['global', 'balance roundrobin', `bind "127.0.0.1:\${STATS}"`]],
+    [
+      'haproxy',
+      'hospital-tcp.cfg',
+      [
+        'global',
+        'mode tcp',
+        // The longer of the two counts, and they are equal.
+        'timeout client 2h',
+        'timeout server 2h',
+        'option tcp-check',
+        'balance roundrobin',
+      ],
+    ],
+    [
+      'ldirectord',
+      'hospital-ldirectord.cf',
+      ['protocol=tcp', 'checktype=connect', 'service=http', 'checktype=negotiate', 'protocol=tcp'],
+    ],
+  ] as const)('%s: %s', (from, name, anyway) => {
+    const lines = fixture(name).split('\n');
+    const environment = Object.fromEntries(
+      [...fixture(name).matchAll(/\$\{(\w+)\}/g)].map(([, variable = ''], index) => [
+        variable,
+        String(20_000 + index),
+      ]),
+    );
+    const whole = importText(from, lines.join('\n'), { environment });
+    const without = (line: number) => lines.with(line - 1, '').join('\n');
+    const same = whole.lines.taken.filter(
+      (line) => importText(from, without(line), { environment }).yaml === whole.yaml,
+    );
+    expect(same.map((line) => lines[line - 1]!.trim())).toEqual(anyway);
+  });
+});
+
 test('an import file with everything wrong: a sentence for each line, and no configuration', () => {
   const imported = importText('haproxy', fixture('everything-wrong.cfg'));
   expect(imported.yaml).toBeUndefined();
@@ -366,3 +405,11 @@ test('an option that nobody knows is told of', () => {
     'lost 6: timeout frobnicate 5s',
   ]);
 });
+
+test.each(['^/[[:digit:]]+', '\\\\A/x', '(?>a)', '^/a++', '(', '\\\\Qa.b\\\\E'])(
+  'an expression of another dialect is told of, not taken for something else: %s',
+  (expression) => {
+    const [sentence] = told(importText('haproxy', site(`http-request deny if { path_reg ${expression} }`)));
+    expect(sentence).toMatch(/^lost 5: http-request deny/);
+  },
+);
