@@ -110,9 +110,9 @@ export class Layer4Vips {
     },
     clear: async (entries) => {
       let cleared = 0;
-      for (const { table, entry } of entries) {
-        const forwarding = this.#forwarding.find(({ vip }) => tableName(vip) === table);
-        if (forwarding && (await this.#layer4.clearPersistence(forwarding.vip.name, entry))) cleared++;
+      for (const { vip } of this.#forwarding) {
+        const keys = entries.filter(({ table }) => table === tableName(vip)).map(({ entry }) => entry);
+        if (keys.length > 0) cleared += await this.#layer4.clearPersistence(vip.name, keys);
       }
       return cleared;
     },

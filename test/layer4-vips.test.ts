@@ -47,10 +47,10 @@ class RecordingKernel implements Layer4 {
   async persistence() {
     return this.entries;
   }
-  async clearPersistence(_name: string, key: string) {
-    const there = this.entries.some((entry) => entry.key === key);
-    this.entries = this.entries.filter((entry) => entry.key !== key);
-    return there;
+  async clearPersistence(_name: string, keys: readonly string[]) {
+    const before = this.entries.length;
+    this.entries = this.entries.filter(({ key }) => !keys.includes(key));
+    return before - this.entries.length;
   }
   async removeLeft() {
     if (this.failure) throw this.failure;

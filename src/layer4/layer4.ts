@@ -15,7 +15,7 @@ import { childPrograms, type RunProgram } from './programs.ts';
 import { interfacesOf } from './routes.ts';
 import { connectionsCounter, stickyMap, trafficCounter } from './ruleset.ts';
 import type { PersistenceEntry, ServerTraffic, Service, Target } from './service.ts';
-import { type Counted, ElementReader, type KernelTable, readCounters } from './tables.ts';
+import { type Counted, type Counters, ElementReader, type KernelTable, readCounters } from './tables.ts';
 
 export interface Layer4Options {
   /** How `nft` and `ip` are run; without it, as children of this process. */
@@ -40,8 +40,8 @@ export interface Layer4 {
   traffic(): Promise<ReadonlyMap<string, ReadonlyMap<string, ServerTraffic>>>;
   /** The clients that a service remembers. */
   persistence(name: string): Promise<readonly PersistenceEntry[]>;
-  /** Forgets a client (`key` as `persistence` shows it). false: there was none. */
-  clearPersistence(name: string, key: string): Promise<boolean>;
+  /** Forgets clients (`keys` as `persistence` shows them), and says how many of them were there. */
+  clearPersistence(name: string, keys: readonly string[]): Promise<number>;
   /**
    * Removes what a run before has left, when no process has it, and says which tables that were. For a process that has
    * no services itself; rejects with GTY_LAYER4.
@@ -60,6 +60,9 @@ const FLUSHED =
 
 const TAKEN =
   'another Gantry on this machine has layer 4 VIPs: one process has all of them, or each a network namespace of its own';
+
+/** Clients that are forgotten in one transaction. */
+const CLEARED_AT_ONCE = 1000;
 
 const NOTHING: Counted = { packets: 0, bytes: 0 };
 
@@ -191,7 +194,7 @@ class KernelLayer4 implements Layer4 {
   async traffic(): Promise<ReadonlyMap<string, ReadonlyMap<string, ServerTraffic>>> {
     const before = this.#plans;
     if (before.size === 0) return new Map();
-    const counters = readCounters(await this.#nft.list(['list counters']));
+    const counters = await this.#counters([...before.values()]);
     const loss = await this.#lossOf([...before.values()], counters);
     if (loss !== undefined) await this.#mend(before, loss);
     const plans = [...this.#plans.values()];
@@ -203,6 +206,12 @@ class KernelLayer4 implements Layer4 {
         this.#trafficOf(plan, counters.get(written(plan.table)), flows),
       ]),
     );
+  }
+
+  async #counters(plans: readonly Plan[]): Promise<Counters> {
+    const families = new Set(plans.map(({ table }) => table.family));
+    const listings = await Promise.all([...families].map((family) => this.#nft.ruleset(family)));
+    return readCounters(listings.join(''));
   }
 
   #trafficOf(
@@ -245,24 +254,35 @@ class KernelLayer4 implements Layer4 {
       const server = servers.get(Number(value));
       if (server !== undefined) entries.push({ key, server, expires: expires ?? 0 });
     });
-    await this.#nft.list([`list map ${written(plan.table)} ${sticky}`], { onOutput });
+    await this.#nft.maps([`${written(plan.table)} ${sticky}`], onOutput);
     return entries;
   }
 
-  async clearPersistence(name: string, key: string): Promise<boolean> {
+  async clearPersistence(name: string, keys: readonly string[]): Promise<number> {
     const plan = this.#plans.get(name);
     const sticky = plan && stickyMap(plan);
-    if (!sticky || isIP(key) === 0 || key.includes('%')) return false;
-    const edit = `delete element ${written(plan.table)} ${sticky} { ${canonical(key)} }`;
-    return this.#inOrder(async () => {
-      try {
-        await this.#nft.change([edit]);
-        return true;
-      } catch (error) {
-        if (error instanceof Missing) return false;
-        throw error;
-      }
-    });
+    if (!sticky) return 0;
+    const addresses = keys.filter((key) => isIP(key) !== 0 && !key.includes('%')).map(canonical);
+    const map = `${written(plan.table)} ${sticky}`;
+    let cleared = 0;
+    for (let at = 0; at < addresses.length; at += CLEARED_AT_ONCE) {
+      const some = addresses.slice(at, at + CLEARED_AT_ONCE);
+      cleared += await this.#inOrder(() => this.#clear(map, some));
+    }
+    return cleared;
+  }
+
+  /** One that has lapsed meanwhile is no element any more, and fails the whole transaction: the rest goes in halves. */
+  async #clear(map: string, keys: readonly string[]): Promise<number> {
+    try {
+      await this.#nft.change([`delete element ${map} { ${keys.join(', ')} }`]);
+      return keys.length;
+    } catch (error) {
+      if (!(error instanceof Missing)) throw error;
+      if (keys.length === 1) return 0;
+      const half = keys.length >> 1;
+      return (await this.#clear(map, keys.slice(0, half))) + (await this.#clear(map, keys.slice(half)));
+    }
   }
 
   removeLeft(): Promise<readonly string[]> {
