@@ -22,10 +22,7 @@ export async function countFlows(nft: Nft, plans: readonly Plan[]): Promise<Flow
   const maps = plans.flatMap((plan) =>
     Object.values(flowMaps(plan)).map((map) => `${written(plan.table)} ${map}`),
   );
-  await nft.list(
-    maps.map((map) => `list map ${map}`),
-    { onOutput },
-  );
+  await nft.maps(maps, onOutput);
   // The two maps are not listed at one moment.
   for (const [mark, count] of counts) if (count < 0) counts.set(mark, 0);
   return counts;

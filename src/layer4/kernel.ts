@@ -11,16 +11,11 @@ import type { RunProgram } from './programs.ts';
 import { deviceTo, requireForwarding, requireInterfaces } from './routes.ts';
 import { stickyMap } from './ruleset.ts';
 import type { Service } from './service.ts';
-import { ElementReader, type KernelTable, readNames, readTables } from './tables.ts';
+import { ElementReader, type KernelTable, readTables } from './tables.ts';
 
 /** Tables whose names are like ours. */
 export async function heldTables(nft: Nft): Promise<KernelTable[]> {
-  const names = readNames(await nft.list(['list tables'])).filter(({ name }) => PREFIX.test(name));
-  const listing = await nft.list(
-    names.map((table) => `list table ${written(table)}`),
-    { terse: true },
-  );
-  return readTables(listing);
+  return readTables(await nft.ruleset()).filter(({ name }) => PREFIX.test(name));
 }
 
 export function isOurs({ comment }: KernelTable): boolean {
@@ -77,12 +72,12 @@ async function marksOf(nft: Nft, tables: readonly KernelTable[]): Promise<Map<st
   const { push: onOutput } = new ElementReader(({ family, table, key, value }) => {
     marks.get(`${family} ${table}`)?.set(value, Number(key));
   });
-  const lists = tables.flatMap((table) => {
+  const maps = tables.flatMap((table) => {
     return table.sets
       .filter(({ name }) => name === 'addresses' || name === 'endpoints')
-      .map(({ name }) => `list map ${written(table)} ${name}`);
+      .map(({ name }) => `${written(table)} ${name}`);
   });
-  await nft.list(lists, { onOutput });
+  await nft.maps(maps, onOutput);
   return marks;
 }
 
@@ -140,7 +135,7 @@ async function usedMarks(nft: Nft, plan: Plan): Promise<ReadonlySet<number>> {
     for (const mark of (await countFlows(nft, [plan])).keys()) used.add(mark);
     const { push: onOutput } = new ElementReader(({ value }) => used.add(Number(value)));
     const sticky = stickyMap(plan);
-    if (sticky) await nft.list([`list map ${written(plan.table)} ${sticky}`], { onOutput });
+    if (sticky) await nft.maps([`${written(plan.table)} ${sticky}`], onOutput);
   } catch (error) {
     // Maps of another make: their flows are lost anyway.
     if (!(error instanceof Missing)) throw error;

@@ -17,21 +17,23 @@ export class Nft {
   }
 
   /**
-   * What commands (`list …`) print; each is a process, because nft 1.0.6 finds only the tables of the last one otherwise.
-   * `onOutput`: it is handed on as it comes.
+   * The rules of a family (all, unless said), with comments and counters, without elements. nft 1.0.6 asks the kernel
+   * for every element of every map when it is to list tables, a table or counters; this is the one that does not.
    */
-  async list(
-    commands: readonly string[],
-    { terse = false, onOutput }: { terse?: boolean; onOutput?: (text: string) => void } = {},
-  ): Promise<string> {
-    let output = '';
-    for (const command of commands) {
-      const args = [...(terse ? ['-n', '-t'] : ['-n']), ...command.split(' ')];
-      const done = await this.#run('nft', args, '', onOutput);
-      if (done.code !== 0) throw failure(done);
-      output += done.output;
-    }
-    return output;
+  ruleset(family = ''): Promise<string> {
+    return this.#list(`-t list ruleset ${family}`.trimEnd());
+  }
+
+  /** The elements of maps, `netdev gantry_dr_eis sticky_ip_1000`, as text that is handed on as it comes. */
+  async maps(names: readonly string[], onOutput: (text: string) => void): Promise<void> {
+    // Each is a process, because nft 1.0.6 finds only the tables of the last one otherwise.
+    for (const name of names) await this.#list(`list map ${name}`, onOutput);
+  }
+
+  async #list(command: string, onOutput?: (text: string) => void): Promise<string> {
+    const done = await this.#run('nft', ['-n', ...command.split(' ')], '', onOutput);
+    if (done.code !== 0) throw failure(done);
+    return done.output;
   }
 }
 

@@ -1,7 +1,7 @@
 /** What the kernel has: the listings of nft, read. They are text because nft 1.0.6 leaves comments out of its JSON. */
 import type { TableName } from './names.ts';
 
-/** A table as `nft --terse list table` shows it. */
+/** A table as `nft --terse list ruleset` shows it. */
 export interface KernelTable extends TableName {
   readonly comment: string | undefined;
   readonly sets: readonly { readonly kind: 'map' | 'set'; readonly name: string }[];
@@ -9,14 +9,7 @@ export interface KernelTable extends TableName {
   readonly chains: readonly { readonly name: string; readonly device: string | undefined }[];
 }
 
-/** Reads `nft list tables`. Tables of families that we have none in are left out. */
-export function readNames(listing: string): TableName[] {
-  return [...listing.matchAll(/^table (netdev|ip6?) (\S+)$/gm)].map(([, family, name]) => {
-    return { family: family as TableName['family'], name: name! };
-  });
-}
-
-/** Reads `nft --terse list table …`, of one table or several. */
+/** Reads `nft --terse list ruleset`. Tables of families that we have none in are left out. */
 export function readTables(listing: string): KernelTable[] {
   return listing.split(/^(?=table )/m).flatMap((text) => {
     const [, family, name] = /^table (netdev|ip6?) (\S+) \{/.exec(text) ?? [];
@@ -39,8 +32,8 @@ function deviceOf(chain: string): string | undefined {
   return /^\t\ttype filter hook ingress devices? (?:= \{ )?"?([^\s",]+)/m.exec(chain)?.[1];
 }
 
-/** Reads `nft list counters`: table (`netdev gantry_dr_eis`) → counter → what it counted. */
-export function readCounters(listing: string): Map<string, Map<string, Counted>> {
+/** Reads the counters of `nft list ruleset`: table (`netdev gantry_dr_eis`) → counter → what it counted. */
+export function readCounters(listing: string): Counters {
   const tables = new Map<string, Map<string, Counted>>();
   for (const text of listing.split(/^(?=table )/m)) {
     const [, table] = /^table (\S+ \S+) \{/.exec(text) ?? [];
@@ -57,6 +50,8 @@ export function readCounters(listing: string): Map<string, Map<string, Counted>>
   }
   return tables;
 }
+
+export type Counters = ReadonlyMap<string, ReadonlyMap<string, Counted>>;
 
 export interface Counted {
   readonly packets: number;

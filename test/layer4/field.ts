@@ -115,7 +115,7 @@ function fieldOf(site: Site, client: NamespaceAgent, servers: readonly Namespace
     },
     async count(table, counter) {
       return (
-        readCounters(await nft('list counters'))
+        readCounters(await nft('-t list ruleset netdev'))
           .get(table)
           ?.get(counter)?.packets ?? 0
       );

@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  ElementReader,
-  type MapElement,
-  readCounters,
-  readNames,
-  readTables,
-} from '../../src/layer4/tables.ts';
+import { ElementReader, type MapElement, readCounters, readTables } from '../../src/layer4/tables.ts';
 
 const LISTING = `table netdev gantry_dr_eis {
 	comment "gantry 1"
@@ -67,10 +61,6 @@ const ELEMENTS: MapElement[] = [
 ].map((element) => ({ family: 'netdev', table: 'gantry_dr_eis', ...element }));
 
 test('tables as nft lists them', () => {
-  expect(readNames('table netdev gantry_dr_eis\ntable inet fw\ntable ip6 nat\n')).toEqual([
-    { family: 'netdev', name: 'gantry_dr_eis' },
-    { family: 'ip6', name: 'nat' },
-  ]);
   const [ours, other] = readTables(LISTING);
   expect(ours).toMatchObject({
     family: 'netdev',
