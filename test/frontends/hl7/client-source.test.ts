@@ -88,6 +88,26 @@ test('who comes back gets connections anew', async () => {
   expect(Object.fromEntries(clients)).toEqual({ A1: ONE, A2: ONE, A3: ONE });
 });
 
+test('a server that takes one connection: clients have it in turn, and nobody waits for ever', async () => {
+  const source = createClientSource();
+  const { receiver, clients } = await noting(source);
+  await using hl7 = await startHl7({
+    pools: { main: { servers: [{ ...receiver.address, maxConnections: 1 }] } },
+    more: ofClients(source),
+  });
+  const [one, two] = [await connectSender(hl7.address, ONE), await connectSender(hl7.address, TWO)];
+  for (const number of [1, 2, 3]) {
+    await one.write(message(`A${number}`));
+    await two.write(message(`B${number}`));
+    expect([await answerOf(one), await answerOf(two)]).toEqual([`A${number}`, `B${number}`]);
+  }
+  expect(new Set(clients.values())).toEqual(new Set([ONE, TWO]));
+  expect(hl7.pools.main!.servers[0]!.active).toBe(1);
+  one.end();
+  two.end();
+  await empty(hl7, source);
+});
+
 test('a client leaves while its message is on its way: the connection stays for the answer', async () => {
   const { held, receivers } = await holding(1);
   const source = createClientSource();
