@@ -160,15 +160,10 @@ class KernelTransparency implements Transparency {
   }
 
   async #look(): Promise<'ours' | 'older' | 'foreign' | 'missing'> {
-    try {
-      // Without the entries, of which there may be many.
-      const listed = await this.#nft.list([`list table ${TABLE}`], { terse: true });
-      if (listed.includes(`comment "${THIS_FORM}"`)) return 'ours';
-      return listed.includes(`comment "${OURS}`) ? 'older' : 'foreign';
-    } catch (error) {
-      if (error instanceof Missing) return 'missing';
-      throw error;
-    }
+    const listed = await this.#nft.ruleset('inet');
+    if (!listed.includes(`table ${TABLE} {`)) return 'missing';
+    if (listed.includes(`comment "${THIS_FORM}"`)) return 'ours';
+    return listed.includes(`comment "${OURS}`) ? 'older' : 'foreign';
   }
 
   async #lay(): Promise<void> {

@@ -40,7 +40,7 @@ class FakeKernel {
   }
 
   #list(): Finished {
-    if (this.comment === undefined) return { ...DONE, code: 1, error: MISSING };
+    if (this.comment === undefined) return DONE;
     return { ...DONE, output: `table inet gantry_source {\n\tcomment "${this.comment}"\n}\n` };
   }
 
