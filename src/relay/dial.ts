@@ -63,9 +63,9 @@ export interface DialOptions extends Preamble {
 
 /**
  * Dials, and returns at once: `handler.connected()` follows, with TLS after its handshake, or `handler.closed()` with a
- * GTY_CONNECT_…, GTY_SOURCE or GTY_TLS_… error. There is no time-out here but the system's own: whoever dials keeps a deadline and
- * calls `reset()`, upon which `closed` follows without an error. What is written before the connection is there goes
- * out with it.
+ * GTY_CONNECT_…, GTY_SOURCE or GTY_TLS_… error. There is no time-out here but the system's own: whoever dials keeps a
+ * deadline and calls `reset()`, upon which `closed` follows without an error. What is written before the connection is
+ * there goes out with it.
  */
 export function dial(
   target: Endpoint,

@@ -52,8 +52,26 @@ describe.each(MODES)('dialling, with channels that read %s', (reads) => {
     dial(server.endpoint, witness, { reads, from: '192.0.2.1' });
     expect(await witness.whenClosed).toMatchObject({
       code: 'GTY_CONNECT_FAILED',
-      message: expect.stringContaining('192.0.2.1 is no address of this machine'),
+      message: `127.0.0.1:${server.endpoint.port} cannot be reached: 192.0.2.1 is no address of this machine; add it to an interface or choose another \`source\``,
     });
+  });
+
+  it('says when the source address is of another IP version', async () => {
+    const witness = new Witness();
+    dial({ host: '::1', port: 104 }, witness, { reads, from: '127.0.0.7' });
+    expect(await witness.whenClosed).toMatchObject({
+      code: 'GTY_CONNECT_FAILED',
+      message: '[::1]:104 cannot be reached: it is of another IP version than `source: 127.0.0.7`',
+    });
+  });
+
+  it('takes of a name the address of the source’s IP version', async () => {
+    const server = await channelServer(reads);
+    const witness = new Witness();
+    const channel = dial({ ...server.endpoint, host: 'localhost' }, witness, { reads, from: '127.0.0.7' });
+    await witness.whenConnected;
+    expect(channel.remote).toEqual(server.endpoint);
+    channel.reset();
   });
 });
 

@@ -383,6 +383,7 @@ export class Target implements OutboundListener, Tenant {
   #tryAgain(): void {
     const back = this.#held.filter((delivery) => !delivery.finished);
     this.#held = [];
+    this.#vacateWhenEmpty();
     if (this.#isOut) {
       for (const delivery of back) this.hold(delivery);
       return;
