@@ -31,7 +31,7 @@ export interface VendorSite {
   gantryStatus(): Promise<StatusDocument>;
   /** What `gantry check` prints: nothing, when neither the file nor the machine lacks anything. */
   gantryCheck(): Promise<string>;
-  /** Lines of the log that an operator should look at, but for those of servers. */
+  /** Lines of the log that an operator should look at, but for those of servers: one of each. */
   warnings(): readonly LogLine[];
   /** Asks for the status until `wanted` likes it; after 15 s resolves with the last. */
   untilStatus(wanted: (status: StatusDocument) => boolean): Promise<StatusDocument>;
@@ -137,7 +137,10 @@ async function start(
     folder,
     status,
     gantryCheck: () => site.lb.must(process.execPath, [GANTRY, 'check', '-c', file]),
-    warnings: () => gantry.log.items.filter(({ level, msg }) => level !== 'info' && msg !== 'server'),
+    warnings() {
+      const all = gantry.log.items.filter(({ level, msg }) => level !== 'info' && msg !== 'server');
+      return [...new Map(all.map((line) => [line.msg, line])).values()];
+    },
     async gantryStatus() {
       const args = [GANTRY, 'status', '--json', '--admin', ADMIN];
       return JSON.parse(await site.lb.must(process.execPath, args)) as StatusDocument;
