@@ -21,10 +21,9 @@ export async function fillFlowMap(
   lb: Namespace,
   flow: { readonly host: string; readonly port: number; readonly server: string; readonly count: number },
 ): Promise<void> {
-  const maps = await mapsOf(lb);
-  const flows = maps.find(({ name }) => name.startsWith('flows_'))!;
-  const servers = maps.find(({ table, name }) => table === flows.table && name === 'addresses')!;
-  const [mark] = servers.elem!.find(([, address]) => address === flow.server)!;
+  const flows = (await mapsOf(lb)).find(({ name }) => name.startsWith('flows_'))!;
+  const [servers] = await mapsOf(lb, flows.family, flows.table, 'addresses');
+  const [mark] = servers!.elem!.find(([, address]) => address === flow.server)!;
   const elements = Array.from({ length: flow.count }, (_, index) => {
     const client = Math.floor(index / PORTS_OF_A_CLIENT);
     const port = 1024 + (index % PORTS_OF_A_CLIENT);
@@ -38,7 +37,9 @@ export async function fillFlowMap(
   }
 }
 
-async function mapsOf(lb: Namespace): Promise<KernelMap[]> {
-  const { nftables } = JSON.parse(await lb.must('nft', ['-j', 'list', 'ruleset'])) as Listing;
+/** Not the whole ruleset: what updates maps has no form in JSON, and is complained of. */
+async function mapsOf(lb: Namespace, ...of: readonly string[]): Promise<KernelMap[]> {
+  const listed = of.length === 0 ? ['maps'] : ['map', ...of];
+  const { nftables } = JSON.parse(await lb.must('nft', ['-j', 'list', ...listed])) as Listing;
   return nftables.flatMap(({ map }) => map ?? []);
 }

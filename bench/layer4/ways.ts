@@ -82,6 +82,8 @@ export interface Way {
   /** Process id; undefined: nothing is in between. */
   readonly balancer: number | undefined;
   readonly gantry: GantryProcess | undefined;
+  /** `end` is called when the way is stopped, before all else. */
+  onStop(end: () => void): void;
   stop(): Promise<void>;
 }
 
@@ -119,7 +121,9 @@ export async function startWay(name: WayName): Promise<Way> {
   const folder = await mkdtemp(join(tmpdir(), 'gantry-bench-'));
   const vips = host === SERVER ? [] : [host];
   const site = await createSite({ arms, vips });
+  const ends: (() => void)[] = [];
   const stop = async () => {
+    for (const end of ends) end();
     await site.close();
     await rm(folder, { recursive: true });
   };
@@ -131,7 +135,7 @@ export async function startWay(name: WayName): Promise<Way> {
     let balancer: number | undefined;
     const file = join(folder, 'configuration');
     if (gantry) {
-      await writeFile(file, `version: 1\nadmin: off\n${gantry}`);
+      await writeFile(file, `version: 1\n${gantry}`);
       process = await site.lb.startGantry(file);
       balancer = process.pid;
     } else if (haproxy) {
@@ -144,7 +148,8 @@ export async function startWay(name: WayName): Promise<Way> {
     const agent = await client.startAgent();
     await agent.ask('listening', { host, ports: [PORTS.stream, PORTS.short, PORTS.store] });
     await agent.stop();
-    return { host, client, lb: site.lb, servers: site.servers, balancer, gantry: process, stop };
+    const onStop = (end: () => void) => void ends.push(end);
+    return { host, client, lb: site.lb, servers: site.servers, balancer, gantry: process, onStop, stop };
   } catch (error) {
     await stop();
     throw error;
