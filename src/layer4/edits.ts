@@ -1,7 +1,14 @@
 /** From what the kernel has to what a plan wants, as one script of nft: one transaction. */
 import { COMMENT, type TableName, written } from './names.ts';
 import type { Placed, Plan } from './plan.ts';
-import { type Chain, connectionsCounter, type Ruleset, rulesetOf, trafficCounter } from './ruleset.ts';
+import {
+  type Chain,
+  connectionsCounter,
+  endsCounter,
+  type Ruleset,
+  rulesetOf,
+  trafficCounter,
+} from './ruleset.ts';
 import { scheduleOf } from './scheduler.ts';
 import type { KernelTable } from './tables.ts';
 
@@ -49,7 +56,8 @@ function clearing(held: KernelTable, ruleset: Ruleset, table: string): string[] 
     if (!isState(name) && !ruleset.sets.some((set) => set.name === name))
       edits.push(`delete ${kind} ${table} ${name}`);
   }
-  for (const name of held.counters) if (!counters.has(name)) edits.push(`delete counter ${table} ${name}`);
+  for (const name of held.counters.keys())
+    if (!counters.has(name)) edits.push(`delete counter ${table} ${name}`);
   return edits;
 }
 
@@ -83,6 +91,11 @@ function elementEdits(plan: Plan, table: string): string[] {
       table,
       'connections',
       servers.map(({ mark }) => `${mark} : "${connectionsCounter(mark)}"`),
+    ),
+    adding(
+      table,
+      'ends',
+      servers.map(({ mark }) => `${mark} : "${endsCounter(mark)}"`),
     ),
     ...(plan.service.mode === 'dr' ? direct(servers, table) : translated(servers, table)),
     ...dutyElements(plan, table),

@@ -1,15 +1,17 @@
 /**
- * How many flows each server has. Only a listing of whole maps tells, so it is asked for as often as it is cheap: no
- * more than a hundredth of the time is spent on it, a twentieth while somebody waits for flows to end.
+ * How many flows each server has. Only a listing of whole maps tells, and that of a full one takes many seconds, since
+ * the kernel walks it anew for each part. So it is asked for as often as it is cheap - no more than a hundredth of the
+ * time is spent on it, a twentieth while somebody waits for flows to end -, and counters of what began and ended since
+ * tell the rest: all but flows that lapsed.
  */
-
+import { notice } from '../observe/events.ts';
 import { written } from './names.ts';
-import type { Nft } from './nft.ts';
+import { Missing, type Nft } from './nft.ts';
 import type { Plan } from './plan.ts';
 import { flowMaps } from './ruleset.ts';
 import { ElementReader } from './tables.ts';
 
-/** Mark → open flows. A mark that is not in it has none. */
+/** Mark → open flows. A mark that is not in it has none, one with 0 has some that are closing. */
 export type FlowsByMark = ReadonlyMap<number, number>;
 
 /** Counts the flows of services, those left out that a FIN or RST was seen of. */
@@ -28,6 +30,18 @@ export async function countFlows(nft: Nft, plans: readonly Plan[]): Promise<Flow
   return counts;
 }
 
+/** Mark → what its counters say. */
+export type Tallies = ReadonlyMap<number, Tally>;
+
+export interface Tally {
+  /** Flows that began. */
+  readonly began: number;
+  /** Flows that a FIN or RST was seen of. */
+  readonly ended: number;
+}
+
+const NONE: Tally = { began: 0, ended: 0 };
+
 export interface FlowCountsOptions {
   readonly count: () => Promise<FlowsByMark>;
   /** Milliseconds of a clock. */
@@ -44,7 +58,8 @@ const PATIENCE = 250;
 export class FlowCounts {
   readonly #count: () => Promise<FlowsByMark>;
   readonly #now: () => number;
-  #last: FlowsByMark | undefined;
+  /** The last count, and what the counters said when it began. */
+  #last: { readonly flows: FlowsByMark; readonly tallies: Tallies } | undefined;
   #began = Number.NEGATIVE_INFINITY;
   #took = 0;
   #counting: Promise<void> | undefined;
@@ -59,22 +74,38 @@ export class FlowCounts {
     this.#began = Number.NEGATIVE_INFINITY;
   }
 
-  /**
-   * The latest count; undefined: there is none yet. `leaving`: marks of servers whose flows are to end. Rejects when
-   * counting fails.
-   */
-  async latest(leaving: readonly number[]): Promise<FlowsByMark | undefined> {
-    const isAwaited = leaving.some((mark) => (this.#last?.get(mark) ?? 0) > 0);
-    const next = this.#began + this.#took * (isAwaited ? SHARE_WHEN_AWAITED : SHARE);
-    if (this.#now() >= next) this.#counting ??= this.#countNow();
-    if (this.#counting) await withPatience(this.#counting);
-    return this.#last;
+  /** Flows of a mark by the last count and the counters of now; undefined: nothing was counted yet. Rather too many. */
+  flowsOf(mark: number, tallies: Tallies): number | undefined {
+    if (!this.#last) return undefined;
+    const then = this.#last.tallies.get(mark) ?? NONE;
+    const now = tallies.get(mark) ?? NONE;
+    const since = now.began - then.began - (now.ended - then.ended);
+    return Math.max(0, (this.#last.flows.get(mark) ?? 0) + since);
   }
 
-  async #countNow(): Promise<void> {
+  /** Is there no flow of the mark, not even one that is closing? */
+  isUnused(mark: number, tallies: Tallies): boolean {
+    if (!this.#last || this.#last.flows.has(mark)) return false;
+    return (tallies.get(mark)?.began ?? 0) === (this.#last.tallies.get(mark)?.began ?? 0);
+  }
+
+  /** Counts, if it is time to. `leaving`: marks of servers whose flows are to end. A count that takes long goes on. */
+  async refresh(tallies: Tallies, leaving: readonly number[] = []): Promise<void> {
+    const isAwaited = leaving.some((mark) => this.flowsOf(mark, tallies) !== 0);
+    const next = this.#began + this.#took * (isAwaited ? SHARE_WHEN_AWAITED : SHARE);
+    if (this.#now() >= next) this.#counting ??= this.#countNow(tallies);
+    if (this.#counting) await withPatience(this.#counting);
+  }
+
+  async #countNow(tallies: Tallies): Promise<void> {
     const began = this.#now();
     try {
-      this.#last = await this.#count();
+      this.#last = { flows: await this.#count(), tallies };
+    } catch (error) {
+      // Tables that went away meanwhile are nothing to tell of.
+      if (!(error instanceof Missing)) {
+        notice('warn', 'flows of layer 4 VIPs could not be counted', { reason: (error as Error).message });
+      }
     } finally {
       this.#took = this.#now() - began;
       this.#began = began;
@@ -84,8 +115,6 @@ export class FlowCounts {
 }
 
 async function withPatience(work: Promise<void>): Promise<void> {
-  // When it is not waited for, nobody else hears of its failure.
-  work.catch(() => {});
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, PATIENCE);
   try {

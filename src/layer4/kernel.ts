@@ -1,15 +1,13 @@
 /** What the kernel has of ours, and plans that go on from there: servers keep their marks. */
 import { GantryError } from '../errors.ts';
 import type { Family } from './families.ts';
-import { countFlows } from './flow-counts.ts';
 import { placeOf } from './judge.ts';
 import { Marks } from './marks.ts';
 import { COMMENT, PREFIX, tableOf, written } from './names.ts';
-import { Missing, type Nft } from './nft.ts';
+import type { Nft } from './nft.ts';
 import type { Lifetimes, Placed, Plan } from './plan.ts';
 import type { RunProgram } from './programs.ts';
 import { deviceTo, requireForwarding, requireInterfaces } from './routes.ts';
-import { stickyMap } from './ruleset.ts';
 import type { Service } from './service.ts';
 import { ElementReader, type KernelTable, readTables } from './tables.ts';
 
@@ -30,10 +28,13 @@ export interface PlanOptions {
   readonly nft: Nft;
   readonly run: RunProgram;
   readonly lifetimes: Lifetimes;
+  /** Of a mark that the kernel has. */
+  readonly mayHaveFlows: (mark: number) => boolean;
 }
 
 /** Rejects with GTY_LAYER4 when a service cannot be had on this machine. Changes nothing. */
-export async function planAll({ wanted, held, there, nft, run, lifetimes }: PlanOptions): Promise<Plan[]> {
+export async function planAll(options: PlanOptions): Promise<Plan[]> {
+  const { wanted, held, there, nft, run, lifetimes, mayHaveFlows } = options;
   const tables = new Map(held.map((table) => [written(table), table]));
   for (const { service, family } of wanted) {
     const { name } = tableOf(service, family);
@@ -57,7 +58,7 @@ export async function planAll({ wanted, held, there, nft, run, lifetimes }: Plan
     const before = tables.get(written(table));
     const places = (before?.comment === COMMENT && known.get(written(table))) || new Map<string, number>();
     const plan = { service, family, table, interfaces: [], servers: [], lifetimes };
-    plans.push(await planned(plan, { places, marks, nft, deviceOf, before }));
+    plans.push(await planned(plan, { places, marks, deviceOf, mayHaveFlows }));
   }
   return plans;
 }
@@ -84,11 +85,9 @@ async function marksOf(nft: Nft, tables: readonly KernelTable[]): Promise<Map<st
 interface Means {
   readonly places: ReadonlyMap<string, number>;
   readonly marks: Marks;
-  readonly nft: Nft;
   /** The interface by which a server is reached. */
   readonly deviceOf: (address: string, service: Service) => Promise<string>;
-  /** Its table as it is. */
-  readonly before: KernelTable | undefined;
+  readonly mayHaveFlows: (mark: number) => boolean;
 }
 
 async function planned(plan: Plan, means: Means): Promise<Plan> {
@@ -107,15 +106,13 @@ async function planned(plan: Plan, means: Means): Promise<Plan> {
   return { ...plan, servers, interfaces };
 }
 
-/** Servers that the service no longer has, but the kernel: as long as flows or clients belong to them. */
+/** Servers that the service no longer has, but the kernel: as long as flows may belong to them. */
 async function leftServers(plan: Plan, servers: readonly Placed[], means: Means): Promise<Placed[]> {
-  const { places, nft, deviceOf, before } = means;
+  const { places, deviceOf, mayHaveFlows } = means;
   const staying = new Set(servers.map(({ mark }) => mark));
   const left = [...places].filter(([, mark]) => !staying.has(mark));
-  if (left.length === 0 || !before) return [];
-  const used = await usedMarks(nft, plan);
   const placed = left
-    .filter(([, mark]) => used.has(mark))
+    .filter(([, mark]) => mayHaveFlows(mark))
     .map(async ([place, mark]): Promise<Placed[]> => {
       const [address = '', port] = place.split(' . ');
       const { service } = plan;
@@ -127,18 +124,4 @@ async function leftServers(plan: Plan, servers: readonly Placed[], means: Means)
       return [{ ...target, weight: 0, duty: 'flows', mark, device, hasLeft: true }];
     });
   return (await Promise.all(placed)).flat();
-}
-
-async function usedMarks(nft: Nft, plan: Plan): Promise<ReadonlySet<number>> {
-  const used = new Set<number>();
-  try {
-    for (const mark of (await countFlows(nft, [plan])).keys()) used.add(mark);
-    const { push: onOutput } = new ElementReader(({ value }) => used.add(Number(value)));
-    const sticky = stickyMap(plan);
-    if (sticky) await nft.maps([`${written(plan.table)} ${sticky}`], onOutput);
-  } catch (error) {
-    // Maps of another make: their flows are lost anyway.
-    if (!(error instanceof Missing)) throw error;
-  }
-  return used;
 }

@@ -4,7 +4,7 @@ import { GantryError } from '../errors.ts';
 import { notice } from '../observe/events.ts';
 import { dutyEdits, removal, tableEdits } from './edits.ts';
 import { canonical } from './families.ts';
-import { countFlows, FlowCounts, type FlowsByMark } from './flow-counts.ts';
+import { countFlows, FlowCounts, type Tallies, type Tally } from './flow-counts.ts';
 import { judged } from './judge.ts';
 import { heldTables, isOurs, planAll } from './kernel.ts';
 import type { Lock } from './lock.ts';
@@ -13,9 +13,9 @@ import { Missing, Nft } from './nft.ts';
 import { LIFETIMES, type Lifetimes, type Placed, type Plan } from './plan.ts';
 import { childPrograms, type RunProgram } from './programs.ts';
 import { interfacesOf } from './routes.ts';
-import { connectionsCounter, stickyMap, trafficCounter } from './ruleset.ts';
+import { connectionsCounter, endsCounter, stickyMap, trafficCounter } from './ruleset.ts';
 import type { PersistenceEntry, ServerTraffic, Service, Target } from './service.ts';
-import { type Counted, type Counters, ElementReader, type KernelTable, readCounters } from './tables.ts';
+import { type Counted, ElementReader, type KernelTable, readTables } from './tables.ts';
 
 export interface Layer4Options {
   /** How `nft` and `ip` are run; without it, as children of this process. */
@@ -111,7 +111,9 @@ class KernelLayer4 implements Layer4 {
     const held = await heldTables(nft);
     const isDirect = wanted.some(({ service }) => service.mode === 'dr');
     const there = isDirect ? await interfacesOf(run) : new Map<string, number>();
-    const plans = await planAll({ wanted, held, there, nft, run, lifetimes });
+    const tallies = talliesOf(held);
+    const mayHaveFlows = (mark: number) => !this.#flows.isUnused(mark, tallies);
+    const plans = await planAll({ wanted, held, there, nft, run, lifetimes, mayHaveFlows });
     const wantedTables = new Map(plans.map((plan) => [written(plan.table), plan]));
     const isKept = (table: KernelTable) => table.comment === COMMENT && wantedTables.has(written(table));
     const kept = new Map(held.filter(isKept).map((table) => [written(table), table]));
@@ -179,8 +181,8 @@ class KernelLayer4 implements Layer4 {
   }
 
   /** Why the rules in the kernel are not what they were. */
-  async #lossOf(plans: readonly Plan[], counters: ReadonlyMap<string, unknown>): Promise<string | undefined> {
-    if (plans.some(({ table }) => !counters.has(written(table)))) return FLUSHED;
+  async #lossOf(plans: readonly Plan[], held: ReadonlyMap<string, unknown>): Promise<string | undefined> {
+    if (plans.some(({ table }) => !held.has(written(table)))) return FLUSHED;
     const direct = plans.filter(({ service }) => service.mode === 'dr');
     if (direct.length === 0) return undefined;
     const now = await interfacesOf(this.#run);
@@ -194,30 +196,27 @@ class KernelLayer4 implements Layer4 {
   async traffic(): Promise<ReadonlyMap<string, ReadonlyMap<string, ServerTraffic>>> {
     const before = this.#plans;
     if (before.size === 0) return new Map();
-    const counters = await this.#counters([...before.values()]);
-    const loss = await this.#lossOf([...before.values()], counters);
+    const families = new Set([...before.values()].map(({ table }) => table.family));
+    const listings = await Promise.all([...families].map((family) => this.#nft.ruleset(family)));
+    const held = new Map(listings.flatMap(readTables).map((table) => [written(table), table]));
+    const loss = await this.#lossOf([...before.values()], held);
     if (loss !== undefined) await this.#mend(before, loss);
     const plans = [...this.#plans.values()];
     const leaving = plans.flatMap(({ servers }) => servers.filter(leaves).map(({ mark }) => mark));
-    const flows = await this.#flows.latest(leaving).catch(unlessMissing);
+    const tallies = talliesOf(held.values());
+    await this.#flows.refresh(tallies, leaving);
     return new Map(
       plans.map((plan) => [
         plan.service.name,
-        this.#trafficOf(plan, counters.get(written(plan.table)), flows),
+        this.#trafficOf(plan, held.get(written(plan.table))?.counters, tallies),
       ]),
     );
-  }
-
-  async #counters(plans: readonly Plan[]): Promise<Counters> {
-    const families = new Set(plans.map(({ table }) => table.family));
-    const listings = await Promise.all([...families].map((family) => this.#nft.ruleset(family)));
-    return readCounters(listings.join(''));
   }
 
   #trafficOf(
     { service: { name }, servers }: Plan,
     counters: ReadonlyMap<string, Counted> | undefined,
-    flows: FlowsByMark | undefined,
+    tallies: Tallies,
   ): Map<string, ServerTraffic> {
     const counted = (counter: string) => counters?.get(counter) ?? NOTHING;
     this.#noticeFull(name, counted('full').packets);
@@ -226,10 +225,8 @@ class KernelLayer4 implements Layer4 {
         .filter(({ hasLeft }) => !hasLeft)
         .map(({ name: server, mark }) => {
           const connections = counted(connectionsCounter(mark)).packets;
-          return [
-            server,
-            { ...counted(trafficCounter(mark)), connections, flows: flows && (flows.get(mark) ?? 0) },
-          ];
+          const flows = this.#flows.flowsOf(mark, tallies);
+          return [server, { ...counted(trafficCounter(mark)), connections, flows }];
         }),
     );
   }
@@ -335,9 +332,18 @@ function serviceOf({ service, servers }: Plan): Service {
   return { ...service, servers: servers.filter(({ hasLeft }) => !hasLeft) };
 }
 
-/** For a listing of tables that went away meanwhile. */
-function unlessMissing(error: unknown): undefined {
-  if (!(error instanceof Missing)) throw error;
+/** What the counters of servers say. */
+function talliesOf(tables: Iterable<KernelTable>): Tallies {
+  const tallies = new Map<number, Tally>();
+  for (const { counters } of tables) {
+    for (const [name, { packets: began }] of counters) {
+      const hex = /^connections_([0-9a-f]+)$/.exec(name)?.[1];
+      if (hex === undefined) continue;
+      const mark = Number.parseInt(hex, 16);
+      tallies.set(mark, { began, ended: counters.get(endsCounter(mark))?.packets ?? 0 });
+    }
+  }
+  return tallies;
 }
 
 function notThere(name: string): GantryError {

@@ -23,7 +23,7 @@ export type RunProgram = (
 ) => Promise<Finished>;
 
 export interface ProgramsOptions {
-  /** Milliseconds until a program is ended. */
+  /** Milliseconds until a program is ended; one whose output is handed on has twenty times as many. */
   readonly limit?: number;
   /** What stands before each program, as `ip netns exec NAME`. */
   readonly prefix?: readonly string[];
@@ -42,10 +42,13 @@ export function childPrograms({ limit = 30_000, prefix = [], env }: ProgramsOpti
     let output = '';
     let error = '';
     let reason: string | undefined;
-    const timer = setTimeout(() => {
-      reason = 'ETIMEDOUT';
-      child.kill('SIGKILL');
-    }, limit);
+    const timer = setTimeout(
+      () => {
+        reason = 'ETIMEDOUT';
+        child.kill('SIGKILL');
+      },
+      onOutput ? 20 * limit : limit,
+    );
     const keep = (text: string) => {
       if (output.length < LARGEST_OUTPUT) output += text;
     };

@@ -81,6 +81,7 @@ function setsOf({ family: { address }, service }: Plan): WrittenSet[] {
     byMark('remembered', 'verdict'),
     byMark('traffic', 'counter'),
     byMark('connections', 'counter'),
+    byMark('ends', 'counter'),
     byMark('addresses', address),
     ...(service.mode === 'dr'
       ? [byMark('interfaces', 'iface_index')]
@@ -97,7 +98,11 @@ export const FATES = {
 } as const;
 
 function countersOf({ servers }: Plan): string[] {
-  const own = servers.flatMap(({ mark }) => [trafficCounter(mark), connectionsCounter(mark)]);
+  const own = servers.flatMap(({ mark }) => [
+    trafficCounter(mark),
+    connectionsCounter(mark),
+    endsCounter(mark),
+  ]);
   return [...Object.keys(FATES), ...own];
 }
 
@@ -107,6 +112,11 @@ export function trafficCounter(mark: number): string {
 
 export function connectionsCounter(mark: number): string {
   return `connections_${mark.toString(16)}`;
+}
+
+/** Of flows that a FIN or RST was seen of, one packet each. */
+export function endsCounter(mark: number): string {
+  return `ends_${mark.toString(16)}`;
 }
 
 function chainsOf(plan: Plan): Map<string, Chain> {
@@ -126,6 +136,7 @@ function wayOfPackets(plan: Plan): Record<string, readonly string[]> {
   const { flows, closing } = flowMaps(plan);
   const keep = (map: string, ms: number) => `update @${map} { ${flow} timeout ${duration(ms)} : meta mark }`;
   const isClosing = `${flow} @${closing}`;
+  const end = `${flow} != @${closing} add @${closing} { ${flow} timeout ${duration(lifetimes.closing)} : meta mark } counter name meta mark map @ends`;
   return {
     vip: [
       `meta mark set ${flow} map @${flows} goto known`,
@@ -150,7 +161,7 @@ function wayOfPackets(plan: Plan): Record<string, readonly string[]> {
     // Half-closed connections go on being acknowledged: such packets keep a flow, but only for the short time.
     pass: [
       `${SYN} goto send`,
-      `tcp flags & (fin | rst) != 0 add @${closing} { ${flow} timeout ${duration(lifetimes.closing)} : meta mark }`,
+      `tcp flags & (fin | rst) != 0 ${end}`,
       `${isClosing} ${keep(closing, lifetimes.closing)} ${keep(flows, lifetimes.closing)} goto send`,
       keep(flows, service.idle),
       'goto send',
@@ -158,6 +169,7 @@ function wayOfPackets(plan: Plan): Record<string, readonly string[]> {
     // Its flow stays known for a while, because a reset may be lost.
     gone: [
       `${SYN} goto again`,
+      end,
       keep(flows, lifetimes.closing),
       'counter name "cut"',
       'reject with tcp reset',

@@ -5,7 +5,7 @@ import type { TableName } from './names.ts';
 export interface KernelTable extends TableName {
   readonly comment: string | undefined;
   readonly sets: readonly { readonly kind: 'map' | 'set'; readonly name: string }[];
-  readonly counters: readonly string[];
+  readonly counters: ReadonlyMap<string, Counted>;
   readonly chains: readonly { readonly name: string; readonly device: string | undefined }[];
 }
 
@@ -21,37 +21,21 @@ export function readTables(listing: string): KernelTable[] {
       name,
       comment: /^\tcomment "(.*)"$/m.exec(text)?.[1],
       sets: of('map', 'set').map(([, kind, set]) => ({ kind: kind as 'map' | 'set', name: set! })),
-      counters: of('counter').map(([, , counter]) => counter!),
+      counters: new Map(of('counter').map(([, , counter, body]) => [counter!, countedIn(body!)])),
       chains: of('chain').map(([, , chain, body]) => ({ name: chain!, device: deviceOf(body!) })),
     };
   });
+}
+
+function countedIn(counter: string): Counted {
+  const [, packets, bytes] = /packets (\d+) bytes (\d+)/.exec(counter) ?? [];
+  return { packets: Number(packets), bytes: Number(bytes) };
 }
 
 /** The interface of a base chain at ingress. */
 function deviceOf(chain: string): string | undefined {
   return /^\t\ttype filter hook ingress devices? (?:= \{ )?"?([^\s",]+)/m.exec(chain)?.[1];
 }
-
-/** Reads the counters of `nft list ruleset`: table (`netdev gantry_dr_eis`) → counter → what it counted. */
-export function readCounters(listing: string): Counters {
-  const tables = new Map<string, Map<string, Counted>>();
-  for (const text of listing.split(/^(?=table )/m)) {
-    const [, table] = /^table (\S+ \S+) \{/.exec(text) ?? [];
-    if (table === undefined) continue;
-    const counters = [...text.matchAll(/^\tcounter (\S+) \{\n\t\tpackets (\d+) bytes (\d+)/gm)];
-    tables.set(
-      table,
-      new Map(
-        counters.map(([, name, packets, bytes]) => {
-          return [name!, { packets: Number(packets), bytes: Number(bytes) }];
-        }),
-      ),
-    );
-  }
-  return tables;
-}
-
-export type Counters = ReadonlyMap<string, ReadonlyMap<string, Counted>>;
 
 export interface Counted {
   readonly packets: number;

@@ -89,6 +89,7 @@ namespacesOrSkip('adoption', () => {
       new Set((await field.elements(TABLE, 'flows_ip_262144')).map(({ value }) => value));
     const [first] = (await field.elements(TABLE, 'addresses')).filter(({ value }) => value === '10.50.0.21');
     await until('its flow to be forgotten', async () => !(await marks()).has(first!.key));
+    await layer4.traffic();
     await layer4.apply([field.service({ servers: remaining })]);
     expect(await addresses()).not.toContain('10.50.0.21');
   });

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createLayer4, type Layer4, type Layer4Options } from '../../src/layer4/layer4.ts';
 import { childPrograms } from '../../src/layer4/programs.ts';
 import type { Service, Target } from '../../src/layer4/service.ts';
-import { ElementReader, type MapElement, readCounters } from '../../src/layer4/tables.ts';
+import { ElementReader, type MapElement, readTables } from '../../src/layer4/tables.ts';
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
 import { createSite, type Site, type SiteOptions } from '../peers/namespaces.ts';
 import { within } from '../peers/waiting.ts';
@@ -114,11 +114,9 @@ function fieldOf(site: Site, client: NamespaceAgent, servers: readonly Namespace
       return elements;
     },
     async count(table, counter) {
-      return (
-        readCounters(await nft('-t list ruleset netdev'))
-          .get(table)
-          ?.get(counter)?.packets ?? 0
-      );
+      const tables = readTables(await nft('-t list ruleset'));
+      const held = tables.find(({ family, name }) => `${family} ${name}` === table);
+      return held?.counters.get(counter)?.packets ?? 0;
     },
     close: () => site.close(),
   };

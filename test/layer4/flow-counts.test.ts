@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
-import { FlowCounts, type FlowsByMark } from '../../src/layer4/flow-counts.ts';
+import { FlowCounts, type FlowsByMark, type Tallies } from '../../src/layer4/flow-counts.ts';
+import { onEvent } from '../../src/observe/events.ts';
 import { createGate } from '../peers/waiting.ts';
+
+const NOTHING: Tallies = new Map();
 
 /** A clock that only counting moves on, by 10 ms each. */
 function fixture() {
@@ -18,31 +21,52 @@ function fixture() {
 
 test('flows are counted for a hundredth of the time', async () => {
   const { fake, counts } = fixture();
-  expect((await counts.latest([]))?.get(1)).toBe(5);
+  expect(counts.flowsOf(1, NOTHING)).toBeUndefined();
+  await counts.refresh(NOTHING);
+  expect([counts.flowsOf(1, NOTHING), counts.flowsOf(2, NOTHING)]).toEqual([5, 0]);
   fake.time = 999;
-  await counts.latest([]);
+  await counts.refresh(NOTHING);
   expect(fake.counted).toBe(1);
   fake.time = 1000;
-  await counts.latest([]);
+  await counts.refresh(NOTHING);
   expect(fake.counted).toBe(2);
 });
 
 test('more often while flows of a server are awaited, at once when that begins, not when there are none', async () => {
   const { fake, counts } = fixture();
-  await counts.latest([]);
+  await counts.refresh(NOTHING);
   counts.expire();
-  await counts.latest([1]);
+  await counts.refresh(NOTHING, [1]);
   expect(fake.counted).toBe(2);
   fake.time = 10 + 199;
-  await counts.latest([1]);
+  await counts.refresh(NOTHING, [1]);
   expect(fake.counted).toBe(2);
   fake.time = 10 + 200;
   fake.flows = new Map();
-  await counts.latest([1]);
+  await counts.refresh(NOTHING, [1]);
   expect(fake.counted).toBe(3);
   fake.time = 210 + 999;
-  expect((await counts.latest([1]))?.size).toBe(0);
+  await counts.refresh(NOTHING, [1]);
   expect(fake.counted).toBe(3);
+});
+
+test('between two counts counters tell what began and what ended', async () => {
+  const { fake, counts } = fixture();
+  await counts.refresh(new Map([[1, { began: 100, ended: 90 }]]));
+  expect(counts.flowsOf(1, new Map([[1, { began: 104, ended: 97 }]]))).toBe(2);
+  expect(counts.flowsOf(1, new Map([[1, { began: 100, ended: 99 }]]))).toBe(0);
+  expect(counts.flowsOf(2, new Map([[2, { began: 3, ended: 0 }]]))).toBe(3);
+  // One that is closing is none to wait for, but its server is still needed.
+  fake.flows = new Map([[1, 0]]);
+  counts.expire();
+  const tallies = new Map([
+    [1, { began: 110, ended: 110 }],
+    [2, { began: 3, ended: 3 }],
+  ]);
+  await counts.refresh(tallies);
+  expect(counts.flowsOf(1, tallies)).toBe(0);
+  expect([counts.isUnused(1, tallies), counts.isUnused(2, tallies)]).toEqual([false, true]);
+  expect(counts.isUnused(2, new Map([[2, { began: 4, ended: 4 }]]))).toBe(false);
 });
 
 test('a count that takes long is not waited for', async () => {
@@ -54,13 +78,17 @@ test('a count that takes long is not waited for', async () => {
       return new Map([[1, 7]]);
     },
   });
-  expect(await counts.latest([])).toBeUndefined();
-  const later = counts.latest([]);
+  await counts.refresh(NOTHING);
+  expect(counts.flowsOf(1, NOTHING)).toBeUndefined();
+  const later = counts.refresh(NOTHING);
   gate.open();
-  expect((await later)?.get(1)).toBe(7);
+  await later;
+  expect(counts.flowsOf(1, NOTHING)).toBe(7);
 });
 
-test('a count that fails is tried again', async () => {
+test('a count that fails is said, and tried again', async () => {
+  const told: string[] = [];
+  const stop = onEvent('notice', ({ message }) => told.push(message));
   let isBroken = true;
   const counts = new FlowCounts({
     now: () => 0,
@@ -69,7 +97,11 @@ test('a count that fails is tried again', async () => {
       return new Map();
     },
   });
-  await expect(counts.latest([])).rejects.toThrow('broken');
+  await counts.refresh(NOTHING);
+  expect(told).toEqual(['flows of layer 4 VIPs could not be counted']);
+  expect(counts.flowsOf(1, NOTHING)).toBeUndefined();
   isBroken = false;
-  expect(await counts.latest([])).toEqual(new Map());
+  await counts.refresh(NOTHING);
+  expect(counts.flowsOf(1, NOTHING)).toBe(0);
+  stop();
 });
