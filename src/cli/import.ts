@@ -1,6 +1,7 @@
 /** `gantry import haproxy FILE`, `gantry import ldirectord FILE`: another balancer's configuration as one of Gantry's. */
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { Draft } from '../import/draft.ts';
 import type { Imported, ImportOptions } from '../import/haproxy.ts';
 import { usageFailure } from './failure.ts';
 import { readInput } from './input.ts';
@@ -57,7 +58,6 @@ async function run(path: string, { protocolAware, all }: Options, translate: Imp
   const bytes = readInput(path);
   if (bytes.includes(0)) throw usageFailure(`${path} is not a text file: nothing was written`);
   const { filesBeside } = await import('../import/files.ts');
-  const { writeDraft } = await import('../import/write.ts');
   const { draft, reason, notes } = translate(bytes.toString('utf8'), {
     file: path,
     files: filesBeside(resolve(dirname(path))),
@@ -68,8 +68,7 @@ async function run(path: string, { protocolAware, all }: Options, translate: Imp
     if (fate !== 'idle' || all) process.stderr.write(`${path}:${line}: ${fate}: ${says}: ${why}\n`);
   }
   if (!draft) throw usageFailure(`${path} ${reason}: nothing was written`);
-  const text = writeDraft(draft);
-  await refuseFaulty(text, path);
+  const text = await acceptedText(draft, path);
   process.stdout.write(text);
   const count = (fate: string) =>
     new Set(notes.filter((note) => note.fate === fate).map(({ line }) => line)).size;
@@ -79,11 +78,16 @@ async function run(path: string, { protocolAware, all }: Options, translate: Imp
 }
 
 /** What is written is what `gantry check` accepts, but for files that are on another machine. */
-async function refuseFaulty(text: string, path: string): Promise<void> {
+async function acceptedText(draft: Draft, path: string): Promise<string> {
   const { readConfiguration } = await import('../config/load.ts');
-  const { faults = [] } = readConfiguration(text, { file: path });
-  const own = faults.filter(({ message }) => !/cannot be read/.test(message));
-  for (const { path: key, message } of own) process.stderr.write(`${path}: ${key}: ${message}\n`);
-  if (own.length > 0)
-    throw usageFailure(`${path} says what a configuration cannot say, see above: nothing was written`);
+  const { repair } = await import('../import/repair.ts');
+  const { writeDraft } = await import('../import/write.ts');
+  const { draft: accepted, removed } = repair(draft, (each) => {
+    const { faults = [] } = readConfiguration(writeDraft(each), { file: path });
+    return faults.filter(({ message }) => !message.includes('cannot be read'));
+  });
+  for (const { line, path: key, message } of removed)
+    process.stderr.write(`${path}:${line}: lost: ${key}: ${message}\n`);
+  if (!accepted) throw usageFailure(`${path} says what a configuration cannot say: nothing was written`);
+  return writeDraft(accepted);
 }

@@ -78,7 +78,7 @@ export class Acls {
   #named(name: string, criteria: Criteria): Condition {
     const lines = this.#lines.get(name);
     if (!lines) {
-      const words = PREDEFINED[name];
+      const words = Object.hasOwn(PREDEFINED, name) ? PREDEFINED[name] : undefined;
       if (words) return criterion(words, criteria);
       throw new Loss(`there is no acl "${name}": HAProxy refuses this line too`);
     }

@@ -3,7 +3,7 @@
  * samples").
  */
 import { ALWAYS, type Condition, fact, NEVER } from './condition.ts';
-import { LISTS, type Match, patternOf } from './haproxy-pattern.ts';
+import { LISTS, type Match, matchOf, patternOf } from './haproxy-pattern.ts';
 import { readSample, type Sample } from './haproxy-sample.ts';
 import { networkOf } from './haproxy-values.ts';
 import { Loss } from './losses.ts';
@@ -73,7 +73,7 @@ function flagsOf(words: readonly string[], { readFile }: Criteria) {
       break;
     }
     if (!/^-[a-zA-Z]$/.test(word)) break;
-    if (word === '-m') match = words[++at] as Match;
+    if (word === '-m') match = matchOf(words[++at]);
     else if (word === '-f') patterns.push(...fileOf(words[++at] ?? '', readFile));
     else if (word === '-M') throw new Loss('Gantry has no maps: a route for each entry says the same');
     else if (word === '-u') at += 1;

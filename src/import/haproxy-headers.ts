@@ -40,7 +40,7 @@ export function changeHeader(
   changes: Changes,
   headers: HeaderChanges,
 ): void {
-  if (!TOKEN.test(name)) throw new Loss(`"${name}" is not the name of a header`);
+  if (!TOKEN.test(name) || name === '__proto__') throw new Loss(`"${name}" is not the name of a header`);
   if (OWN.test(name)) throw new Loss(`"${name}" is the balancer's own to write`);
   const lower = name.toLowerCase();
   if (verb === 'del-header') {
@@ -49,7 +49,7 @@ export function changeHeader(
     else changes.remove.push(name);
     return;
   }
-  if (FORWARDED[lower]?.test(format)) {
+  if (Object.hasOwn(FORWARDED, lower) && FORWARDED[lower]!.test(format)) {
     headers.needsForwarded = true;
     if (lower === 'x-forwarded-for' && verb === 'set-header') headers.replacesForwarded = true;
     return;

@@ -2,20 +2,29 @@
 import { isExpression } from './haproxy-values.ts';
 import { Loss } from './losses.ts';
 
-export type Match =
-  | 'str'
-  | 'beg'
-  | 'end'
-  | 'sub'
-  | 'dir'
-  | 'dom'
-  | 'reg'
-  | 'found'
-  | 'ip'
-  | 'int'
-  | 'bool'
-  | 'len'
-  | 'bin';
+const MATCHES = [
+  'str',
+  'beg',
+  'end',
+  'sub',
+  'dir',
+  'dom',
+  'reg',
+  'found',
+  'ip',
+  'int',
+  'bool',
+  'len',
+  'bin',
+] as const;
+export type Match = (typeof MATCHES)[number];
+
+/** Throws a Loss. */
+export function matchOf(written: string | undefined): Match {
+  const match = MATCHES.find((each) => each === written);
+  if (!match) throw new Loss(`"-m ${written ?? ''}" is no way to compare that is known here`);
+  return match;
+}
 
 /** Header fields that are lists: `hdr` looks at each of their values by itself. */
 export const LISTS =

@@ -60,7 +60,7 @@ export function addressOf(written: string): Address {
   const [, family = '', rest = written] = /^(\w+)@(.*)$/s.exec(written) ?? [];
   if (written.startsWith('/') || written.startsWith('./'))
     throw new Loss('Gantry listens on and dials TCP only: give that service an address and a port');
-  const other = FAMILIES[family];
+  const other = Object.hasOwn(FAMILIES, family) ? FAMILIES[family] : undefined;
   if (other !== undefined)
     throw new Loss(
       `it is ${other}, and Gantry listens on and dials TCP only: give that service an address and a port`,

@@ -102,7 +102,11 @@ const SERVICES: Readonly<Record<string, number>> = {
 
 /** NaN: none. */
 export function portOf(written: string): number {
-  const port = /^\d{1,5}$/.test(written) ? Number(written) : (SERVICES[written] ?? Number.NaN);
+  const port = /^\d{1,5}$/.test(written)
+    ? Number(written)
+    : Object.hasOwn(SERVICES, written)
+      ? SERVICES[written]!
+      : Number.NaN;
   return port >= 1 && port <= 65_535 ? port : Number.NaN;
 }
 

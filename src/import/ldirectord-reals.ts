@@ -69,7 +69,7 @@ function readReal({ line, value }: Setting, virtual: Virtual, ledger: Ledger): R
   const [where = '', method = '', ...rest] = value.split(/\s+/);
   const match = /^(\[[0-9A-Fa-f:]+\]|[\w.-]+?)(?:->(\[[0-9A-Fa-f:]+\]|[\w.-]+?))?(?::([\w-]+))?$/.exec(where);
   if (!match) throw new Loss(`"${where}" is not an address`);
-  const mode = MODES[method];
+  const mode = Object.hasOwn(MODES, method) ? MODES[method] : undefined;
   if (mode === undefined) {
     throw new Loss(
       method === 'ipip'

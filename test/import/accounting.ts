@@ -2,9 +2,11 @@
 import { dirname } from 'node:path';
 import { expect } from 'vitest';
 import { readConfiguration } from '../../src/config/load.ts';
+import type { Draft } from '../../src/import/draft.ts';
 import { filesBeside } from '../../src/import/files.ts';
 import { type Imported, importHaproxy } from '../../src/import/haproxy.ts';
 import { importLdirectord } from '../../src/import/ldirectord.ts';
+import { type Repaired, repair } from '../../src/import/repair.ts';
 import { writeDraft } from '../../src/import/write.ts';
 
 const IMPORTS = { haproxy: importHaproxy, ldirectord: importLdirectord };
@@ -12,11 +14,13 @@ const IMPORTS = { haproxy: importHaproxy, ldirectord: importLdirectord };
 export interface ImportedText extends Imported {
   /** The configuration; undefined: there is none. */
   readonly yaml: string | undefined;
+  /** What `gantry check` found fault with, and which is therefore not in it. */
+  readonly removed: Repaired['removed'];
 }
 
 /**
  * Imports `text`, and expects that each line that says something is in the draft, or told of, or without a meaning; and
- * that the draft is a configuration without faults, but for files that are not on this machine.
+ * that the draft is a configuration without faults, but for files that are not on this machine, or told of.
  */
 export function importText(
   from: keyof typeof IMPORTS,
@@ -34,15 +38,14 @@ export function importText(
   expect(lines.all.filter((line) => !judged.has(line))).toEqual([]);
   expect(lines.all.length).toBe(new Set(lines.all).size);
   expect(draft === undefined).toBe(reason !== undefined);
-  const yaml = draft && writeDraft(draft);
-  if (yaml !== undefined) {
-    const { faults = [] } = readConfiguration(yaml, { file: 'gantry.yaml', environment: {} });
-    expect(
-      faults.filter(({ message }) => !message.includes('cannot be read')),
-      yaml,
-    ).toEqual([]);
-  }
-  return { ...imported, yaml };
+  const judge = (each: Draft) =>
+    (readConfiguration(writeDraft(each), { file: 'gantry.yaml', environment: {} }).faults ?? []).filter(
+      ({ message }) => !message.includes('cannot be read'),
+    );
+  const { draft: accepted, removed } = draft ? repair(draft, judge) : { draft, removed: [] };
+  if (draft && !accepted) expect(removed).not.toEqual([]);
+  const yaml = accepted && writeDraft(accepted);
+  return { ...imported, yaml, removed };
 }
 
 /** `lost 7: compression algo gzip`, in the order of the file. */

@@ -52,6 +52,7 @@ describe('a line that counts as taken over makes a difference, unless it says wh
       ]),
     );
     const whole = importText(from, lines.join('\n'), { environment });
+    expect(whole.removed).toEqual([]);
     const without = (line: number) => lines.with(line - 1, '').join('\n');
     const same = whole.lines.taken.filter(
       (line) => importText(from, without(line), { environment }).yaml === whole.yaml,
