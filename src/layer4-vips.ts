@@ -48,6 +48,8 @@ export class Layer4Vips {
   readonly #working = new Set<Server>();
   #traffic: ReadonlyMap<string, VipTraffic> = new Map();
   #look: Deadline | undefined;
+  /** Why the counters could not be read the last time. */
+  #unread: string | undefined;
   #looking: Promise<void> | undefined;
   #isTelling = false;
 
@@ -244,9 +246,13 @@ export class Layer4Vips {
     try {
       this.#traffic = await this.#layer4.traffic();
     } catch (error) {
-      notice('warn', 'the counters of the kernel could not be read', { reason: (error as Error).message });
+      const reason = (error as Error).message;
+      if (reason !== this.#unread) notice('warn', 'the counters of the kernel could not be read', { reason });
+      this.#unread = reason;
       return;
     }
+    if (this.#unread !== undefined) notice('info', 'the counters of the kernel can be read again');
+    this.#unread = undefined;
     for (const { vip, pool } of this.#forwarding) {
       if (pool.balance === 'least-busy') this.#shares.counted(this.#countedOf(vip, pool), this.#now());
     }

@@ -17,6 +17,8 @@ export async function runBalancer(configuration: Configuration, file: string): P
   // From here on the signal does not end the process, also while it starts.
   let reload = () => {};
   process.on('SIGHUP', () => reload());
+  // With layer 4 VIPs only and no admin API, nothing else would keep this process.
+  const alive = setInterval(() => {}, 2 ** 30);
   try {
     const load = () => loadConfiguration(file);
     const balancer = await startBalancer(configuration, { hash, load, tidies: true });
@@ -26,6 +28,7 @@ export async function runBalancer(configuration: Configuration, file: string): P
     await balancer.stop({ drain: true });
     notice('info', 'stopped');
   } finally {
+    clearInterval(alive);
     await log.close();
   }
 }

@@ -109,7 +109,7 @@ async function start(options: SiteOptions, vips: string, vip: string) {
   writeFileSync(
     file,
     `version: 1
-admin: { listen: 127.0.0.1:9090 }
+admin: off
 pools:
   web:
     balance: round-robin
