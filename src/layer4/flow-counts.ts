@@ -8,8 +8,8 @@ import { notice } from '../observe/events.ts';
 import { written } from './names.ts';
 import { Missing, type Nft } from './nft.ts';
 import type { Plan } from './plan.ts';
-import { flowMaps } from './ruleset.ts';
-import { ElementReader } from './tables.ts';
+import { endsCounter, flowMaps } from './ruleset.ts';
+import { ElementReader, type KernelTable } from './tables.ts';
 
 /** Mark → open flows. A mark that is not in it has none, one with 0 has some that are closing. */
 export type FlowsByMark = ReadonlyMap<number, number>;
@@ -41,6 +41,20 @@ export interface Tally {
 }
 
 const NONE: Tally = { began: 0, ended: 0 };
+
+/** What the counters of servers say. */
+export function talliesOf(tables: Iterable<KernelTable>): Tallies {
+  const tallies = new Map<number, Tally>();
+  for (const { counters } of tables) {
+    for (const [name, { packets: began }] of counters) {
+      const hex = /^connections_([0-9a-f]+)$/.exec(name)?.[1];
+      if (hex === undefined) continue;
+      const mark = Number.parseInt(hex, 16);
+      tallies.set(mark, { began, ended: counters.get(endsCounter(mark))?.packets ?? 0 });
+    }
+  }
+  return tallies;
+}
 
 export interface FlowCountsOptions {
   readonly count: () => Promise<FlowsByMark>;

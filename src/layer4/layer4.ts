@@ -1,10 +1,9 @@
 /** Layer 4: VIPs whose packets the kernel forwards (DR, NAT, SNAT) by nftables rules that are kept up to date here. */
-import { isIP } from 'node:net';
 import { GantryError } from '../errors.ts';
 import { notice } from '../observe/events.ts';
+import { forgetClients, rememberedClients } from './clients.ts';
 import { dutyEdits, removal, tableEdits } from './edits.ts';
-import { canonical } from './families.ts';
-import { countFlows, FlowCounts, type Tallies, type Tally } from './flow-counts.ts';
+import { countFlows, FlowCounts, type Tallies, talliesOf } from './flow-counts.ts';
 import { judged } from './judge.ts';
 import { heldTables, isOurs, planAll } from './kernel.ts';
 import type { Lock } from './lock.ts';
@@ -13,9 +12,9 @@ import { Missing, Nft } from './nft.ts';
 import { LIFETIMES, type Lifetimes, type Placed, type Plan } from './plan.ts';
 import { childPrograms, type RunProgram } from './programs.ts';
 import { interfacesOf } from './routes.ts';
-import { connectionsCounter, endsCounter, stickyMap, trafficCounter } from './ruleset.ts';
+import { connectionsCounter, trafficCounter } from './ruleset.ts';
 import type { PersistenceEntry, ServerTraffic, Service, Target } from './service.ts';
-import { type Counted, ElementReader, type KernelTable, readTables } from './tables.ts';
+import { type Counted, type KernelTable, readTables } from './tables.ts';
 
 export interface Layer4Options {
   /** How `nft` and `ip` are run; without it, as children of this process. */
@@ -60,9 +59,6 @@ const FLUSHED =
 
 const TAKEN =
   'another Gantry on this machine has layer 4 VIPs: one process has all of them, or each a network namespace of its own';
-
-/** Clients that are forgotten in one transaction. */
-const CLEARED_AT_ONCE = 1000;
 
 const NOTHING: Counted = { packets: 0, bytes: 0 };
 
@@ -243,43 +239,12 @@ class KernelLayer4 implements Layer4 {
 
   async persistence(name: string): Promise<readonly PersistenceEntry[]> {
     const plan = this.#plans.get(name);
-    const sticky = plan && stickyMap(plan);
-    if (!sticky) return [];
-    const servers = new Map(plan.servers.map((server) => [server.mark, server.name]));
-    const entries: PersistenceEntry[] = [];
-    const { push: onOutput } = new ElementReader(({ key, value, expires }) => {
-      const server = servers.get(Number(value));
-      if (server !== undefined) entries.push({ key, server, expires: expires ?? 0 });
-    });
-    await this.#nft.maps([`${written(plan.table)} ${sticky}`], onOutput);
-    return entries;
+    return plan ? rememberedClients(this.#nft, plan) : [];
   }
 
   async clearPersistence(name: string, keys: readonly string[]): Promise<number> {
     const plan = this.#plans.get(name);
-    const sticky = plan && stickyMap(plan);
-    if (!sticky) return 0;
-    const addresses = keys.filter((key) => isIP(key) !== 0 && !key.includes('%')).map(canonical);
-    const map = `${written(plan.table)} ${sticky}`;
-    let cleared = 0;
-    for (let at = 0; at < addresses.length; at += CLEARED_AT_ONCE) {
-      const some = addresses.slice(at, at + CLEARED_AT_ONCE);
-      cleared += await this.#inOrder(() => this.#clear(map, some));
-    }
-    return cleared;
-  }
-
-  /** One that has lapsed meanwhile is no element any more, and fails the whole transaction: the rest goes in halves. */
-  async #clear(map: string, keys: readonly string[]): Promise<number> {
-    try {
-      await this.#nft.change([`delete element ${map} { ${keys.join(', ')} }`]);
-      return keys.length;
-    } catch (error) {
-      if (!(error instanceof Missing)) throw error;
-      if (keys.length === 1) return 0;
-      const half = keys.length >> 1;
-      return (await this.#clear(map, keys.slice(0, half))) + (await this.#clear(map, keys.slice(half)));
-    }
+    return plan ? forgetClients(this.#nft, plan, keys, (change) => this.#inOrder(change)) : 0;
   }
 
   removeLeft(): Promise<readonly string[]> {
@@ -330,20 +295,6 @@ function withTargets(plan: Plan, targets: readonly Target[]): Plan {
 
 function serviceOf({ service, servers }: Plan): Service {
   return { ...service, servers: servers.filter(({ hasLeft }) => !hasLeft) };
-}
-
-/** What the counters of servers say. */
-function talliesOf(tables: Iterable<KernelTable>): Tallies {
-  const tallies = new Map<number, Tally>();
-  for (const { counters } of tables) {
-    for (const [name, { packets: began }] of counters) {
-      const hex = /^connections_([0-9a-f]+)$/.exec(name)?.[1];
-      if (hex === undefined) continue;
-      const mark = Number.parseInt(hex, 16);
-      tallies.set(mark, { began, ended: counters.get(endsCounter(mark))?.packets ?? 0 });
-    }
-  }
-  return tallies;
 }
 
 function notThere(name: string): GantryError {
