@@ -9,6 +9,7 @@
  * NAT asks for the first packet of a connection only, so an entry has done its work a moment later, and lapses by itself.
  * It stays as long as conntrack may know of a connection that was given up, so that a process that starts anew does not
  * use the same port to the same server too early: the kernel says that the entry exists, and another port is taken.
+ * Should a SYN be about to leave from any other address than the entry's, it is dropped.
  *
  * The table goes when the balancer stops, not before: without it, and without anybody else's, the kernel no longer
  * translates for the connections that are open either.
@@ -21,6 +22,7 @@ import { obstacleBetween, plain } from './client-address.ts';
 import { Missing, Nft } from './nft.ts';
 import { childPrograms, type RunProgram } from './programs.ts';
 import { SourcePorts } from './source-ports.ts';
+import { entriesOf, OURS, RULES, TABLE, THIS_FORM } from './source-rules.ts';
 
 export interface TransparencyOptions {
   /** How `nft` is run; without it, as a child of this process. */
@@ -64,32 +66,6 @@ export interface Transparency {
 export function createTransparency(options: TransparencyOptions): Transparency {
   return new KernelTransparency(options);
 }
-
-const TABLE = 'inet gantry_source';
-/** By these the table is known as ours, and as of this form. */
-const OURS = 'Gantry: addresses of clients';
-const THIS_FORM = `${OURS}, form 1`;
-
-/** Before anybody else's source NAT: the first that translates is the only one. */
-const RULES = `table ${TABLE} {
-  comment "${THIS_FORM}"
-  map clients4 {
-    type inet_service . ipv4_addr . inet_service : ipv4_addr
-    flags timeout
-    timeout 140s
-  }
-  map clients6 {
-    type inet_service . ipv6_addr . inet_service : ipv6_addr
-    flags timeout
-    timeout 140s
-  }
-  chain translate {
-    type nat hook postrouting priority srcnat - 1; policy accept;
-    meta l4proto tcp fib saddr type local snat ip to tcp sport . ip daddr . tcp dport map @clients4
-    meta l4proto tcp fib saddr type local snat ip6 to tcp sport . ip6 daddr . tcp dport map @clients6
-  }
-}
-`;
 
 /** Entries that go into the kernel together, at most. */
 const MOST_AT_ONCE = 1000;
@@ -249,17 +225,6 @@ function systemsPorts(): [number, number] {
   } catch {
     return [32_768, 60_999];
   }
-}
-
-function entriesOf(all: readonly Wanted[]): string[] {
-  return [4, 6].flatMap((version) => {
-    const elements = all
-      .filter(({ server }) => isIP(server.host) === version)
-      .map(({ client, server, port }) => `${port} . ${server.host} . ${server.port} : ${client}`);
-    return elements.length === 0
-      ? []
-      : [`create element ${TABLE} clients${version} { ${elements.join(', ')} }`];
-  });
 }
 
 function written({ host, port }: Endpoint): string {

@@ -1,5 +1,7 @@
 /** `source: client` when things go wrong or change: servers that are down, many at once, reloads, a table that is not ours. */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
@@ -105,6 +107,20 @@ describeWith(['dcmtk', 'iproute2', 'nftables'], 'source: client', () => {
       await serve(site, WITH_CLIENT);
       expect(hostOf(await seenBy(client, VIP))).toBe(own());
       await nft('flush', 'ruleset');
+      expect(hostOf(await seenBy(client, VIP))).toBe(own());
+    });
+
+    test('somebody else translates first: nothing gets to a server from any other address', async () => {
+      await serve(site, WITH_CLIENT);
+      const file = join(tmpdir(), `gantry-${process.pid}.nft`);
+      writeFileSync(
+        file,
+        'table ip other { chain first { type nat hook postrouting priority 0; oifname "eth0" ip protocol tcp masquerade; }; }',
+      );
+      await nft('-f', file);
+      rmSync(file);
+      await expect(seenBy(client, VIP)).rejects.toThrow('the connection ended');
+      await nft('delete', 'table', 'ip', 'other');
       expect(hostOf(await seenBy(client, VIP))).toBe(own());
     });
 

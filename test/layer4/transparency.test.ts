@@ -48,7 +48,11 @@ class FakeKernel {
     if (text.startsWith('delete table')) this.#flush();
     const comment = /^table inet gantry_source \{\n +comment "(.*)"/m.exec(text)?.[1];
     if (comment !== undefined) this.comment = comment;
+    const borne = new Set(
+      [...text.matchAll(/(\d+ \. \S+ \. \d+) \. ([^\s,]+)/g)].map(([, key, client]) => `${key} ${client}`),
+    );
     const added = [...text.matchAll(/(\d+ \. \S+ \. \d+) : ([^\s,]+)/g)];
+    expect(borne).toEqual(new Set(added.map(([, key, client]) => `${key} ${client}`)));
     if (added.length === 0) return DONE;
     if (this.comment === undefined) return { ...DONE, code: 1, error: MISSING };
     this.batches.push(added.length);
