@@ -145,6 +145,7 @@ namespacesOrSkip('DR', () => {
     await field.client.ask('send', { connection: one.connection, text: 'still there?\n' });
     expect(await field.client.ask('ending', one)).toBe('ECONNRESET');
     expect(await field.ask(two.connection)).toBe(two.server);
+    expect((await layer4.traffic()).get('eis')!.get(`pool/${one.server}`)!.flows).toBe(0);
     for (const source of SOURCES) expect((await field.open(VIP, 104, source)).server).toBe(two.server);
     await layer4.update('eis', told);
     // It is used again, but not by whom it was taken from.

@@ -26,6 +26,13 @@ namespacesOrSkip('flows', () => {
   const flows = () => field.elements(TABLE, 'flows_ip_4');
   const ended = async () => (await flows()).length === 0;
 
+  /** Flows whose end was seen. */
+  const ends = async () => {
+    const marks = await field.elements(TABLE, 'addresses');
+    const counts = marks.map(({ key }) => field.count(TABLE, `ends_${Number(key).toString(16)}`));
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  };
+
   test('a flow has the short time until more than its SYN came, then the long one, and a short one after its end', async () => {
     await layer4.apply([field.service()]);
     const { connection } = await field.open(VIP, 104);
@@ -34,6 +41,7 @@ namespacesOrSkip('flows', () => {
     expect((await flows())[0]?.expires ?? 0).toBeLessThan(SHORT.opening);
     await until('the flow to be forgotten', ended);
     expect((await layer4.traffic()).get('eis')!.get('pool/s1')).toMatchObject({ connections: 1, flows: 0 });
+    expect(await ends()).toBe(1);
   });
 
   test('so does a flow that was reset', async () => {
@@ -69,7 +77,14 @@ namespacesOrSkip('flows', () => {
     const text = await field.client.ask('receive', { connection, until: 'the end\n' });
     expect(text).toMatch(/^line 1\n.*line 10\nthe end\n$/s);
     await closed;
+    expect(await ends()).toBe(1);
     await until('the flow to be forgotten', ended);
+    // A FIN and then a reset are one end.
+    const other = await field.client.ask('connect', { host: VIP, port: 2575 });
+    const ending = field.client.ask('close', other);
+    await field.client.ask('receive', { connection: other.connection, until: 'line 1\n' });
+    await Promise.all([ending, field.client.ask('close', { ...other, reset: true })]);
+    expect(await ends()).toBe(2);
     await program.stop();
   });
 
