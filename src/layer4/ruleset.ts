@@ -144,8 +144,8 @@ function wayOfPackets(plan: Plan): Record<string, readonly string[]> {
       `${NOT_SYN} counter name "unknown" reject with tcp reset`,
       'goto fresh',
     ],
-    // A SYN of a flow that has ended uses its ports again: it is a new flow.
-    known: [`${SYN} ${isClosing} goto again`, 'meta mark vmap @duties', 'drop'],
+    // A SYN of a flow that has ended uses its ports again: it is a new flow. A mark without a duty is nobody's any more.
+    known: [`${SYN} ${isClosing} goto again`, 'meta mark vmap @duties', 'goto gone'],
     again: [
       `delete @${closing} { ${flow} : meta mark }`,
       `delete @${flows} { ${flow} : meta mark }`,

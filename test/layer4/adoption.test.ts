@@ -94,6 +94,22 @@ namespacesOrSkip('adoption', () => {
     expect(await addresses()).not.toContain('10.50.0.21');
   });
 
+  test('a server that left and cannot be reached any more: its flows are reset', async () => {
+    layer4 = field.start();
+    const far = field.target(3, { address: '10.71.0.3' });
+    const { lb, servers } = field.site;
+    await lb.ip('address add 10.71.0.1/24 dev eth0');
+    await servers[2]!.ip('address add 10.71.0.3/24 dev eth0');
+    await layer4.apply([field.service({ servers: [far] })]);
+    const open = await field.open(VIP, 104);
+    expect(open.server).toBe('s3');
+    await lb.ip('address delete 10.71.0.1/24 dev eth0');
+    await layer4.apply([field.service({ servers: [field.target(1)] })]);
+    await field.client.ask('send', { connection: open.connection, text: 'still there?\n' });
+    expect(await field.client.ask('ending', open)).toBe('ECONNRESET');
+    expect((await field.open(VIP, 104)).server).toBe('s1');
+  });
+
   test('a VIP that leaves the configuration leaves no table, nor does one that left while nobody looked', async () => {
     layer4 = field.start();
     const other = field.service({ name: 'mwl', listen: [{ host: OTHER_VIP, port: 104 }] });
