@@ -5,10 +5,12 @@
  *
  * `--only` also takes a series (`--only bulk`), or one and a way (`--only "bulk gantry DR"`). Needs root.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { createSample } from '../src/demo/sample-files.ts';
+import { machineCpuSeconds } from './harness/machine-cost.ts';
 import type { Bench } from './harness/options.ts';
 import { type Column, type Goal, publishAll, type Report } from './harness/report.ts';
 import { interleave, type Results, type Sample } from './harness/rounds.ts';
@@ -22,6 +24,8 @@ const NAT = 'gantry NAT';
 const SNAT = 'gantry SNAT';
 const PROXY = 'gantry proxy';
 const HAPROXY = 'haproxy';
+const NFTLB_DR = 'nftlb DR';
+const NFTLB_NAT = 'nftlb NAT';
 
 const INSTANCES = 200;
 /** A series alone takes less time than a clock tick counts. */
@@ -44,34 +48,40 @@ function costs(unit: string, decimals: number): Column[] {
   return [
     { figure: 'machine', title: `machine, ${unit}`, decimals },
     { figure: 'part', title: 'beyond direct', decimals },
-    { figure: 'own', title: 'process', decimals },
+    { figure: 'own', title: 'its process', decimals },
   ];
 }
 
 const MEMORY: Column = { figure: 'memory', title: 'RSS MiB', decimals: 0 };
+
+/** What the kernel does is to be less than a proxy has to do, and no more than nftlb, which knows no flows with DR, has it do. */
+function goalsOf(rate: string): Goal[] {
+  return [
+    ...[DR, NAT, SNAT].flatMap((subject): Goal[] => [
+      { subject, rival: HAPROXY, figure: rate, atLeast: 1 },
+      { subject, rival: HAPROXY, figure: 'machine', atMost: 1 },
+    ]),
+    { subject: DR, rival: NFTLB_DR, figure: 'machine', atMost: 1.1 },
+    { subject: NAT, rival: NFTLB_NAT, figure: 'machine', atMost: 1.1 },
+  ];
+}
 
 function seriesOf(folder: string): Series[] {
   return [
     {
       name: 'bulk',
       title: 'One TCP stream to the server',
-      ways: ['direct', 'routed', DR, NAT, SNAT, PROXY, HAPROXY],
+      ways: ['direct', 'routed', DR, NFTLB_DR, NAT, NFTLB_NAT, SNAT, PROXY, HAPROXY],
       columns: [{ figure: 'throughput', title: 'GB/s', decimals: 2 }, ...costs('CPU s/GB', 3), MEMORY],
-      goals: [DR, NAT, SNAT].flatMap((subject) => [
-        { subject, rival: HAPROXY, figure: 'throughput', atLeast: 1 },
-        { subject, rival: HAPROXY, figure: 'machine', atMost: 1 },
-      ]),
+      goals: goalsOf('throughput'),
       run: bulk,
     },
     {
       name: 'connections',
       title: 'Short connections, 32 at once',
-      ways: ['direct', 'routed', DR, FULL, NAT, SNAT, PROXY, HAPROXY],
+      ways: ['direct', 'routed', DR, NFTLB_DR, NAT, NFTLB_NAT, SNAT, PROXY, HAPROXY],
       columns: [{ figure: 'rate', title: 'connections/s', decimals: 0 }, ...costs('CPU µs', 0), MEMORY],
-      goals: [DR, NAT, SNAT].flatMap((subject) => [
-        { subject, rival: HAPROXY, figure: 'rate', atLeast: 1 },
-        { subject, rival: HAPROXY, figure: 'machine', atMost: 1 },
-      ]),
+      goals: goalsOf('rate'),
       run: connections,
     },
     {
@@ -84,12 +94,15 @@ function seriesOf(folder: string): Series[] {
     },
     {
       name: 'packets',
-      title: 'Packets of 1448 bytes in one stream, with few flows known and with 100 000',
+      title:
+        'Packets of 1448 bytes in one stream, and short connections, with few flows known and with 100 000',
       ways: ['direct', DR, FULL],
       columns: [
         { figure: 'rate', title: '1000 packets/s', decimals: 0 },
         { figure: 'machine', title: 'machine, CPU µs', decimals: 2 },
         { figure: 'part', title: 'beyond direct', decimals: 2 },
+        { figure: 'own', title: 'process and nft, % of a core', decimals: 1 },
+        { figure: 'connection', title: 'machine, CPU µs/connection', decimals: 0 },
       ],
       goals: [{ subject: FULL, rival: DR, figure: 'machine', atMost: 1.1 }],
       run: packets,
@@ -120,40 +133,61 @@ function seriesOf(folder: string): Series[] {
   ];
 }
 
-/** Figures of each series, less than it takes `--seconds` elsewhere: there are many. */
-const SHARE_OF_SECONDS = 1 / 2;
+/** Of `--seconds`: there are many rounds. */
+const SHARE_OF_SECONDS = 3 / 8;
 
 export const bench: Bench = {
-  title: 'Layer 4: DR, NAT and SNAT, beside a proxy, HAProxy and nothing in between',
+  title: 'Layer 4: DR, NAT and SNAT, beside a proxy, HAProxy, nftlb and nothing in between',
   async run({ rounds, seconds, wants }) {
+    await warnOfOthers();
     const folder = writeSeries();
-    const all = seriesOf(folder).map((series) => ({
-      ...series,
-      ways: series.ways.filter((way) => wants(`${series.name} ${way}`)),
-    }));
-    const ways = new Map<WayName, Way>();
     try {
-      for (const name of new Set(all.flatMap(({ ways }) => ways))) ways.set(name, await startWay(name));
       const reports: Report[] = [];
-      for (const { name, title, columns, goals = [], run, ...series } of all) {
-        if (series.ways.length === 0) continue;
-        const subjects = series.ways.map((way) => ({
-          name: way,
-          run: () => run(ways.get(way)!, seconds * SHARE_OF_SECONDS),
-        }));
-        process.stderr.write(`${name}: `);
-        const results = withParts(await interleave(subjects, rounds));
-        const shown = columns.filter(({ figure }) => [...results.values()].every(([one]) => figure in one!));
-        const has = ({ subject, rival }: Goal) => results.has(subject) && results.has(rival);
-        reports.push({ name, title, results, columns: shown, goals: goals.filter(has) });
+      for (const series of seriesOf(folder)) {
+        const ways = series.ways.filter((way) => wants(`${series.name} ${way}`));
+        if (ways.length === 0) continue;
+        process.stderr.write(`${series.name}: `);
+        reports.push(await measure(series, ways, { rounds, seconds: seconds * SHARE_OF_SECONDS }));
       }
       await publishAll('layer4', bench.title, reports);
     } finally {
-      for (const way of ways.values()) await way.stop();
       rmSync(folder, { recursive: true });
     }
   },
 };
+
+/** Of a core. */
+const QUIET = 0.1;
+
+/** What others do on this machine is in every figure of `machine`. */
+async function warnOfOthers(): Promise<void> {
+  const before = machineCpuSeconds();
+  await pause(1000);
+  const busy = machineCpuSeconds() - before;
+  if (busy > QUIET) {
+    console.error(
+      `others use ${(busy * 100).toFixed(0)} % of a core: the CPU time of the machine is theirs, too`,
+    );
+  }
+}
+
+/** All ways begin anew for a series: none has the connections of the one before. */
+async function measure(
+  { name, title, columns, goals = [], run }: Series,
+  wanted: readonly WayName[],
+  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
+): Promise<Report> {
+  const ways = await Promise.all(wanted.map(startWay));
+  try {
+    const subjects = ways.map((way, index) => ({ name: wanted[index]!, run: () => run(way, seconds) }));
+    const results = withParts(await interleave(subjects, rounds));
+    const isMeasured = ({ figure }: Column) => [...results.values()].every(([one]) => figure in one!);
+    const has = ({ subject, rival }: Goal) => results.has(subject) && results.has(rival);
+    return { name, title, results, columns: columns.filter(isMeasured), goals: goals.filter(has) };
+  } finally {
+    for (const way of ways) await way.stop();
+  }
+}
 
 /** What the machine did beyond what it does with nothing in between, within each round; where that was measured. */
 function withParts(results: Results): Results {
@@ -171,7 +205,6 @@ function withParts(results: Results): Results {
 /** Files in a folder of their own; returns the folder. */
 function writeSeries(): string {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-bench-'));
-  mkdirSync(folder, { recursive: true });
   for (let number = 1; number <= INSTANCES; number += 1) {
     const { file } = createSample({ modality: 'CT', study: 'bench', number, size: SIZE });
     writeFileSync(join(folder, `${String(number).padStart(4, '0')}.dcm`), file);

@@ -46,12 +46,12 @@ async function transactionsOf(way: Way): Promise<Journal<number>> {
   return transactions;
 }
 
-async function monitor({ lb, onStop }: Way): Promise<Journal<number>> {
+async function monitor(way: Way): Promise<Journal<number>> {
   const transactions = new Journal<number>('transactions of the kernel');
-  const nft = spawn(findProgram('ip')!, ['netns', 'exec', lb.name, 'nft', 'monitor'], {
+  const nft = spawn(findProgram('ip')!, ['netns', 'exec', way.lb.name, 'nft', 'monitor'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  onStop(() => nft.kill());
+  way.onStop(() => nft.kill());
   nft.stdout.setEncoding('utf8').on('data', (text: string) => {
     const seen = performance.timeOrigin + performance.now();
     for (const _ of text.matchAll(/# new generation/g)) transactions.add(seen);
@@ -59,8 +59,8 @@ async function monitor({ lb, onStop }: Way): Promise<Journal<number>> {
   // It reads all maps before it shows anything, and begins again at each transaction until then.
   for (let wait = FIRST_WAIT_MS; transactions.length === 0; wait *= 2) {
     await pause(wait);
-    await lb.must('nft', ['add table ip bench']);
-    await lb.must('nft', ['delete table ip bench']);
+    await way.lb.must('nft', ['add table ip bench']);
+    await way.lb.must('nft', ['delete table ip bench']);
     await pause(FIRST_WAIT_MS);
   }
   return transactions;

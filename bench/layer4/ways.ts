@@ -15,6 +15,7 @@ import {
 } from '../../test/peers/namespaces.ts';
 import { haproxyConfiguration } from '../harness/haproxy.ts';
 import { fillFlowMap } from './flow-map.ts';
+import { applyNftlb } from './nftlb.ts';
 
 /** What servers have at their ports, and VIPs at the same ones. */
 export const PORTS = { stream: 5201, short: 7000, store: 11_112, check: 9000 };
@@ -50,6 +51,8 @@ const WAYS = {
     arms: 2,
   },
   haproxy: { host: ONE_ARM_VIP, haproxy: true },
+  'nftlb DR': { host: ONE_ARM_VIP, nftlb: 'dsr', isDirect: true },
+  'nftlb NAT': { host: TWO_ARM_VIP, nftlb: 'dnat', arms: 2 },
 } as const satisfies Readonly<Record<string, WayPlan>>;
 
 export type WayName = keyof typeof WAYS;
@@ -62,6 +65,7 @@ interface WayPlan {
   /** The configuration. */
   readonly gantry?: string;
   readonly haproxy?: true;
+  readonly nftlb?: 'dsr' | 'dnat';
   /** Servers answer clients themselves. */
   readonly isDirect?: true;
   /** With `FLOWS` flows of others from the beginning. */
@@ -117,7 +121,7 @@ vips:
 
 /** Resolves when clients reach the server by it. */
 export async function startWay(name: WayName): Promise<Way> {
-  const { host, arms = 1, gantry, haproxy, isDirect, isFilled }: WayPlan = WAYS[name];
+  const { host, arms = 1, gantry, haproxy, nftlb, isDirect, isFilled }: WayPlan = WAYS[name];
   const folder = await mkdtemp(join(tmpdir(), 'gantry-bench-'));
   const vips = host === SERVER ? [] : [host];
   const site = await createSite({ arms, vips });
@@ -142,6 +146,9 @@ export async function startWay(name: WayName): Promise<Way> {
       const pairs = Object.values(PORTS).map((port) => [`${host}:${port}`, `${SERVER}:${port}`] as const);
       await writeFile(file, haproxyConfiguration(pairs));
       balancer = site.lb.start('haproxy', ['-db', '-f', file]).pid;
+    } else if (nftlb) {
+      const device = arms === 2 ? 'eth1' : 'eth0';
+      await applyNftlb(site, { mode: nftlb, host, ports: Object.values(PORTS), device }, file);
     }
     if (isFilled) await fillFlowMap(site.lb, { host, port: PORTS.stream, server: SERVER, count: FLOWS });
     const client = site.clients[0]!;

@@ -1,5 +1,4 @@
 /** What is done by each way, a round at a time, and what it costs. */
-
 import { iperf } from '../harness/iperf.ts';
 import { machineCpuSeconds } from '../harness/machine-cost.ts';
 import { cpuSecondsWithChildren, residentBytes } from '../harness/process-cost.ts';
@@ -27,8 +26,9 @@ async function costOf<T>({ balancer }: Way, work: () => Promise<T>): Promise<{ r
   return { result, cost };
 }
 
+/** iperf3 counts whole seconds, and 0 is for ever. */
 function stream({ client, host }: Way, seconds: number): Promise<{ bytes: number; seconds: number }> {
-  return iperf({ host, port: PORTS.stream, seconds }, async (args) => {
+  return iperf({ host, port: PORTS.stream, seconds: Math.max(1, Math.floor(seconds)) }, async (args) => {
     const { output } = await client.run('iperf3', args);
     return output;
   });
@@ -49,15 +49,6 @@ export async function bulk(way: Way, seconds: number): Promise<Sample> {
 /** Of a segment on Ethernet, with TCP's timestamps. */
 const SEGMENT_BYTES = 1448;
 
-/** One stream to the server, in packets as they are on a wire: virtual cables carry 64 KiB in one, unless told otherwise. */
-export async function packets(way: Way, seconds: number): Promise<Sample> {
-  await way.client.ip('link set eth0 gso_max_segs 1');
-  const { result, cost } = await costOf(way, () => stream(way, seconds));
-  await way.client.ip('link set eth0 gso_max_segs 65535');
-  const count = result.bytes / SEGMENT_BYTES;
-  return { rate: count / result.seconds / 1000, machine: (cost.machine / count) * 1e6 };
-}
-
 const SHORT_CLIENT = new URL('../generators/short-client.ts', import.meta.url).pathname;
 
 async function shortConnections({ client, host }: Way, seconds: number, parallel: number) {
@@ -76,6 +67,24 @@ export async function connections(way: Way, seconds: number): Promise<Sample> {
     machine: (cost.machine / result.connections) * 1e6,
     own: (cost.own / result.connections) * 1e6,
     memory: cost.memory,
+  };
+}
+
+/**
+ * One stream to the server, in packets as they are on a wire (virtual cables carry 64 KiB in one, unless told otherwise),
+ * then short connections.
+ */
+export async function packets(way: Way, seconds: number): Promise<Sample> {
+  await way.client.ip('link set eth0 gso_max_segs 1');
+  const { result, cost } = await costOf(way, () => stream(way, seconds));
+  await way.client.ip('link set eth0 gso_max_segs 65535');
+  const count = result.bytes / SEGMENT_BYTES;
+  const short = await connections(way, seconds / 2);
+  return {
+    rate: count / result.seconds / 1000,
+    machine: (cost.machine / count) * 1e6,
+    own: (cost.own / result.seconds) * 100,
+    connection: short.machine!,
   };
 }
 
