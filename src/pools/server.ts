@@ -9,6 +9,7 @@
 import { events } from '../observe/events.ts';
 import { type AgentReport, heardFrom, NO_AGENT } from './agent-word.ts';
 import { type Duty, strictest } from './duty.ts';
+import { FailedDials } from './failed-dials.ts';
 import { Load } from './load.ts';
 import type { ServerHome } from './server-home.ts';
 import { Verdict } from './verdict.ts';
@@ -81,7 +82,7 @@ export class Server {
   #forwarded = 0;
   /** It has been drained since its drain began: what comes by persistence is no news. */
   #wasDrained = false;
-  #failedDials = 0;
+  readonly #failedDials = new FailedDials();
   #askedLastUntil = 0;
   #isBusy = false;
   /** When it came up after having been down: the begin of its slow start. */
@@ -217,7 +218,7 @@ export class Server {
 
   /** There are signs that its health is about to change: it is checked at shorter intervals. */
   get isInDoubt(): boolean {
-    return this.#verdict.isInDoubt || (this.#failedDials > 0 && this.#verdict.state !== 'down');
+    return this.#verdict.isInDoubt || (this.#failedDials.count > 0 && this.#verdict.state !== 'down');
   }
 
   /** Could not be dialled a moment ago, and has no check to tell more: asked when nobody else is left. */
@@ -262,28 +263,28 @@ export class Server {
     const wasBusy = this.#isBusy;
     this.#isBusy = outcome === 'busy';
     if (this.#verdict.result(outcome === 'up' || outcome === 'busy')) this.#cameUp = this.#home.now();
-    if (this.#verdict.state !== before) this.#failedDials = 0;
+    if (this.#verdict.state !== before) this.#failedDials.forget();
     if (!wasDecided || this.#verdict.state !== before || this.#isBusy !== wasBusy) this.#healthTurned(reason);
   }
 
-  /** A connection for work could not be had, or nothing answered on it in time. Counts before the next check does. */
-  dialFailed(reason: string, now: number): void {
+  /** No connection for work, or no answer on it in time: counts before the next check does. `suspect`: see FailedDials. */
+  dialFailed(reason: string, now: number, suspect?: string): void {
     this.totals.failures++;
-    this.#failedDials++;
+    this.#failedDials.add(suspect);
     const { isChecked, fall, state } = this.#verdict;
     if (!isChecked) {
       this.#askedLastUntil = now + ASKED_LAST_MS;
-    } else if (state !== 'down' && this.#failedDials >= fall && this.#home.hasOther(this)) {
+    } else if (state !== 'down' && this.#failedDials.count >= fall && this.#home.hasOther(this)) {
       this.#verdict.takeDown();
-      this.#healthTurned(`${this.#failedDials} connections in a row failed, the last: ${reason}`);
-      this.#failedDials = 0;
+      this.#healthTurned(`${this.#failedDials.count} connections in a row failed, the last: ${reason}`);
+      this.#failedDials.forget();
     }
     for (const doubt of this.#doubters) doubt();
   }
 
   /** A connection for work was had, and answered. */
   dialAnswered(_now: number): void {
-    this.#failedDials = 0;
+    this.#failedDials.forget();
     this.#askedLastUntil = 0;
   }
 

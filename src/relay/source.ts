@@ -1,4 +1,5 @@
 /** Where connections to servers come from, when the system is not to choose. */
+import type { GantryError } from '../errors.ts';
 import type { Endpoint } from './channel.ts';
 
 /** Of a VIP: an address of this machine, or that of the client for whom a connection is made. */
@@ -28,4 +29,17 @@ export function fromOf(source: Source | undefined, client: string | undefined): 
   if (source === undefined) return undefined;
   if ('address' in source) return source.address;
   return client === undefined ? undefined : { source: source.ofClients, client };
+}
+
+/**
+ * The client that may be to blame for a connection that bore its address and was not answered in time (`error`: how it
+ * ended, when it was not given up): the server answers by another way, when that to the client is not this machine.
+ */
+export function suspectOf(
+  source: Source | undefined,
+  client: string,
+  error?: GantryError,
+): string | undefined {
+  const isSilent = error === undefined || error.code === 'GTY_CONNECT_TIMEOUT';
+  return isSilent && source && 'ofClients' in source ? client : undefined;
 }

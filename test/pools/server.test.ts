@@ -221,6 +221,22 @@ describe('passive marks', () => {
     expect(a.state).toBe('up');
   });
 
+  test('a client that may be to blame itself counts once, until a dial was good; several speak against the server', () => {
+    const { a } = pair();
+    const failFor = (...suspects: string[]) => {
+      for (const suspect of suspects) a.dialFailed('does not connect', 0, suspect);
+    };
+    failFor('10.0.0.7', '10.0.0.7', '10.0.0.7', '10.0.0.8', '10.0.0.7');
+    expect([a.state, a.isInDoubt, a.totals.failures]).toEqual(['starting', true, 5]);
+    a.dialAnswered(0);
+    failFor('10.0.0.7', '10.0.0.7', '10.0.0.8');
+    failDials(a, 1);
+    expect(a).toMatchObject({ state: 'down', reason: '3 connections in a row failed, the last: refused' });
+    bringUp(a);
+    failFor('10.0.0.7', '10.0.0.8', '10.0.0.9');
+    expect(a.state).toBe('down');
+  });
+
   test('never take the last eligible server of a pool', () => {
     const { a, b } = pair();
     failDials(a, 3);

@@ -12,6 +12,7 @@ import type { Server } from '../../pools/server.ts';
 import type { Channel } from '../../relay/channel.ts';
 import type { Deadline, Deadlines } from '../../relay/deadlines.ts';
 import { preambleOf, type ServerLink } from '../../relay/dial.ts';
+import { suspectOf } from '../../relay/source.ts';
 import type { AssociationRecord } from './record.ts';
 import { type Accept, type AttemptListener, ServerAttempt } from './server-attempt.ts';
 
@@ -150,7 +151,12 @@ export class ServerSearch implements AttemptListener {
     attempt.giveUp();
     this.#someFailed = true;
     const reason = attempt.isConnected ? 'accepts connections but does not answer' : 'does not connect';
-    this.#leaveCandidate().dialFailed(reason, this.#settings.now());
+    const suspect = attempt.isConnected ? undefined : this.#suspect();
+    this.#leaveCandidate().dialFailed(reason, this.#settings.now(), suspect);
+  }
+
+  #suspect(error?: GantryError): string | undefined {
+    return suspectOf(this.#link.source, this.#client.remote.host, error);
   }
 
   /** The try has used its time. It goes on while there is nobody else to ask. */
@@ -208,7 +214,8 @@ export class ServerSearch implements AttemptListener {
   failed(error: GantryError): void {
     this.#someFailed = true;
     const server = this.#leaveCandidate();
-    if (error.source !== 'internal') server.dialFailed(error.message, this.#settings.now());
+    if (error.source !== 'internal')
+      server.dialFailed(error.message, this.#settings.now(), this.#suspect(error));
     this.#try(this.#choice.next());
   }
 }

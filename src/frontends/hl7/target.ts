@@ -173,8 +173,9 @@ export class Target implements OutboundListener, Tenant {
     if (index >= 0) this.#idle.splice(index, 1);
     if (!connection.isConnected) {
       this.#dialling--;
+      const suspect = error?.code === 'GTY_CONNECT_TIMEOUT' ? this.client : undefined;
       if (!this.#closed && error && error.source !== 'internal')
-        this.server.dialFailed(error.message, this.#outbound.now());
+        this.server.dialFailed(error.message, this.#outbound.now(), suspect);
     }
     this.server.release(true);
     if (this.#closed) return;

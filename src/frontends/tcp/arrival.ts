@@ -10,6 +10,7 @@ import type { GantryError } from '../../errors.ts';
 import type { Server } from '../../pools/server.ts';
 import type { Channel, ChannelHandler } from '../../relay/channel.ts';
 import { dial, preambleOf } from '../../relay/dial.ts';
+import { suspectOf } from '../../relay/source.ts';
 import type { Waiting } from '../waiting-room.ts';
 import type { Connection } from './connection.ts';
 
@@ -171,8 +172,10 @@ export class Arrival implements ChannelHandler, Facts, Waiting {
 
   /** The server that was tried cannot be had; its slot is free again. */
   #failed(reason: string, error?: GantryError): void {
+    const { client, settings } = this.#connection;
     const server = this.#connection.server!;
-    if (error?.source !== 'internal') server.dialFailed(reason, this.#connection.settings.now());
+    const suspect = suspectOf(settings.links.get(server.pool)?.source, client.remote.host, error);
+    if (error?.source !== 'internal') server.dialFailed(reason, settings.now(), suspect);
     this.#asked ??= [];
     this.#asked.push(server);
     this.#try(this.#choice!.next());

@@ -78,6 +78,33 @@ test('a server that does not take connections: the next one after the connect ti
   await until(() => isIdle(vip), 'no connection to be left');
 });
 
+test('`source: client`: a server that is silent to one client only is not taken from the others', async () => {
+  const two = await server(greet('two'));
+  const source = createClientSource();
+  const vip = await startTcp({
+    pools: {
+      main: {
+        balance: 'first',
+        servers: [await silentPort(), two.address],
+        health: { isChecked: true, rise: 2, fall: 3, startDown: false },
+      },
+    },
+    timeouts: { connect: 50 },
+    more: { links: new Map([['main', { source: { ofClients: source } }]]) },
+  });
+  const ask = async (...clients: string[]) => {
+    for (const address of clients) {
+      const client = await vip.open(address);
+      client.end();
+      expect((await client.readToEnd()).bytes.toString()).toBe('two');
+    }
+  };
+  await ask('127.0.0.7', '127.0.0.7', '127.0.0.7', '127.0.0.7');
+  expect([vip.server('main-1').state, vip.server('main-1').totals.failures]).toEqual(['starting', 4]);
+  await ask('127.0.0.8', '127.0.0.9');
+  expect(vip.server('main-1').state).toBe('down');
+});
+
 test('more that comes while servers are dialled stays in order', async () => {
   const two = await server(echo);
   const vip = await startTcp({

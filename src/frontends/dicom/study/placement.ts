@@ -10,6 +10,7 @@ import { GantryError } from '../../../errors.ts';
 import { notice } from '../../../observe/events.ts';
 import type { Server } from '../../../pools/server.ts';
 import type { Channel } from '../../../relay/channel.ts';
+import { suspectOf } from '../../../relay/source.ts';
 import { noticeDrift } from '../server-search.ts';
 import { destinationOf } from './destination.ts';
 import type { Leg, LegListener } from './leg.ts';
@@ -181,9 +182,11 @@ export class Placement implements LegListener {
   }
 
   refused(leg: Leg, error: GantryError | Reject): void {
-    const { now } = this.#options.settings;
+    const { client, settings } = this.#options;
+    const { now, links } = settings;
     if (error instanceof GantryError) {
-      if (error.source !== 'internal') leg.server.dialFailed(error.message, now());
+      const suspect = suspectOf(links.get(leg.server.pool)?.source, client.remote.host, error);
+      if (error.source !== 'internal') leg.server.dialFailed(error.message, now(), suspect);
     } else {
       leg.server.dialAnswered(now());
       if (!isTransient(error)) noticeDrift(leg.server, this.legs.lead?.server.name ?? '');
