@@ -11,15 +11,18 @@ import type { Plan } from './plan.ts';
 import { endsCounter, flowMaps } from './ruleset.ts';
 import { ElementReader, type KernelTable } from './tables.ts';
 
-/** Mark → open flows. A mark that is not in it has none, one with 0 has some that are closing. */
+/** Mark → open flows. A mark that is not in it has none, one with 0 has some that are closing or silent. */
 export type FlowsByMark = ReadonlyMap<number, number>;
 
-/** Counts the flows of services, those left out that a FIN or RST was seen of. */
+/** Counts the flows of services, those left out that a FIN or RST was seen of, or whose clients have long been silent. */
 export async function countFlows(nft: Nft, plans: readonly Plan[]): Promise<FlowsByMark> {
   const counts = new Map<number, number>();
-  const { push: onOutput } = new ElementReader(({ map, value }) => {
+  const byTable = new Map(plans.map((plan) => [written(plan.table), plan]));
+  const { push: onOutput } = new ElementReader(({ family, table, map, value, expires = 0 }) => {
     const mark = Number(value);
-    counts.set(mark, (counts.get(mark) ?? 0) + (map.startsWith('closing') ? -1 : 1));
+    const isClosing = map.startsWith('closing');
+    const isSilent = !isClosing && isQuiet(byTable.get(`${family} ${table}`)!, expires);
+    counts.set(mark, (counts.get(mark) ?? 0) + (isClosing ? -1 : isSilent ? 0 : 1));
   });
   const maps = plans.flatMap((plan) =>
     Object.values(flowMaps(plan)).map((map) => `${written(plan.table)} ${map}`),
@@ -28,6 +31,12 @@ export async function countFlows(nft: Nft, plans: readonly Plan[]): Promise<Flow
   // The two maps are not listed at one moment.
   for (const [mark, count] of counts) if (count < 0) counts.set(mark, 0);
   return counts;
+}
+
+/** `expires`: what is left of `idle` since the client's last packet; less than the short times: a flow that began or ends. */
+function isQuiet({ service: { idle }, lifetimes }: Plan, expires: number): boolean {
+  const { opening, closing, quiet } = lifetimes;
+  return expires > Math.max(opening, closing) && idle - expires > quiet;
 }
 
 /** Mark → what its counters say. */

@@ -57,7 +57,7 @@ export async function planAll(options: PlanOptions): Promise<Plan[]> {
     const table = tableOf(service, family);
     const before = tables.get(written(table));
     const places = (before?.comment === COMMENT && known.get(written(table))) || new Map<string, number>();
-    const plan = { service, family, table, interfaces: [], servers: [], lifetimes };
+    const plan = { service, family, table, interfaces: [], servers: [], lifetimes, turn: 0 };
     plans.push(await planned(plan, { places, marks, deviceOf, mayHaveFlows }));
   }
   return plans;

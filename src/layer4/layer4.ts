@@ -142,7 +142,7 @@ class KernelLayer4 implements Layer4 {
       if (plan.servers.some((one, index) => leaves(one) && one.duty !== old.servers[index]!.duty)) {
         this.#flows.expire();
       }
-      return plan;
+      return { ...plan, turn: plan.turn + 1 };
     });
     const changed = new Map(plans.map((plan) => [plan.service.name, plan]));
     const all = new Map([...this.#plans].map(([name, plan]) => [name, changed.get(name) ?? plan]));

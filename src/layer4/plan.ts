@@ -12,6 +12,8 @@ export interface Plan {
   /** Those of the service, then those that have left it but not yet the kernel. */
   readonly servers: readonly Placed[];
   readonly lifetimes: Lifetimes;
+  /** Grows with each change of the schedule, so that not every schedule begins with the same server. */
+  readonly turn: number;
 }
 
 /** A server with its mark. */
@@ -29,9 +31,14 @@ export interface Lifetimes {
   readonly opening: number;
   /** Milliseconds that a flow is known after a packet of the client's, once a FIN or RST was seen. */
   readonly closing: number;
+  /**
+   * Milliseconds of silence of the client after which a flow that is known is not counted as open any more: with DR nobody
+   * sees that a server reset it.
+   */
+  readonly quiet: number;
   /** Flows of a service at most. */
   readonly flows: number;
 }
 
 /** As IPVS has them: `ipvsadm --set 900 120 300`, and 60 s for what has only begun. */
-export const LIFETIMES: Lifetimes = { opening: 60_000, closing: 120_000, flows: 262_144 };
+export const LIFETIMES: Lifetimes = { opening: 60_000, closing: 120_000, quiet: 900_000, flows: 262_144 };

@@ -78,7 +78,7 @@ function lotOf(seed: number, slot: number, weight: number): number {
 }
 
 /** FNV-1a over UTF-16 code units, well mixed. */
-function hashOf(text: string): number {
+export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) {
     hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);

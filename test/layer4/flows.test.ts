@@ -8,7 +8,7 @@ import { createField, type Field, until } from './field.ts';
 
 const VIP = '10.50.0.10';
 const TABLE = 'netdev gantry_dr_eis';
-const SHORT: Lifetimes = { opening: 60_000, closing: 600, flows: 4 };
+const SHORT: Lifetimes = { opening: 60_000, closing: 600, quiet: 900_000, flows: 4 };
 
 namespacesOrSkip('flows', () => {
   let field: Field;
@@ -97,6 +97,21 @@ namespacesOrSkip('flows', () => {
     expect(await field.count(TABLE, 'unknown')).toBe(1);
     const traffic = [...(await layer4.traffic()).get('eis')!.values()];
     expect(traffic.map(({ connections }) => connections)).toEqual(expect.arrayContaining([0, 1]));
+  });
+
+  test('a flow whose client has long been silent is known, but not counted: its server may have ended it', async () => {
+    layer4 = field.start({ lifetimes: { opening: 600, closing: 600, quiet: 2500, flows: 4 } });
+    await layer4.apply([field.service()]);
+    const { connection, server } = await field.open(VIP, 104);
+    const flowsNow = async () => {
+      // A change has flows counted anew.
+      await layer4.apply([field.service()]);
+      return (await layer4.traffic()).get('eis')!.get(`pool/${server}`)!.flows;
+    };
+    await until('a flow to be counted', async () => (await flowsNow()) === 1);
+    await until('it to be silent', async () => (await flowsNow()) === 0);
+    expect(await field.ask(connection)).toBe(server);
+    await until('it to be counted again', async () => (await flowsNow()) === 1);
   });
 
   test('no room for more flows: new ones wait, what is open is not touched', async () => {
