@@ -14,14 +14,22 @@ import { ElementReader, type KernelTable } from './tables.ts';
 /** Mark → open flows. A mark that is not in it has none, one with 0 has some that are closing or silent. */
 export type FlowsByMark = ReadonlyMap<number, number>;
 
-/** Counts the flows of services, those left out that a FIN or RST was seen of, or whose clients have long been silent. */
-export async function countFlows(nft: Nft, plans: readonly Plan[]): Promise<FlowsByMark> {
+/**
+ * Counts the flows of services, those left out that a FIN or RST was seen of, or whose clients have been silent for long,
+ * or since before their server was last away: it may have forgotten them. `back`: milliseconds since a mark's server is
+ * not gone any more.
+ */
+export async function countFlows(
+  nft: Nft,
+  plans: readonly Plan[],
+  back: (mark: number) => number = () => Number.POSITIVE_INFINITY,
+): Promise<FlowsByMark> {
   const counts = new Map<number, number>();
   const byTable = new Map(plans.map((plan) => [written(plan.table), plan]));
   const { push: onOutput } = new ElementReader(({ family, table, map, value, expires = 0 }) => {
     const mark = Number(value);
     const isClosing = map.startsWith('closing');
-    const isSilent = !isClosing && isQuiet(byTable.get(`${family} ${table}`)!, expires);
+    const isSilent = !isClosing && isQuiet(byTable.get(`${family} ${table}`)!, expires, back(mark));
     counts.set(mark, (counts.get(mark) ?? 0) + (isClosing ? -1 : isSilent ? 0 : 1));
   });
   const maps = plans.flatMap((plan) =>
@@ -34,9 +42,9 @@ export async function countFlows(nft: Nft, plans: readonly Plan[]): Promise<Flow
 }
 
 /** `expires`: what is left of `idle` since the client's last packet; less than the short times: a flow that began or ends. */
-function isQuiet({ service: { idle }, lifetimes }: Plan, expires: number): boolean {
+function isQuiet({ service: { idle }, lifetimes }: Plan, expires: number, back: number): boolean {
   const { opening, closing, quiet } = lifetimes;
-  return expires > Math.max(opening, closing) && idle - expires > quiet;
+  return expires > Math.max(opening, closing) && idle - expires > Math.min(quiet, back);
 }
 
 /** Mark → what its counters say. */

@@ -65,6 +65,7 @@ const NOTHING: Counted = { packets: 0, bytes: 0 };
 class KernelLayer4 implements Layer4 {
   readonly #run: RunProgram;
   readonly #nft: Nft;
+  readonly #now: () => number;
   readonly #lifetimes: Lifetimes;
   readonly #lock: Lock | undefined;
   readonly #flows: FlowCounts;
@@ -72,6 +73,8 @@ class KernelLayer4 implements Layer4 {
   #plans: ReadonlyMap<string, Plan> = new Map();
   /** The interfaces that there were when services were applied. */
   #interfaces: ReadonlyMap<string, number> = new Map();
+  /** Mark → when its server was gone the last time. */
+  readonly #back = new Map<number, number>();
   /** Changes, one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
   #pending = new Map<string, readonly Target[]>();
@@ -86,7 +89,10 @@ class KernelLayer4 implements Layer4 {
     this.#run = run;
     this.#nft = new Nft(run);
     this.#lifetimes = { ...LIFETIMES, ...lifetimes };
-    this.#flows = new FlowCounts({ now, count: () => countFlows(this.#nft, [...this.#plans.values()]) });
+    this.#now = now;
+    const back = (mark: number) => now() - (this.#back.get(mark) ?? Number.NEGATIVE_INFINITY);
+    const count = () => countFlows(this.#nft, [...this.#plans.values()], back);
+    this.#flows = new FlowCounts({ now, count });
   }
 
   apply(services: readonly Service[]): Promise<void> {
@@ -139,8 +145,11 @@ class KernelLayer4 implements Layer4 {
       const targets = pending.get(old.service.name);
       const plan = targets && withTargets(old, targets);
       if (!plan || dutyEdits(plan).join() === dutyEdits(old).join()) return [];
-      if (plan.servers.some((one, index) => leaves(one) && one.duty !== old.servers[index]!.duty)) {
-        this.#flows.expire();
+      for (const [index, { duty, mark }] of plan.servers.entries()) {
+        const { duty: before } = old.servers[index]!;
+        if (before === 'gone' && duty !== 'gone') this.#back.set(mark, this.#now());
+        // Whoever waits for flows to end, or for room, hears of them at once.
+        if (duty !== before) this.#flows.expire();
       }
       return { ...plan, turn: plan.turn + 1 };
     });

@@ -114,6 +114,21 @@ namespacesOrSkip('flows', () => {
     await until('it to be counted again', async () => (await flowsNow()) === 1);
   });
 
+  test('a flow whose server was away, and whose client has been silent since, is not counted', async () => {
+    const targets = (duty: 'open' | 'gone') => [field.target(1, { duty }), field.target(2, { duty: 'gone' })];
+    await layer4.apply([field.service({ servers: targets('open') })]);
+    const { connection, server } = await field.open(VIP, 104);
+    const flowsNow = async () => (await layer4.traffic()).get('eis')!.get('pool/s1')!.flows;
+    expect([server, await flowsNow()]).toEqual(['s1', 1]);
+    await layer4.update('eis', targets('gone'));
+    // What is left of a time is known in whole seconds.
+    await until('a second or two', async () => (await flows())[0]!.expires! < 3_598_000);
+    await layer4.update('eis', targets('open'));
+    expect(await flowsNow()).toBe(0);
+    // The server had never been away: it is heard of again.
+    expect(await field.ask(connection)).toBe('s1');
+  });
+
   test('no room for more flows: new ones wait, what is open is not touched', async () => {
     const told: string[] = [];
     const stop = onEvent('notice', ({ message }) => told.push(message));
