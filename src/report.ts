@@ -139,7 +139,7 @@ function layer4Status(
 
 function forwardedStatus(traffic: VipTraffic): ForwardedStatus[] {
   return [...traffic].map(([target, { connections, packets, bytes, flows }]) => {
-    const [pool = '', server = ''] = splitTarget(target);
+    const [pool, server] = splitTarget(target);
     return { pool, server, connections, packets, bytes, flows: flows ?? null };
   });
 }

@@ -41,7 +41,7 @@ function firstOf(plan: Plan): string | undefined {
 
 test('each change begins with the next server', () => {
   const firsts = [0, 1, 2, 3].map((turn) => firstOf(planOf('eis', turn)));
-  expect(firsts.slice(0, 2).sort()).toEqual(['1', '2']);
+  expect(new Set(firsts.slice(0, 2))).toEqual(new Set(['1', '2']));
   expect(firsts.slice(2)).toEqual(firsts.slice(0, 2));
 });
 
