@@ -7,7 +7,7 @@ import { COMMENT, PREFIX, tableOf, written } from './names.ts';
 import type { Nft } from './nft.ts';
 import type { Lifetimes, Placed, Plan } from './plan.ts';
 import type { RunProgram } from './programs.ts';
-import { deviceTo, requireForwarding, requireInterfaces } from './routes.ts';
+import { deviceTo, requireForwarding, requireInterfaces, requireOwnAddress } from './routes.ts';
 import type { Service } from './service.ts';
 import { ElementReader, type KernelTable, readTables } from './tables.ts';
 
@@ -54,6 +54,7 @@ export async function planAll(options: PlanOptions): Promise<Plan[]> {
   for (const { service, family } of wanted) {
     if (service.mode === 'dr') requireInterfaces(service, there);
     else await requireForwarding(run, family.ip, service);
+    await requireOwnAddress(run, service);
     const table = tableOf(service, family);
     const before = tables.get(written(table));
     const places = (before?.comment === COMMENT && known.get(written(table))) || new Map<string, number>();

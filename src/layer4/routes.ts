@@ -1,5 +1,6 @@
 /** How servers are reached, and whether this machine may forward at all. */
 import { GantryError } from '../errors.ts';
+import { canonical } from './families.ts';
 import type { RunProgram } from './programs.ts';
 import type { Service } from './service.ts';
 
@@ -9,6 +10,8 @@ interface Route {
   readonly type?: string;
   readonly gateway?: string;
   readonly via?: unknown;
+  /** The address that this machine speaks from. */
+  readonly prefsrc?: string;
 }
 
 /**
@@ -16,16 +19,37 @@ interface Route {
  * stands between: DR changes the frame's address only.
  */
 export async function deviceTo(run: RunProgram, address: string, { name }: Service): Promise<string> {
-  const { code, output, error, reason } = await run('ip', ['-json', 'route', 'get', address]);
-  if (reason === 'ENOENT') throw noIp();
-  const said = error
-    .trim()
-    .split('\n')[0]
-    ?.replace(/^RTNETLINK answers: /, '');
-  const [route] = code === 0 ? (JSON.parse(output) as Route[]) : [];
+  const { route, said } = await routeTo(run, address);
   const why = faultOf(route, said);
   if (why !== undefined) throw refusal(`VIP "${name}", mode dr: the server ${address} ${why}`);
   return route!.dev!;
+}
+
+async function routeTo(
+  run: RunProgram,
+  address: string,
+): Promise<{ route?: Route | undefined; said: string }> {
+  const { code, output, error, reason } = await run('ip', ['-json', 'route', 'get', address]);
+  if (reason === 'ENOENT') throw noIp();
+  const [said = ''] = error.trim().split('\n');
+  const [route] = code === 0 ? (JSON.parse(output) as Route[]) : [];
+  return { route, said: said.replace(/^RTNETLINK answers: /, '') };
+}
+
+/**
+ * Rejects when a service has all ports of the address that this machine itself speaks from to a server: it would forward
+ * the answers to its own checks, and whoever administers it by that address would be locked out.
+ */
+export async function requireOwnAddress(run: RunProgram, { name, listen, servers }: Service): Promise<void> {
+  const taken = listen.flatMap(({ host, port }) => (port === '*' ? host : []));
+  if (taken.length === 0) return;
+  for (const { address } of servers) {
+    const { route } = await routeTo(run, address);
+    if (route?.prefsrc === undefined || !taken.includes(canonical(route.prefsrc))) continue;
+    throw refusal(
+      `VIP "${name}": it has all ports of ${route.prefsrc}, which this machine speaks from to ${address}: give it an address of its own`,
+    );
+  }
 }
 
 function faultOf(route: Route | undefined, said: string | undefined): string | undefined {

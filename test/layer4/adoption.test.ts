@@ -179,6 +179,12 @@ namespacesOrSkip('adoption', () => {
     );
     await refused({ servers: [field.target(1, { address: VIP })] }, 'is this machine itself');
     await refused({ servers: [field.target(1, { address: '10.99.0.1' })] }, 'cannot be reached');
+    for (const mode of ['dr', 'nat', 'snat'] as const) {
+      await refused(
+        { name: 'all', mode, listen: [{ host: field.site.lb.address, port: '*' }] },
+        'it has all ports of 10.50.0.1, which this machine speaks from to 10.50.0.21: give it an address of its own',
+      );
+    }
     await field.site.lb.ip('route add 10.98.0.0/16 via 10.50.0.21');
     await refused({ servers: [field.target(1, { address: '10.98.0.1' })] }, 'is behind a router');
     await field.site.lb.ip('route delete 10.98.0.0/16');
