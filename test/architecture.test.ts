@@ -22,19 +22,31 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
   })),
   { room: 'src/errors.ts', may: [] },
   { room: 'src/version.ts', may: [] },
+  { room: 'src/rendezvous.ts', may: [] },
   { room: 'src/observe/events.ts', may: [] },
   {
     room: 'src/director/',
-    may: ['protocols/', 'src/errors.ts', 'src/observe/events.ts', 'src/pools/', 'src/tables/'],
+    may: [
+      'protocols/',
+      'src/errors.ts',
+      'src/rendezvous.ts',
+      'src/observe/events.ts',
+      'src/pools/',
+      'src/tables/',
+    ],
   },
   {
     room: 'src/pools/health/',
     may: ['protocols/', 'src/errors.ts', 'src/observe/events.ts', 'src/pools/', 'src/relay/'],
   },
-  ...['pools', 'relay', 'tables', 'queue', 'layer4'].map((room) => ({
+  ...['pools', 'relay', 'tables', 'queue'].map((room) => ({
     room: `src/${room}/`,
     may: ['protocols/', 'src/errors.ts', 'src/observe/events.ts'],
   })),
+  {
+    room: 'src/layer4/',
+    may: ['protocols/', 'src/errors.ts', 'src/rendezvous.ts', 'src/observe/events.ts'],
+  },
   {
     room: 'src/probe/',
     may: ['protocols/', 'src/errors.ts', 'src/relay/', 'src/director/patterns.ts'],

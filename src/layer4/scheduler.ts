@@ -1,6 +1,7 @@
 /** The one chain that changes with weights: who gets the next new flow. */
+import { hashOf } from '../rendezvous.ts';
 import type { Plan } from './plan.ts';
-import { evenSlots, hashOf, hashSlots, type Slots } from './slots.ts';
+import { evenSlots, hashSlots, type Slots } from './slots.ts';
 
 /** Any number does; always the same, so that clients keep their servers over restarts. */
 const SEED = 0x47616e74;

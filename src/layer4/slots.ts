@@ -2,6 +2,7 @@
  * Weights as slots: the kernel counts (or draws, or hashes) a number below the total and looks up whose slot it is.
  * A few hundred elements at most, whatever the weights.
  */
+import { hashOf, lotOf, mix } from '../rendezvous.ts';
 
 export interface Slots {
   readonly total: number;
@@ -56,7 +57,7 @@ export function hashSlots(names: readonly string[], weights: readonly number[]):
   const seeds = names.map(hashOf);
   const ranges: SlotRange[] = [];
   for (let slot = 0; slot < HASH_SLOTS; slot++) {
-    const lots = seeds.map((seed, index) => lotOf(seed, slot, weights[index]!));
+    const lots = seeds.map((seed, index) => lotOf(seed, mix(slot + 1), weights[index]!));
     append(ranges, slot, 1, lots.indexOf(Math.max(...lots)));
   }
   return { total: HASH_SLOTS, ranges };
@@ -70,25 +71,4 @@ function append(ranges: SlotRange[], from: number, count: number, index: number)
 
 function commonDivisor(one: number, other: number): number {
   return other === 0 ? one : commonDivisor(other, one % other);
-}
-
-/** -weight / ln(u) with u between 0 and 1: a server of twice the weight wins twice as often. */
-function lotOf(seed: number, slot: number, weight: number): number {
-  return -weight / Math.log((mix(seed ^ mix(slot + 1)) + 0.5) / 2 ** 32);
-}
-
-/** FNV-1a over UTF-16 code units, well mixed. */
-export function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  }
-  return mix(hash);
-}
-
-/** The finalizer of MurmurHash3: each bit of the input turns half the bits of the output. */
-function mix(hash: number): number {
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

@@ -1,10 +1,11 @@
 /** A browser at the dashboard of a balancer with layer 4 VIPs. What they forwarded is invented. */
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { StatusDocument } from '../../src/admin/documents.ts';
 import { layer4Status } from '../admin/layer4-status.ts';
 import { describeWith, findProgram } from '../peers/processes.ts';
 import { startQueueAdmin } from '../peers/queue-admin.ts';
+import { type Looking, lookAt } from './dashboard.ts';
 
 describeWith(['chromium'], 'headless Chromium', () => {
   let browser: Browser;
@@ -14,21 +15,9 @@ describeWith(['chromium'], 'headless Chromium', () => {
   });
   afterAll(() => browser?.close());
 
-  async function look(
-    status: StatusDocument,
-    colorScheme: 'light' | 'dark' = 'light',
-  ): Promise<{ readonly page: Page; readonly complaints: readonly string[] }> {
+  async function look(status: StatusDocument, colorScheme: 'light' | 'dark' = 'light'): Promise<Looking> {
     const { admin } = await startQueueAdmin({}, undefined, { status: () => status });
-    const page = await browser.newPage({ colorScheme, viewport: { width: 1400, height: 900 } });
-    onTestFinished(() => page.close());
-    const complaints: string[] = [];
-    page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    await page.goto(`http://127.0.0.1:${admin.endpoint.port}/`);
-    await page.getByText('up for').waitFor();
-    return { page, complaints };
+    return lookAt(browser, admin, colorScheme);
   }
 
   /** The cells of a table's rows, without its head. */

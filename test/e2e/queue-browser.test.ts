@@ -1,10 +1,11 @@
 /** A browser at the dashboard of a balancer with durable queues: what is in quarantine, and what is done with it. */
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { StatusDocument } from '../../src/admin/documents.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { describeWith, findProgram } from '../peers/processes.ts';
 import { openQuarantine, type Poison, startQueueAdmin } from '../peers/queue-admin.ts';
+import { type Looking, lookAt } from './dashboard.ts';
 
 /** Everything is invented. */
 const POISON: readonly Poison[] = [
@@ -43,28 +44,13 @@ describeWith(['chromium'], 'headless Chromium', () => {
   });
   afterAll(() => browser?.close());
 
-  interface Looking {
-    readonly page: Page;
-    /** What the browser did not like. */
-    readonly complaints: readonly string[];
-  }
-
   async function look(
     queues: Readonly<Record<string, Queue>>,
     token?: string,
     colorScheme: 'light' | 'dark' = 'light',
   ): Promise<Looking> {
     const { admin } = await startQueueAdmin(queues, token, { status: () => status });
-    const page = await browser.newPage({ colorScheme, viewport: { width: 1400, height: 900 } });
-    onTestFinished(() => page.close());
-    const complaints: string[] = [];
-    page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    await page.goto(`http://127.0.0.1:${admin.endpoint.port}/`);
-    await page.getByText('up for').waitFor();
-    return { page, complaints };
+    return lookAt(browser, admin, colorScheme);
   }
 
   /** At any width nothing is cut off. */
