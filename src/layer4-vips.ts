@@ -17,6 +17,9 @@ import type { Deadline, Deadlines } from './relay/deadlines.ts';
 /** Milliseconds between two looks at the kernel's counters. */
 const LOOK_MS = 2000;
 
+/** Milliseconds that whoever asks for counters waits for the kernel. */
+const PATIENCE_MS = 1000;
+
 export interface Layer4VipsOptions {
   readonly layer4: Layer4;
   readonly deadlines: Deadlines;
@@ -97,9 +100,12 @@ export class Layer4Vips {
     if (vips.length > 0) this.#lookLater();
   }
 
-  /** What the kernel has counted of a VIP, as of now or a moment ago. */
+  /** What the kernel has counted of a VIP, as of now or, when it does not answer soon, of the last look. */
   async trafficOf(vip: string): Promise<VipTraffic> {
-    await this.#lookNow();
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const patience = this.#deadlines.after(PATIENCE_MS, resolve);
+    await Promise.race([this.#lookNow(), late]);
+    patience.cancel();
     return this.#traffic.get(vip) ?? new Map();
   }
 

@@ -8,7 +8,7 @@ import type { Layer4 } from '../src/layer4/layer4.ts';
 import type { PersistenceEntry, ServerTraffic, Service, Target } from '../src/layer4/service.ts';
 import { Layer4Vips } from '../src/layer4-vips.ts';
 import { type NoticeEvent, onEvent } from '../src/observe/events.ts';
-import { Journal } from './peers/waiting.ts';
+import { createGate, type Gate, Journal } from './peers/waiting.ts';
 import { ManualDeadlines } from './pools/health/manual-deadlines.ts';
 import { bringUp, takeDown } from './pools/make-pool.ts';
 
@@ -29,6 +29,8 @@ class RecordingKernel implements Layer4 {
   entries: PersistenceEntry[] = [];
   left: string[] = [];
   looks = 0;
+  /** Counters are not told before. */
+  gate: Gate | undefined;
   failure: Error | undefined;
 
   async apply(services: readonly Service[]): Promise<void> {
@@ -42,7 +44,8 @@ class RecordingKernel implements Layer4 {
   async traffic() {
     if (this.failure) throw this.failure;
     this.looks++;
-    return this.counters;
+    await this.gate?.opened;
+    return new Map(this.counters);
   }
   async persistence() {
     return this.entries;
@@ -275,6 +278,21 @@ describe('what the kernel counted', () => {
     await apply(TWO + DIRECT);
     await Promise.all([vips.trafficOf('D'), vips.trafficOf('D'), vips.trafficOf('E')]);
     expect(kernel.looks).toBe(1);
+  });
+
+  test('who asks while the kernel does not answer gets the last look after a second, and the next one when it is there', async () => {
+    const { kernel, vips, deadlines, apply } = setUp();
+    await apply(TWO + DIRECT);
+    const before = new Map([['a/10.0.0.1', { packets: 1, bytes: 40, connections: 1, flows: 1 }]]);
+    kernel.counters.set('D', before);
+    expect(await vips.trafficOf('D')).toEqual(before);
+    kernel.gate = createGate();
+    kernel.counters.set('D', new Map());
+    const asked = vips.trafficOf('D');
+    deadlines.pass(1000);
+    expect(await asked).toEqual(before);
+    kernel.gate.open();
+    expect(await vips.trafficOf('D')).toEqual(new Map());
   });
 
   test('the busier server of a least-busy pool gets less', async () => {
