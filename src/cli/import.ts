@@ -68,17 +68,22 @@ async function run(path: string, { protocolAware, all }: Options, translate: Imp
     if (fate !== 'idle' || all) process.stderr.write(`${path}:${line}: ${fate}: ${says}: ${why}\n`);
   }
   if (!draft) throw usageFailure(`${path} ${reason}: nothing was written`);
-  const text = await acceptedText(draft, path);
+  const { text, lost } = await acceptedText(draft, path);
   process.stdout.write(text);
-  const count = (fate: string) =>
-    new Set(notes.filter((note) => note.fate === fate).map(({ line }) => line)).size;
+  const count = (fate: string) => {
+    const lines = notes.filter((note) => note.fate === fate).map(({ line }) => line);
+    return new Set(fate === 'lost' ? [...lines, ...lost] : lines).size;
+  };
   process.stderr.write(
     `${path}: lines lost in whole or in part: ${count('lost')}; changed: ${count('changed')}; without a meaning here: ${count('idle')}\n`,
   );
 }
 
-/** What is written is what `gantry check` accepts, but for files that are on another machine. */
-async function acceptedText(draft: Draft, path: string): Promise<string> {
+/** What is written is what `gantry check` accepts, but for files that are on another machine; and lines that are lost for it. */
+async function acceptedText(
+  draft: Draft,
+  path: string,
+): Promise<{ readonly text: string; readonly lost: readonly number[] }> {
   const { readConfiguration } = await import('../config/load.ts');
   const { repair } = await import('../import/repair.ts');
   const { writeDraft } = await import('../import/write.ts');
@@ -86,8 +91,10 @@ async function acceptedText(draft: Draft, path: string): Promise<string> {
     const { faults = [] } = readConfiguration(writeDraft(each), { file: path });
     return faults.filter(({ message }) => !message.includes('cannot be read'));
   });
-  for (const { line, path: key, message } of removed)
-    process.stderr.write(`${path}:${line}: lost: ${key}: ${message}\n`);
+  for (const { line, path: key, message, whole } of removed) {
+    const rest = whole === undefined ? '' : `; so ${whole} is left out as a whole`;
+    process.stderr.write(`${path}:${line}: lost: ${key}: ${message}${rest}\n`);
+  }
   if (!accepted) throw usageFailure(`${path} says what a configuration cannot say: nothing was written`);
-  return writeDraft(accepted);
+  return { text: writeDraft(accepted), lost: removed.map(({ line }) => line) };
 }

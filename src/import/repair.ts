@@ -13,7 +13,13 @@ export interface DraftFault {
 export interface Repaired {
   /** undefined: too much is at fault. */
   readonly draft: Draft | undefined;
-  readonly removed: readonly (DraftFault & { readonly line: number })[];
+  readonly removed: readonly Removed[];
+}
+
+export interface Removed extends DraftFault {
+  readonly line: number;
+  /** What went as a whole: `vips.web`. */
+  readonly whole: string | undefined;
 }
 
 /** Without these a pool or a VIP works as well, only otherwise. */
@@ -33,7 +39,7 @@ const MOST_ROUNDS = 10;
 
 /** `faultsOf`: judges a draft. */
 export function repair(draft: Draft, faultsOf: (draft: Draft) => readonly DraftFault[]): Repaired {
-  const removed: (DraftFault & { line: number })[] = [];
+  const removed: Removed[] = [];
   let rest = draft;
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const faults = faultsOf(rest);
@@ -42,9 +48,10 @@ export function repair(draft: Draft, faultsOf: (draft: Draft) => readonly DraftF
     const parts = faults.map((fault) => partAt(rest, fault));
     for (const [index, fault] of faults.entries()) {
       const part = parts[index];
-      removed.push({ ...fault, line: part ? lineOf(part) : 1 });
+      const whole = part && !isDispensable(fault, part) ? wholeOf(fault, part) : undefined;
+      removed.push({ ...fault, line: part ? lineOf(part) : 1, whole });
       if (!part) return { draft: undefined, removed };
-      rest = without(rest, part.name, fault);
+      rest = without(rest, part, fault);
     }
   }
   return { draft: undefined, removed };
@@ -64,13 +71,31 @@ function lineOf({ comments }: Part): number {
   return Number(/line (\d+)$/.exec(comments[0] ?? '')?.[1] ?? 1);
 }
 
-/** Without what is at fault in the part `name`, or without that part, which may be gone already. */
-function without(draft: Draft, name: string, { path }: DraftFault): Draft {
-  const room = path.startsWith('vips.') ? 'vips' : 'pools';
-  const [key = ''] = path.slice(room.length + name.length + 2).split(/[.[]/);
-  const kept = (part: Part): Part[] => {
-    if (part.name !== name) return [part];
-    return DISPENSABLE.includes(key) ? [{ ...part, body: { ...part.body, [key]: undefined } }] : [];
+/** Without what is at fault in the part, or without that part, which may be gone already. */
+function without(draft: Draft, part: Part, fault: DraftFault): Draft {
+  const room = roomOf(fault);
+  const kept = (each: Part): Part[] => {
+    if (each.name !== part.name) return [each];
+    return isDispensable(fault, part)
+      ? [{ ...each, body: { ...each.body, [keyOf(fault, part)]: undefined } }]
+      : [];
   };
   return { ...draft, [room]: draft[room].flatMap(kept) };
+}
+
+function isDispensable(fault: DraftFault, part: Part): boolean {
+  return DISPENSABLE.includes(keyOf(fault, part));
+}
+
+/** The key of the part that is at fault. */
+function keyOf(fault: DraftFault, part: Part): string {
+  return fault.path.slice(wholeOf(fault, part).length + 1).split(/[.[]/)[0]!;
+}
+
+function wholeOf(fault: DraftFault, { name }: Part): string {
+  return `${roomOf(fault)}.${name}`;
+}
+
+function roomOf({ path }: DraftFault): 'vips' | 'pools' {
+  return path.startsWith('vips.') ? 'vips' : 'pools';
 }

@@ -48,6 +48,30 @@ describe('gantry import', () => {
     expect((await runHere(['check', '-c', written('left.yaml', stdout)])).code).toBe(0);
   });
 
+  it('a frontend that goes with a backend that cannot be: it is said, and counted', async () => {
+    const backend = (name: string, server: string) => `backend ${name}\n  mode http\n  server s ${server}\n`;
+    const file = written(
+      'circle.cfg',
+      `frontend web
+  mode http
+  bind 10.0.0.1:80
+  use_backend round if { path_beg /round }
+  default_backend good
+frontend other
+  bind 10.0.0.1:81
+  mode http
+  default_backend good
+${backend('round', '10.0.0.1:80')}${backend('good', '10.0.0.2:80')}`,
+    );
+    const { code, stdout, stderr } = await runHere(['import', 'haproxy', file]);
+    expect(code).toBe(0);
+    expect(stdout).not.toMatch(/^ {2}(?:round|web):/m);
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/:10: lost: pools\.round\..*; so pools\.round is left out as a whole$/);
+    expect(lines[1]).toMatch(/:1: lost: vips\.web\..*; so vips\.web is left out as a whole$/);
+    expect(lines[2]).toContain('lines lost in whole or in part: 2;');
+  });
+
   it('a configuration of ldirectord', async () => {
     const { code, stdout } = await runHere(['import', 'ldirectord', fixture('hospital-ldirectord.cf')]);
     expect(code).toBe(0);

@@ -34,9 +34,9 @@ test('a draft without faults stays as it is', () => {
 
 test('what a VIP works without goes, and is told of with its line', () => {
   const { draft, removed } = repair(draftOf({ source: 'fd00::1' }, { slowStart: 'soon' }), judge);
-  expect(removed.map(({ line, path }) => `${line} ${path}`).sort()).toEqual([
-    '5 vips.a.b.source',
-    '7 pools.a.b.slowStart',
+  expect(removed.map(({ line, path, whole }) => `${line} ${path} ${whole}`).sort()).toEqual([
+    '5 vips.a.b.source undefined',
+    '7 pools.a.b.slowStart undefined',
   ]);
   expect(draft!.vips.map(({ name }) => name)).toEqual(['a', 'a.b']);
   expect(judge(draft!)).toEqual([]);
@@ -49,7 +49,7 @@ test('what keeps somebody out does not go alone: its VIP goes with it', () => {
   ]) {
     const { draft, removed } = repair(draftOf(vip), judge);
     expect(draft!.vips.map(({ name }) => name)).toEqual(['a']);
-    expect(removed[0]).toMatchObject({ line: 5 });
+    expect(removed[0]).toMatchObject({ line: 5, whole: 'vips.a.b' });
   }
 });
 
