@@ -30,6 +30,18 @@ export function targetsOf(pool: Pool, { now, isCut, share }: TargetsOptions): Ta
   });
 }
 
+/** A server that the pool does not have yet. */
+export function newTarget(pool: string, { name, host, port, weight }: NewServer): Target {
+  return { name: targetName({ pool, name }), address: host, port, weight: weight * FINENESS, duty: 'open' };
+}
+
+interface NewServer {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly weight: number;
+}
+
 export function targetName({ pool, name }: Pick<Server, 'pool' | 'name'>): string {
   return `${pool}/${name}`;
 }

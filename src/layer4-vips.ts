@@ -8,7 +8,7 @@ import type { Configuration, Layer4Vip, PersistenceConfiguration } from './confi
 import type { Layer4 } from './layer4/layer4.ts';
 import type { ServerTraffic, Service } from './layer4/service.ts';
 import { ServerShares } from './layer4-shares.ts';
-import { splitTarget, targetName, targetsOf } from './layer4-targets.ts';
+import { newTarget, splitTarget, targetName, targetsOf } from './layer4-targets.ts';
 import { notice } from './observe/events.ts';
 import type { Leaving, Pool } from './pools/pool.ts';
 import type { Server } from './pools/server.ts';
@@ -157,12 +157,10 @@ export class Layer4Vips {
       spread: balance === 'hash' ? 'hash' : balance === 'random-two' ? 'random' : 'round-robin',
       persistence: sourcePersistence(persistence ?? vip.persistence),
       idle: vip.idle,
-      servers: servers.map(({ name: server, host: address, port, weight }) => {
-        const name = targetName({ pool: vip.pool, name: server });
-        const target = known.get(name);
-        return target?.address === address && target.port === port
-          ? target
-          : { name, address, port, weight, duty: 'open' };
+      servers: servers.map((server) => {
+        const fresh = newTarget(vip.pool, server);
+        const target = known.get(fresh.name);
+        return target?.address === fresh.address && target.port === fresh.port ? target : fresh;
       }),
     };
   }

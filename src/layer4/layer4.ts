@@ -73,6 +73,8 @@ class KernelLayer4 implements Layer4 {
   #plans: ReadonlyMap<string, Plan> = new Map();
   /** The interfaces that there were when services were applied. */
   #interfaces: ReadonlyMap<string, number> = new Map();
+  /** Mark → the name of its server, the last one that it had. */
+  readonly #names = new Map<number, string>();
   /** Mark → when its server was gone the last time. */
   readonly #back = new Map<number, number>();
   /** Changes, one after the other. */
@@ -124,6 +126,9 @@ class KernelLayer4 implements Layer4 {
       ...plans.flatMap((plan) => tableEdits(plan, kept.get(written(plan.table)))),
     ]);
     this.#plans = new Map(plans.map((plan) => [plan.service.name, plan]));
+    for (const { servers } of plans) {
+      for (const { mark, name, hasLeft } of servers) if (!hasLeft) this.#names.set(mark, name);
+    }
     this.#interfaces = there;
     this.#flows.expire();
   }
@@ -225,14 +230,16 @@ class KernelLayer4 implements Layer4 {
   ): Map<string, ServerTraffic> {
     const counted = (counter: string) => counters?.get(counter) ?? NOTHING;
     this.#noticeFull(name, counted('full').packets);
+    // Those that have left go first: one of the same name that is there now goes before them.
+    const inOrder = [...servers].sort((one, other) => Number(other.hasLeft) - Number(one.hasLeft));
     return new Map(
-      servers
-        .filter(({ hasLeft }) => !hasLeft)
-        .map(({ name: server, mark }) => {
-          const connections = counted(connectionsCounter(mark)).packets;
-          const flows = this.#flows.flowsOf(mark, tallies);
-          return [server, { ...counted(trafficCounter(mark)), connections, flows }];
-        }),
+      inOrder.flatMap(({ mark }) => {
+        const server = this.#names.get(mark);
+        if (server === undefined) return [];
+        const connections = counted(connectionsCounter(mark)).packets;
+        const flows = this.#flows.flowsOf(mark, tallies);
+        return [[server, { ...counted(trafficCounter(mark)), connections, flows }]];
+      }),
     );
   }
 

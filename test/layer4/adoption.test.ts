@@ -77,7 +77,9 @@ namespacesOrSkip('adoption', () => {
     await layer4.apply([field.service({ servers: remaining })]);
     expect(await field.ask(open.connection)).toBe('s1');
     expect((await field.open(VIP, 104)).server).not.toBe('s1');
-    expect([...(await layer4.traffic()).get('eis')!.keys()]).toEqual(['pool/s2', 'pool/s3']);
+    const traffic = (await layer4.traffic()).get('eis')!;
+    expect([...traffic.keys()]).toEqual(['pool/s1', 'pool/s2', 'pool/s3']);
+    expect(traffic.get('pool/s1')).toMatchObject({ flows: 1 });
     const addresses = async () => (await field.elements(TABLE, 'addresses')).map(({ value }) => value);
     expect(await addresses()).toContain('10.50.0.21');
     // Back again, with what it had.
