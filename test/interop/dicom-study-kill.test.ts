@@ -1,10 +1,12 @@
 /** A balancer that is killed, with study routing: it forgets no study. Real senders, real archives. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { type DcmtkServer, startStorescp, storescu } from '../peers/dcmtk.ts';
 import { createInstances, type InstanceFile, storedDataSets } from '../peers/dicom-files.ts';
 import { startGantry } from '../peers/gantry-process.ts';
 import { describeWith, freePort } from '../peers/processes.ts';
+import { within } from '../peers/waiting.ts';
 import { pathOf, stopLater } from './dicom-setup.ts';
 
 const NAMES = ['a', 'b', 'c'];
@@ -57,7 +59,7 @@ vips:
     dicom: { route: study, ${storage} }
 `,
   );
-  /** Starts it, sends what is given on one association, and kills it when the last answer has come. */
+  /** Starts it, sends what is given on one association, and kills it when the last answer has come and it has noted all. */
   const run = async (instances: readonly InstanceFile[]) => {
     const gantry = await startGantry(file);
     stopLater({ stop: () => gantry.kill() });
@@ -66,7 +68,21 @@ vips:
       instances.map(({ path }) => path),
     );
     expect(code, output).toBe(0);
+    await noted(instances);
     await gantry.kill();
+  };
+  /** Nobody waits for its notes, which are on their way to the file when the last answer is. */
+  const noted = async (instances: readonly InstanceFile[]) => {
+    const isNoted = () => {
+      const notes = ['table', 'table.journal.old', 'table.journal']
+        .map((name) => readIfThere(pathOf(name)))
+        .join();
+      return instances.every(({ studyInstance }) => notes.includes(studyInstance));
+    };
+    const all = (async () => {
+      while (!isNoted()) await pause(5);
+    })();
+    await within(all, 'every study to be noted');
   };
   /** Names of the servers that have any of the instances. */
   const places = (instances: readonly InstanceFile[]) =>
@@ -75,6 +91,10 @@ vips:
       return instances.some(({ sopInstance }) => stored.has(sopInstance));
     });
   return { servers, run, places };
+}
+
+function readIfThere(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
 
 /** Two CT instances of one study, in files. */
