@@ -3,6 +3,7 @@ import { checkForwarding } from './check-forwarding.ts';
 import type { File } from './file-schema.ts';
 import type { FileVip, Findings, Path } from './findings.ts';
 import { familyOf, packetAddressFault } from './ip-address.ts';
+import { NOWHERE } from './judge.ts';
 import type { FilePersistence } from './persistence-schema.ts';
 
 /** Keys of what is read by this process, or said by it. */
@@ -63,6 +64,7 @@ export function checkInterface({ name, mode, interface: names = [] }: FileVip, f
 function checkAddresses({ name, mode, listen }: FileVip, findings: Findings): void {
   const family = listen[0] && familyOf(listen[0].host);
   for (const [{ host, port }, path] of findings.items(['vips', name, 'listen'], listen)) {
+    if (host === NOWHERE) continue;
     const wrong = packetAddressFault(host);
     if (wrong !== undefined) {
       findings.fault(path, wrong);

@@ -151,9 +151,12 @@ function without(root: Plain, path: readonly Key[], rootPlace: Place): Plain {
   return root;
 }
 
+/** The host of the address that stands in for one that is missing: nobody has it (RFC 5737). */
+export const NOWHERE = '192.0.2.0';
+
 /** What stands in for a key that is missing, so that its neighbours are not taken out with it. */
 const STAND_INS: Readonly<Record<string, () => Plain>> = {
-  listen: () => '0.0.0.0:0',
+  listen: () => `${NOWHERE}:0`,
   when: () => ({}),
   pools: () => ({}),
   vips: () => ({}),

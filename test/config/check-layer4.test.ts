@@ -174,6 +174,12 @@ describe('addresses of a VIP', () => {
     expect(sentences({ listen, servers: '[10.0.0.11]' })).toContain(`vips.V.listen${place}: ${fault}`);
   });
 
+  it('a port that is none: that alone is said', () => {
+    expect(sentences({ listen: '["10.0.0.6:70000"]', servers: '[10.0.0.11]' })).toEqual([
+      'vips.V.listen[1]: 70000 is not a port: 0 to 65535 would be right',
+    ]);
+  });
+
   it('none: that alone is said', () => {
     const text = 'pools: { p: { servers: [10.0.0.11] } }\nvips: { V: { mode: dr, pool: p } }\n';
     const { faults = [] } = readConfiguration(text, { file: 'f.yaml', environment: {} });
