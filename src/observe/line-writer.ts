@@ -2,7 +2,7 @@
  * Writes lines to a file descriptor without waiting for it: 256 KiB at once, what is less within 100 ms. A reader that
  * is slow costs memory up to a cap and then lines; a reader that is gone costs nothing.
  */
-import { write, writeSync } from 'node:fs';
+import { fstatSync, write, writeSync } from 'node:fs';
 
 /** A line of ASCII that is made where it is to be: in the bytes for the system. */
 export interface Line {
@@ -20,8 +20,11 @@ export interface LineWriter {
   put(line: Line): void;
   /** Resolves when everything is written, or cannot be. */
   flush(): Promise<void>;
-  /** Writes what is left now, as far as the reader takes it: what a process that is killed would take with it. */
-  flushSync(): void;
+  /**
+   * Writes what is left now, as far as the reader takes it: what a process that is killed would take with it. `isEnd`: the
+   * process ends, and there is no later.
+   */
+  flushSync(isEnd?: boolean): void;
 }
 
 const ENOUGH = 256 * 1024;
@@ -40,6 +43,7 @@ export function createLineWriter(descriptor: number): LineWriter {
   const full: Buffer[] = [];
   let fullBytes = 0;
   let dropped = 0;
+  const isFile = fstatSync(descriptor).isFile();
   let timer: NodeJS.Timeout | undefined;
   let writing = false;
   let broken = false;
@@ -137,9 +141,12 @@ export function createLineWriter(descriptor: number): LineWriter {
       send();
       return promise;
     },
-    flushSync() {
+    flushSync(isEnd = false) {
       if (broken) return;
       setAside();
+      // What is under way in a pipe would be cut in two by what is written beside it: it is next, as soon as it may be. A
+      // file takes each write whole.
+      if (writing && !isFile && !isEnd) return;
       try {
         for (let bytes = full[0]; bytes; bytes = full[0]) {
           const written = writeSync(descriptor, bytes);

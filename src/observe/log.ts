@@ -83,7 +83,7 @@ export function startLog({ level, hashUids, hash, descriptor = 1 }: LogOptions):
   listen('warn', () => onEvent('server', server));
   listen('error', () => onEvent('notice', notice));
 
-  const flushSync = () => writer.flushSync();
+  const flushSync = () => writer.flushSync(true);
   process.on('exit', flushSync);
   return {
     async close() {

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 async function run(program: string, readBy = ''): Promise<{ stdout: string; stderr: string }> {
   const script = `import { createLineWriter } from './src/observe/line-writer.ts';
     const writer = createLineWriter(1);
-    process.on('exit', () => writer.flushSync());
+    process.on('exit', () => writer.flushSync(true));
     ${program}`;
   const line = `"$NODE" --input-type=module-typescript -e "$SCRIPT" ${readBy}`;
   return promisify(execFile)('bash', ['-o', 'pipefail', '-c', line], {
@@ -29,6 +29,24 @@ test('a reader that is gone neither ends the process nor keeps it from ending', 
     '| head -c 10 >/dev/null',
   );
   expect(stderr).toBe('still here\n');
+});
+
+test('lines that are written at once never cut those in two that are under way', async () => {
+  const { stdout } = await run(
+    `for (let n = 0; n < 400; n++) {
+       writer.write(n + 'x'.repeat(2000) + '\\n');
+       // The first 256 KiB are more than a pipe holds: they are under way from here on.
+       if (n < 200) continue;
+       if (n === 200) await new Promise((turn) => setImmediate(turn));
+       writer.flushSync();
+     }
+     await writer.flush();`,
+    '| (sleep 0.3; cat)',
+  );
+  const lines = stdout.split('\n').slice(0, -1);
+  expect(lines.map((line) => Number(/^(\d+)x{2000}$/.exec(line)?.[1]))).toEqual(
+    Array.from({ length: 400 }, (_, n) => n),
+  );
 });
 
 test('a reader that is slow gets everything', async () => {
