@@ -4,7 +4,7 @@
  */
 import type { Entry, Layer4Persistence } from './admin/persistence.ts';
 import type { Assembly } from './assemble.ts';
-import type { Configuration, Layer4Vip, PersistenceConfiguration } from './config/schema.ts';
+import type { Configuration, Layer4Vip } from './config/schema.ts';
 import type { Layer4 } from './layer4/layer4.ts';
 import type { ServerTraffic, Service } from './layer4/service.ts';
 import { ServerShares } from './layer4-shares.ts';
@@ -144,7 +144,7 @@ export class Layer4Vips {
   }
 
   #serviceOf(vip: Layer4Vip, { pools }: Configuration, assembly: Assembly): Service {
-    const { balance, servers, persistence } = pools.find(({ name }) => name === vip.pool)!;
+    const { balance, servers } = pools.find(({ name }) => name === vip.pool)!;
     const pool = assembly.pools.get(vip.pool)!;
     // The pool may not have the servers of this configuration yet: what is known of those that stay holds already.
     const known = new Map(this.#targetsOf(vip, pool).map((target) => [target.name, target]));
@@ -155,7 +155,7 @@ export class Layer4Vips {
       interfaces: vip.interfaces,
       source: vip.source,
       spread: balance === 'hash' ? 'hash' : balance === 'random-two' ? 'random' : 'round-robin',
-      persistence: sourcePersistence(persistence ?? vip.persistence),
+      persistence: sourcePersistence(vip, pools),
       idle: vip.idle,
       servers: servers.map((server) => {
         const fresh = newTarget(vip.pool, server);
@@ -182,7 +182,7 @@ export class Layer4Vips {
     return !isOver;
   }
 
-  #follow(vip: Layer4Vip, configuration: Configuration, assembly: Assembly): Forwarding {
+  #follow(vip: Layer4Vip, { pools }: Configuration, assembly: Assembly): Forwarding {
     const pool = assembly.pools.get(vip.pool)!;
     const unwatch = pool.watch(() => this.#tellSoon());
     const unwatchLeaving = pool.watchLeaving((server, why) => {
@@ -200,7 +200,7 @@ export class Layer4Vips {
       unwatch();
       unwatchLeaving();
     };
-    const remembers = this.#serviceOf(vip, configuration, assembly).persistence !== undefined;
+    const remembers = sourcePersistence(vip, pools) !== undefined;
     return { vip, pool, remembers, unwatch: stop, told: '' };
   }
 
@@ -307,8 +307,12 @@ function shareName(vip: string, server: Server): string {
   return `${vip} ${targetName(server)}`;
 }
 
-/** What layer 4 makes of persistence: by the client's address, or none. */
-function sourcePersistence(persistence: PersistenceConfiguration | undefined): Service['persistence'] {
+/** What layer 4 makes of persistence, the pool's own or the VIP's: by the client's address, or none. */
+function sourcePersistence(
+  { pool, persistence: own }: Layer4Vip,
+  pools: Configuration['pools'],
+): Service['persistence'] {
+  const persistence = pools.find(({ name }) => name === pool)!.persistence ?? own;
   if (!persistence?.by.includes('source-ip')) return undefined;
   const { ttl, netmask, size } = persistence;
   return { ttl, netmask, size };

@@ -18,11 +18,11 @@ import {
   type ProxyVip,
   type VipConfiguration,
 } from './config/schema.ts';
+import { describeEndpoint } from './endpoint.ts';
 import type { FrontEnd } from './frontends/front-end.ts';
 import { splitTarget } from './layer4-targets.ts';
 import type { VipTraffic } from './layer4-vips.ts';
 import type { Server } from './pools/server.ts';
-import { describeEndpoint } from './relay/connection-error.ts';
 import { VERSION } from './version.ts';
 
 export interface Reports {

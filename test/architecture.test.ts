@@ -12,6 +12,9 @@ interface Source {
   readonly text: string;
 }
 
+/** What anybody may import: errors, and how addresses are written. */
+const TEXTS = ['src/errors.ts', 'src/endpoint.ts', 'src/ip-address.ts'];
+
 /** What a room may import besides itself; a folder ends in a slash. The first rule that names a file's place counts. */
 const ROOMS: readonly { readonly room: string; readonly may: readonly string[] | 'everything' }[] = [
   { room: 'protocols/bytes/', may: [] },
@@ -21,41 +24,36 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
     may: ['protocols/bytes/', 'protocols/facts.ts'],
   })),
   { room: 'src/errors.ts', may: [] },
+  { room: 'src/endpoint.ts', may: [] },
+  { room: 'src/ip-address.ts', may: [] },
   { room: 'src/version.ts', may: [] },
   { room: 'src/rendezvous.ts', may: [] },
   { room: 'src/observe/events.ts', may: [] },
   {
     room: 'src/director/',
-    may: [
-      'protocols/',
-      'src/errors.ts',
-      'src/rendezvous.ts',
-      'src/observe/events.ts',
-      'src/pools/',
-      'src/tables/',
-    ],
+    may: ['protocols/', ...TEXTS, 'src/rendezvous.ts', 'src/observe/events.ts', 'src/pools/', 'src/tables/'],
   },
   {
     room: 'src/pools/health/',
-    may: ['protocols/', 'src/errors.ts', 'src/observe/events.ts', 'src/pools/', 'src/relay/'],
+    may: ['protocols/', ...TEXTS, 'src/observe/events.ts', 'src/pools/', 'src/relay/'],
   },
   ...['pools', 'relay', 'tables', 'queue'].map((room) => ({
     room: `src/${room}/`,
-    may: ['protocols/', 'src/errors.ts', 'src/observe/events.ts'],
+    may: ['protocols/', ...TEXTS, 'src/observe/events.ts'],
   })),
   {
     room: 'src/layer4/',
-    may: ['protocols/', 'src/errors.ts', 'src/rendezvous.ts', 'src/observe/events.ts'],
+    may: ['protocols/', ...TEXTS, 'src/rendezvous.ts', 'src/observe/events.ts'],
   },
   {
     room: 'src/probe/',
-    may: ['protocols/', 'src/errors.ts', 'src/relay/', 'src/director/patterns.ts'],
+    may: ['protocols/', ...TEXTS, 'src/relay/', 'src/director/patterns.ts'],
   },
   ...['dicom', 'hl7', 'http', 'tcp'].map((frontEnd) => ({
     room: `src/frontends/${frontEnd}/`,
     may: [
       'protocols/',
-      'src/errors.ts',
+      ...TEXTS,
       'src/observe/events.ts',
       'src/frontends/front-end.ts',
       'src/frontends/waiting-room.ts',
@@ -66,11 +64,11 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] |
   { room: 'src/frontends/front-end.ts', may: ['src/relay/channel.ts'] },
   { room: 'src/frontends/waiting-room.ts', may: ['src/relay/deadlines.ts'] },
   { room: 'src/frontends/pool-watch.ts', may: ['src/pools/', 'src/relay/deadlines.ts'] },
-  { room: 'src/observe/', may: ['src/errors.ts'] },
-  { room: 'src/admin/', may: ['src/errors.ts', 'src/observe/', 'src/pools/server.ts'] },
-  { room: 'src/config/', may: ['protocols/', 'src/errors.ts'] },
-  { room: 'src/profiles/', may: ['src/errors.ts'] },
-  { room: 'src/import/', may: [] },
+  { room: 'src/observe/', may: [...TEXTS] },
+  { room: 'src/admin/', may: [...TEXTS, 'src/observe/', 'src/pools/server.ts'] },
+  { room: 'src/config/', may: ['protocols/', ...TEXTS] },
+  { room: 'src/profiles/', may: [...TEXTS] },
+  { room: 'src/import/', may: ['src/endpoint.ts'] },
   // The wiring, and those who run it.
   ...[
     'balancer.ts',

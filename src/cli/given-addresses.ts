@@ -1,32 +1,20 @@
 /** IP addresses of a command line: each of one machine, each once, in its usual spelling. */
 import { isIP } from 'node:net';
+import { plainAddress } from '../ip-address.ts';
 import { usageFailure } from './failure.ts';
 
 /** Reads the values of `option`. Throws a Failure with a sentence. */
 export function parseAddresses(option: string, written: readonly string[]): string[] {
   const addresses: string[] = [];
   for (const one of written) {
-    const address = canonical(one);
-    if (address === undefined || isIP(one) === 0 || one.includes('%'))
+    if (isIP(one) === 0 || one.includes('%'))
       throw usageFailure(`${option} "${one}" is not an IP address: 10.0.0.11 or fd00::11 would be right`);
+    const address = plainAddress(one);
     if (isMany(address)) throw usageFailure(`${option} "${one}" is not the address of one machine`);
     if (addresses.includes(address)) throw usageFailure(`${option} ${one} is given twice`);
     addresses.push(address);
   }
   return addresses;
-}
-
-/** One spelling for each address (RFC 5952); an IPv4 address in IPv6 form is IPv4. undefined: it is none. */
-function canonical(written: string): string | undefined {
-  if (isIP(written) !== 6) return written;
-  const address = URL.parse(`tcp://[${written}]`)?.hostname.slice(1, -1);
-  const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(address ?? '');
-  if (!mapped) return address;
-  const bits = mapped.slice(1).flatMap((part) => {
-    const value = Number.parseInt(part, 16);
-    return [value >> 8, value & 255];
-  });
-  return bits.join('.');
 }
 
 /** Every address of a machine, or of many machines (RFC 1122 3.2.1.3, RFC 4291 2.5.2 and 2.7). */

@@ -1,4 +1,5 @@
 /** Where the balancer listens: does everything there have an address and a port of its own? */
+import { describeEndpoint } from '../endpoint.ts';
 import type { File } from './file-schema.ts';
 import { type FileVip, type Findings, type Path, reaches } from './findings.ts';
 import { canonical, isLoopback, isWildcard } from './ip-address.ts';
@@ -21,13 +22,13 @@ export function checkListeners(file: File, findings: Findings): void {
       const isAll = other.address.port === '*' || listener.address.port === '*';
       findings.fault(
         path,
-        `${other.owner} listens on ${written(other.address)} already: ${isAll ? 'an address' : 'a port'} of its own would be right`,
+        `${other.owner} listens on ${describeEndpoint(other.address)} already: ${isAll ? 'an address' : 'a port'} of its own would be right`,
       );
     } else if (others[0]) {
       const [front, back] = listener.isLayer4 ? [listener, others[0]] : [others[0], listener];
       findings.warn(
         path,
-        `${back.owner} listens on ${written(back.address)}, but what comes to ${written(front.address)} goes to ${front.owner} before a socket sees it`,
+        `${back.owner} listens on ${describeEndpoint(back.address)}, but what comes to ${describeEndpoint(front.address)} goes to ${front.owner} before a socket sees it`,
       );
     }
     taken.push(listener);
@@ -52,7 +53,7 @@ export function checkListeners(file: File, findings: Findings): void {
 
 function refuseAll({ name }: FileVip, { host }: Layer4Address, path: Path, findings: Findings): void {
   if (findings.faulty(['vips', name, 'mode'])) return;
-  const right = `"${written({ host, port: 104 })}" would be right`;
+  const right = `"${describeEndpoint({ host, port: 104 })}" would be right`;
   findings.fault(path, `all ports are for mode dr, nat or snat; this is proxy: ${right}`);
 }
 
@@ -94,8 +95,4 @@ export function overlap(a: Layer4Address, b: Layer4Address): boolean {
   if (hostA === hostB || hostA === '[::]' || hostB === '[::]') return true;
   const v4 = (host: string): boolean => !host.startsWith('[');
   return v4(hostA) && v4(hostB) && (hostA === '0.0.0.0' || hostB === '0.0.0.0');
-}
-
-function written({ host, port }: Layer4Address): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

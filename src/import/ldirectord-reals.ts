@@ -1,5 +1,7 @@
 /** `real` and `fallback` lines → the servers of a pool, and the mode of its VIP. */
+
 import { isIP } from 'node:net';
+import { describeEndpoint } from '../endpoint.ts';
 import { Names } from './draft.ts';
 import { portOf, type Setting, settingFor, type Virtual } from './ldirectord-lines.ts';
 import { type Ledger, Loss } from './losses.ts';
@@ -59,8 +61,7 @@ function serverOf(
   names: Names,
   backup: true | undefined,
 ) {
-  const bracketed = host.includes(':') ? `[${host}]` : host;
-  const address = port === undefined ? host : `${bracketed}:${port}`;
+  const address = port === undefined ? host : describeEndpoint({ host, port });
   return { name: names.take(host.replaceAll(':', '-')), host, address, weight, backup };
 }
 

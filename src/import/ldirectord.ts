@@ -6,6 +6,7 @@
  *         real=10.0.0.11:104 gate 2    a server of its pool: gate is mode dr, masq is mode nat
  *         checktype=connect            of this one
  */
+import { describeEndpoint } from '../endpoint.ts';
 import { type Draft, Names, type Part } from './draft.ts';
 import { adminAddress, type Imported, type ImportOptions } from './haproxy.ts';
 import { judgeGlobals, readVirtuals, type Virtual } from './ldirectord-lines.ts';
@@ -78,14 +79,16 @@ function partsOf(
       ...server,
       // A server of mode dr is reached at the VIP's own port; a proxy dials one.
       address:
-        isProxied && server.address === server.host ? `${bracketed(server.host)}:${port}` : server.address,
+        isProxied && server.address === server.host
+          ? describeEndpoint({ host: server.host, port })
+          : server.address,
       host: undefined,
       weight: isWeighted || server.weight === 0 ? server.weight : undefined,
     })),
     balance,
     health: healthOf(virtual, ledger),
   };
-  const listen = [`${bracketed(host)}:${port}`];
+  const listen = [describeEndpoint({ host, port })];
   const comments = [`${file}, line ${line.number}`];
   if (likely !== undefined && !isProxied) {
     comments.push(
@@ -99,8 +102,4 @@ function partsOf(
     pool: { name, comments: [`${file}, line ${line.number}`], body: pool },
     vip: { name, comments, body: { ...way, listen, pool: name, persistence } },
   };
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }

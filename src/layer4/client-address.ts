@@ -1,13 +1,6 @@
-/** Addresses of clients: how they are written, and which of them a server can see. */
-import { isIP, SocketAddress } from 'node:net';
+/** Which addresses of clients a server can see. */
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-
-/** IPv6 addresses in one form (RFC 5952); an IPv4 address that is written as one is that IPv4 address. */
-export function plain(address: string): string {
-  if (isIP(address) !== 6 || address.includes('%')) return address;
-  const canonical = new SocketAddress({ address, family: 'ipv6' }).address;
-  return /^::ffff:([\d.]+)$/.exec(canonical)?.[1] ?? canonical;
-}
 
 /** Why a server cannot see this client's address; undefined: it can. */
 export function obstacleBetween(client: string, server: string): string | undefined {

@@ -1,6 +1,6 @@
 /** The clients that persistence remembers, in the kernel. */
 import { isIP } from 'node:net';
-import { canonical } from './families.ts';
+import { canonicalAddress } from '../ip-address.ts';
 import { written } from './names.ts';
 import { Missing, type Nft } from './nft.ts';
 import type { Plan } from './plan.ts';
@@ -36,7 +36,7 @@ export async function forgetClients(
 ): Promise<number> {
   const map = mapOf(plan);
   if (map === undefined) return 0;
-  const addresses = keys.filter((key) => isIP(key) !== 0 && !key.includes('%')).map(canonical);
+  const addresses = keys.filter((key) => isIP(key) !== 0 && !key.includes('%')).map(canonicalAddress);
   let cleared = 0;
   for (let at = 0; at < addresses.length; at += AT_ONCE) {
     const some = addresses.slice(at, at + AT_ONCE);

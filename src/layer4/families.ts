@@ -1,5 +1,6 @@
 /** What differs between IPv4 and IPv6 in rules. */
-import { isIP, SocketAddress } from 'node:net';
+import { isIP } from 'node:net';
+import { canonicalAddress } from '../ip-address.ts';
 
 export interface Family {
   /** How nft calls the protocol, and a table of it. */
@@ -45,11 +46,6 @@ export function familyOf(address: string): Family | undefined {
   return version === 4 ? V4 : version === 6 ? V6 : undefined;
 }
 
-/** An IP address as the kernel's tools write it. */
-export function canonical(address: string): string {
-  return isIP(address) === 6 ? new SocketAddress({ address, family: 'ipv6' }).address : address;
-}
-
 /** IPv6 clients that share this many bits are on one subnet. */
 const SUBNET_BITS = 64;
 
@@ -67,5 +63,5 @@ function maskOf(length: number, bits: number): string {
   const ones = (1n << BigInt(length)) - (1n << BigInt(length - bits));
   if (length === 32) return [24n, 16n, 8n, 0n].map((shift) => String((ones >> shift) & 255n)).join('.');
   const hex = ones.toString(16).padStart(32, '0');
-  return canonical(hex.match(/.{4}/g)!.join(':'));
+  return canonicalAddress(hex.match(/.{4}/g)!.join(':'));
 }

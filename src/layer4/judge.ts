@@ -1,6 +1,7 @@
 /** Services that cannot be: said in a sentence before anything is rendered, so that nothing strange gets into a rule. */
 import { GantryError } from '../errors.ts';
-import { canonical, type Family, familyOf } from './families.ts';
+import { canonicalAddress } from '../ip-address.ts';
+import { type Family, familyOf } from './families.ts';
 import type { Service } from './service.ts';
 
 /** The service with addresses as the kernel writes them, and its family. Throws GTY_LAYER4. */
@@ -25,7 +26,7 @@ export function judged(service: Service): { readonly service: Service; readonly 
     requireAddress(address, `the server ${name}:`);
     if (port !== undefined && !isPort(port)) throw refuse(`the server ${name}: ${port} is no port`);
     if (!(weight >= 0 && weight < 2 ** 24)) throw refuse(`the server ${name}: ${weight} is no weight`);
-    const place = placeOf(service, { address: canonical(address), port });
+    const place = placeOf(service, { address: canonicalAddress(address), port });
     if (seen.has(place)) throw refuse(`two servers are one: ${place}`);
     seen.add(place);
   }
@@ -37,11 +38,11 @@ export function judged(service: Service): { readonly service: Service; readonly 
     family,
     service: {
       ...service,
-      source: source && canonical(source),
-      listen: listen.map(({ host, port }) => ({ host: canonical(host), port })),
+      source: source && canonicalAddress(source),
+      listen: listen.map(({ host, port }) => ({ host: canonicalAddress(host), port })),
       servers: servers.map((one) => ({
         ...one,
-        address: canonical(one.address),
+        address: canonicalAddress(one.address),
         port: mode === 'dr' ? undefined : one.port,
         weight: Math.round(one.weight),
       })),

@@ -1,6 +1,6 @@
 /** How servers are reached, and whether this machine may forward at all. */
 import { GantryError } from '../errors.ts';
-import { canonical } from './families.ts';
+import { canonicalAddress } from '../ip-address.ts';
 import type { RunProgram } from './programs.ts';
 import type { Service } from './service.ts';
 
@@ -45,7 +45,7 @@ export async function requireOwnAddress(run: RunProgram, { name, listen, servers
   if (taken.length === 0) return;
   for (const { address } of servers) {
     const { route } = await routeTo(run, address);
-    if (route?.prefsrc === undefined || !taken.includes(canonical(route.prefsrc))) continue;
+    if (route?.prefsrc === undefined || !taken.includes(canonicalAddress(route.prefsrc))) continue;
     throw refusal(
       `VIP "${name}": it has all ports of ${route.prefsrc}, which this machine speaks from to ${address}: give it an address of its own`,
     );

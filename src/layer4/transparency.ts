@@ -15,10 +15,11 @@
  * translates for the connections that are open either.
  */
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { describeEndpoint } from '../endpoint.ts';
 import { GantryError } from '../errors.ts';
+import { plainAddress } from '../ip-address.ts';
 import { notice } from '../observe/events.ts';
-import { obstacleBetween, plain } from './client-address.ts';
+import { obstacleBetween } from './client-address.ts';
 import { Missing, Nft } from './nft.ts';
 import { childPrograms, type RunProgram } from './programs.ts';
 import { SourcePorts } from './source-ports.ts';
@@ -112,8 +113,15 @@ class KernelTransparency implements Transparency {
 
   claim(client: string, { host, port }: Endpoint): Promise<Claim> {
     const { promise, resolve: granted, reject: refused } = Promise.withResolvers<Claim>();
-    const server = { host: plain(host), port };
-    const wanted = { client: plain(client), server, name: written(server), port: 0, granted, refused };
+    const server = { host: plainAddress(host), port };
+    const wanted = {
+      client: plainAddress(client),
+      server,
+      name: describeEndpoint(server),
+      port: 0,
+      granted,
+      refused,
+    };
     const obstacle = obstacleBetween(wanted.client, server.host);
     if (obstacle) refused(refusal(wanted, obstacle));
     else if (this.#hasPort(wanted)) {
@@ -225,10 +233,6 @@ function systemsPorts(): [number, number] {
   } catch {
     return [32_768, 60_999];
   }
-}
-
-function written({ host, port }: Endpoint): string {
-  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function unavailable(reason: string): GantryError {

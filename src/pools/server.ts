@@ -6,6 +6,7 @@
  * server's own may make both stricter, never milder. A server that the configuration no longer has is retired: it
  * drains, and nothing brings it back.
  */
+import { describeEndpoint } from '../endpoint.ts';
 import { events } from '../observe/events.ts';
 import { type AgentReport, heardFrom, NO_AGENT } from './agent-word.ts';
 import { type Duty, strictest } from './duty.ts';
@@ -123,8 +124,7 @@ export class Server {
 
   /** `HOST:PORT`, or `HOST` when it takes the port the client came to. */
   get address(): string {
-    const host = this.host.includes(':') && this.port !== undefined ? `[${this.host}]` : this.host;
-    return this.port === undefined ? host : `${host}:${this.port}`;
+    return this.port === undefined ? this.host : describeEndpoint({ host: this.host, port: this.port });
   }
 
   get weight(): number {

@@ -3,7 +3,7 @@
  * by Verification alone, then which contexts they take from it.
  */
 import { isTransient, type Reject, rejectText } from '../../protocols/dicom/small-pdus.ts';
-import { describeEndpoint } from '../relay/connection-error.ts';
+import { describeEndpoint } from '../endpoint.ts';
 import { type Preamble, preambleOf, type ServerLink } from '../relay/dial.ts';
 import { type Answer, type AskOptions, ask, MOST_CONTEXTS } from './ask.ts';
 import { IMPLICIT_VR_LITTLE_ENDIAN, type Proposal, VERIFICATION } from './proposals.ts';

@@ -62,11 +62,6 @@ export function quoted(text: string): string {
   return JSON.stringify(text.replaceAll(/\$(?=\{)/g, '$$$$'));
 }
 
-/** An address and a port, or `*` for all. */
-export function endpoint(address: string, port: number | '*'): string {
-  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
-}
-
 /** What the file has already. */
 export class Written {
   readonly #anchors = new Set<string>();

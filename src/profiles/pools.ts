@@ -1,6 +1,7 @@
 /** The pools of a profile: one for each row, in the order of the table. */
+import { describeEndpoint } from '../endpoint.ts';
 import { type Choices, decide } from './decide.ts';
-import { type Entry, endpoint, record, scalar, spaced, type Written } from './layout.ts';
+import { type Entry, record, scalar, spaced, type Written } from './layout.ts';
 import type { Backend, Health, Persistence, Profile, Service } from './profile.ts';
 
 export function poolLines({ services }: Profile, choices: Choices, written: Written): string[] {
@@ -44,7 +45,7 @@ function serversEntry({ to }: Service, { servers }: Choices, written: Written): 
   return written.shared(to ? `servers-${to.port}` : 'servers', {
     key: 'servers',
     lines: servers.map((address, index) => {
-      const place = to ? endpoint(address, to.port) : address;
+      const place = to ? describeEndpoint({ host: address, port: to.port }) : address;
       return `- { name: server-${index + 1}, address: ${scalar(place)} }`;
     }),
     note: to

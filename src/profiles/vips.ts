@@ -1,7 +1,8 @@
 /** The VIPs of a profile. */
+import { describeEndpoint } from '../endpoint.ts';
 import { placesOf } from './addresses.ts';
 import { type Choices, decide } from './decide.ts';
-import { comment, type Entry, endpoint, quoted, record, scalar, spaced, type Written } from './layout.ts';
+import { comment, type Entry, quoted, record, scalar, spaced, type Written } from './layout.ts';
 import { persistenceEntry } from './pools.ts';
 import type { Backend, Profile, Service } from './profile.ts';
 
@@ -39,7 +40,7 @@ const HL7 =
 
 function listenOf({ ports }: Service, address: string): string {
   const all: readonly (number | '*')[] = ports === '*' ? [ports] : ports;
-  return `[${all.map((port) => quoted(endpoint(address, port))).join(', ')}]`;
+  return `[${all.map((port) => quoted(describeEndpoint({ host: address, port }))).join(', ')}]`;
 }
 
 function interfaceEntry({ interface: name }: Choices, written: Written): Entry[] {

@@ -1,17 +1,7 @@
 /** Errors of the system, said for an operator: which address, what happened, what to do. */
+import { describeEndpoint } from '../endpoint.ts';
 import { GantryError } from '../errors.ts';
 import type { Endpoint } from './channel.ts';
-
-/** `10.0.0.11:104`, `[fd00::1]:104`. */
-export function describeEndpoint({
-  host,
-  port,
-}: {
-  readonly host: string;
-  readonly port: number | '*';
-}): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** The system's code; of several attempts (a name with several addresses) that of the last one. */
 function codeOf(error: unknown): string {

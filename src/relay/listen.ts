@@ -1,9 +1,10 @@
 /** Incoming connections. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { describeEndpoint } from '../endpoint.ts';
 import { notice } from '../observe/events.ts';
 import type { Endpoint } from './channel.ts';
-import { describeEndpoint, listenError } from './connection-error.ts';
+import { listenError } from './connection-error.ts';
 import { createDescriptorWatch } from './descriptors.ts';
 import {
   acceptDirect,

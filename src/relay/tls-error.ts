@@ -1,7 +1,9 @@
 /** Why TLS did not come about, for an operator and without the peer's own words. */
+
+import { describeEndpoint } from '../endpoint.ts';
 import { GantryError } from '../errors.ts';
 import type { Endpoint } from './channel.ts';
-import { connectError, describeEndpoint } from './connection-error.ts';
+import { connectError } from './connection-error.ts';
 
 /** What Node says of a certificate that it refuses → what is wrong with it. */
 const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {

@@ -1,16 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import {
-  comment,
-  endpoint,
-  quoted,
-  record,
-  scalar,
-  spaced,
-  Written,
-  wrap,
-} from '../../src/profiles/layout.ts';
+import { comment, quoted, record, scalar, spaced, Written, wrap } from '../../src/profiles/layout.ts';
 
 describe('scalar', () => {
   it('is plain where YAML allows it', () => {
@@ -40,14 +31,6 @@ describe('scalar', () => {
   it('what looks like a name of the environment is none', () => {
     expect(scalar('/etc/\x24{HOME}')).toBe('"/etc/$\x24{HOME}"');
   });
-});
-
-it('endpoint: IPv6 in brackets', () => {
-  expect([endpoint('10.0.0.4', 80), endpoint('fd00::4', 80), endpoint('10.0.0.6', '*')]).toEqual([
-    '10.0.0.4:80',
-    '[fd00::4]:80',
-    '10.0.0.6:*',
-  ]);
 });
 
 it('wrap: no line is longer than it may be, and what is in quotes or braces stays together', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { brokenError, connectError, describeEndpoint } from '../../src/relay/connection-error.ts';
+import { describeEndpoint } from '../../src/endpoint.ts';
+import { brokenError, connectError } from '../../src/relay/connection-error.ts';
 import { dial } from '../../src/relay/dial.ts';
 import { channelServer, dialled, MODES, plainServer, Witness } from './sockets.ts';
 

@@ -1,8 +1,8 @@
 /** The certificate of a server is told of before it expires: it does not count against the server. */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { describeEndpoint } from '../../endpoint.ts';
 import { notice } from '../../observe/events.ts';
-import { describeEndpoint } from '../../relay/connection-error.ts';
 import type { CheckTarget } from './check.ts';
 
 /** From so many days before, once a day. */
