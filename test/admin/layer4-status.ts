@@ -56,20 +56,23 @@ const pools: readonly PoolStatus[] = [
   },
 ];
 
+/** An HL7 VIP, with invented work. */
+export const ORDERS: VipStatus = {
+  name: 'ORDERS',
+  protocol: 'hl7',
+  mode: 'proxy',
+  listen: ['10.0.0.4:2310'],
+  pool: 'ris',
+  persistence: 'none',
+  connections: 12,
+  totals: { connections: 40, messages: 81_234 },
+};
+
 export const layer4Status: StatusDocument = {
   version: '0.1.0',
   uptime: 93_784,
   vips: [
-    {
-      name: 'ORDERS',
-      protocol: 'hl7',
-      mode: 'proxy',
-      listen: ['10.0.0.4:2310'],
-      pool: 'ris',
-      persistence: 'none',
-      connections: 12,
-      totals: { connections: 40, messages: 81_234 },
-    },
+    ORDERS,
     layer4({ name: 'EIS', mode: 'dr', listen: ['10.0.0.6:*'], persistence: 'source-ip' }, [
       forwarded('eis', 'eis-a', 41, 2140),
       forwarded('eis', 'eis-b', 3, 1988),

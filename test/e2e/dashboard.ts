@@ -1,12 +1,24 @@
 /** A browser at the dashboard. */
-import type { Browser, Page } from 'playwright-core';
-import { onTestFinished } from 'vitest';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import type { Admin } from '../../src/admin/admin.ts';
+import { findProgram } from '../peers/processes.ts';
 
 export interface Looking {
   readonly page: Page;
   /** What the browser did not like. */
   readonly complaints: readonly string[];
+}
+
+/** Starts a browser for the tests of a `describe`; it is there once they run. */
+export function browserOfTests(): () => Browser {
+  let browser: Browser;
+  beforeAll(async () => {
+    const executablePath = findProgram('chromium')!;
+    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  });
+  afterAll(() => browser?.close());
+  return () => browser;
 }
 
 /** Opens it and waits until it shows something; closed at the end of the test. */

@@ -1,23 +1,18 @@
 /** A browser at the dashboard of a balancer with layer 4 VIPs. What they forwarded is invented. */
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
 import type { StatusDocument } from '../../src/admin/documents.ts';
 import { layer4Status } from '../admin/layer4-status.ts';
-import { describeWith, findProgram } from '../peers/processes.ts';
+import { describeWith } from '../peers/processes.ts';
 import { startQueueAdmin } from '../peers/queue-admin.ts';
-import { type Looking, lookAt } from './dashboard.ts';
+import { browserOfTests, type Looking, lookAt } from './dashboard.ts';
 
 describeWith(['chromium'], 'headless Chromium', () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    const executablePath = findProgram('chromium')!;
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
-  });
-  afterAll(() => browser?.close());
+  const browser = browserOfTests();
 
   async function look(status: StatusDocument, colorScheme: 'light' | 'dark' = 'light'): Promise<Looking> {
     const { admin } = await startQueueAdmin({}, undefined, { status: () => status });
-    return lookAt(browser, admin, colorScheme);
+    return lookAt(browser(), admin, colorScheme);
   }
 
   /** The cells of a table's rows, without its head. */

@@ -1,11 +1,12 @@
 /** A browser at the dashboard of a balancer with durable queues: what is in quarantine, and what is done with it. */
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
 import type { StatusDocument } from '../../src/admin/documents.ts';
 import type { Queue } from '../../src/queue/queue.ts';
-import { describeWith, findProgram } from '../peers/processes.ts';
+import { ORDERS } from '../admin/layer4-status.ts';
+import { describeWith } from '../peers/processes.ts';
 import { openQuarantine, type Poison, startQueueAdmin } from '../peers/queue-admin.ts';
-import { type Looking, lookAt } from './dashboard.ts';
+import { browserOfTests, type Looking, lookAt } from './dashboard.ts';
 
 /** Everything is invented. */
 const POISON: readonly Poison[] = [
@@ -21,28 +22,12 @@ const POISON: readonly Poison[] = [
 const status: StatusDocument = {
   version: '0.1.0',
   uptime: 93_784,
-  vips: [
-    {
-      name: 'ORDERS',
-      protocol: 'hl7',
-      mode: 'proxy',
-      listen: ['10.0.0.4:2310'],
-      pool: 'ris',
-      persistence: 'none',
-      connections: 12,
-      totals: { connections: 40, messages: 81_234 },
-    },
-  ],
+  vips: [ORDERS],
   pools: [],
 };
 
 describeWith(['chromium'], 'headless Chromium', () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    const executablePath = findProgram('chromium')!;
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
-  });
-  afterAll(() => browser?.close());
+  const browser = browserOfTests();
 
   async function look(
     queues: Readonly<Record<string, Queue>>,
@@ -50,7 +35,7 @@ describeWith(['chromium'], 'headless Chromium', () => {
     colorScheme: 'light' | 'dark' = 'light',
   ): Promise<Looking> {
     const { admin } = await startQueueAdmin(queues, token, { status: () => status });
-    return lookAt(browser, admin, colorScheme);
+    return lookAt(browser(), admin, colorScheme);
   }
 
   /** At any width nothing is cut off. */

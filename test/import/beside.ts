@@ -2,10 +2,17 @@
  * One configuration of HAProxy, run twice: by HAProxy itself, and by Gantry after `gantry import`. Both have the same
  * servers behind them and listen on ports of their own, which the file takes from the environment.
  */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  connect,
+  createServer as createTcpServer,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '../cli/run-cli.ts';
@@ -81,16 +88,7 @@ export async function startWebServer(name: string): Promise<NamedServer> {
     response.setHeader('Server', 'invented/1.0');
     response.end(JSON.stringify({ name, method, url, headers }));
   });
-  server.listen(0, '127.0.0.1');
-  await new Promise((listening) => server.once('listening', listening));
-  return {
-    name,
-    port: (server.address() as AddressInfo).port,
-    stop: () => {
-      server.closeAllConnections();
-      return new Promise((closed) => server.close(() => closed()));
-    },
-  };
+  return listening(name, server, () => server.closeAllConnections());
 }
 
 /** A TCP server that greets with its name, and tells what came first when it was told to wait for that. */
@@ -102,13 +100,20 @@ export async function startGreeter(name: string, answer?: (bytes: Buffer) => str
     if (!answer) socket.end(`${name}\n`);
     else socket.once('data', (bytes) => socket.end(`${name} ${answer(bytes)}\n`));
   });
+  return listening(name, server, () => {
+    for (const socket of open) socket.destroy();
+  });
+}
+
+/** Listens on a port of the system's choice. `cut`: ends what is open. */
+async function listening(name: string, server: Server, cut: () => void): Promise<NamedServer> {
   server.listen(0, '127.0.0.1');
-  await new Promise((listening) => server.once('listening', listening));
+  await once(server, 'listening');
   return {
     name,
     port: (server.address() as AddressInfo).port,
     stop: () => {
-      for (const socket of open) socket.destroy();
+      cut();
       return new Promise((closed) => server.close(() => closed()));
     },
   };
