@@ -51,7 +51,10 @@ const someFault: fc.Arbitrary<Fault> = fc.record({
   dies: fc.constantFrom('client', 'server'),
   how: fc.constantFrom('reset', 'end'),
   // Doubles by themselves are nearly all close to 0, where nothing was accepted yet.
-  at: fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(1000).map((mille) => mille / 1000)),
+  at: fc.oneof(
+    fc.double({ min: 0, max: 1, noNaN: true }),
+    fc.nat(1000).map((mille) => mille / 1000),
+  ),
   atBoundary: fc.boolean(),
   isSlow: fc.boolean(),
 });
@@ -118,7 +121,8 @@ test(`a side killed at a random byte of its stream, ${RUNS} times: no byte that 
     // client is told to come again.
     const isRejected = received.bytes.equals(associateReject(2, 3, 1));
     if (dead.end < accept.length) expect(isRejected).toBe(true);
-    if (dead.end < accept.length || (fault.how === 'reset' && isRejected)) outcomes.add('server: not accepted');
+    if (dead.end < accept.length || (fault.how === 'reset' && isRejected))
+      outcomes.add('server: not accepted');
     else check(received);
   }
 
