@@ -156,17 +156,37 @@ export async function runProgram(
 
 /** Below the ports that systems choose by themselves: nobody is given one of these between here and its use. */
 const FIRST_PORT = 20_000;
-const PORTS = 10_000;
-/** Other test processes begin elsewhere. */
-let nextPort = (process.pid * 97) % PORTS;
+/**
+ * They go by blocks, of which a process has its own for as long as it lives: a port whose peer is away for a moment, or
+ * where nobody is to listen, is given to no other process meanwhile.
+ */
+const BLOCK = 100;
+const BLOCKS = 100;
+
+const ownPorts = freePorts();
 
 /** A port that nothing uses, for programs that must be told one. */
 export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = FIRST_PORT + nextPort;
-    nextPort = (nextPort + 1) % PORTS;
-    if (await canListen(port)) return port;
+  return (await ownPorts.next()).value;
+}
+
+async function* freePorts(): AsyncGenerator<number, never> {
+  const owned = new Set<number>();
+  for (let block = process.pid; ; block++) {
+    const first = FIRST_PORT + (block % BLOCKS) * BLOCK;
+    if (!owned.has(first) && !(await hold(first))) continue;
+    owned.add(first);
+    for (let port = first + 1; port < first + BLOCK; port++) if (await canListen(port)) yield port;
   }
+}
+
+/** Listens until the process ends, so that no other one can; false when one does already. */
+async function hold(port: number): Promise<boolean> {
+  const server = createServer((socket) => socket.destroy()).unref();
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  server.once('error', () => resolve(false));
+  server.listen(port, '127.0.0.1', () => resolve(true));
+  return promise;
 }
 
 async function canListen(port: number): Promise<boolean> {
