@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import type { Table } from '../../src/tables/table.ts';
-import { newFile, put, start, stopAll } from './journal-runs.ts';
+import { newFile, put, start, stopAll, until } from './journal-runs.ts';
 import { disk } from './stepped-files.ts';
 
 vi.mock('node:fs/promises', async (original) => {
@@ -114,11 +114,7 @@ async function play(files: Moment['files'], { steps, meanwhile }: Round): Promis
     if ('table' in one) carryOut(one);
     else await (one.kind === 'turn' ? new Promise(setImmediate) : snapshot.save());
   }
-  for (let turn = 0; contents.length > 1; turn++) {
-    if (turn > 100_000) throw new Error('what happened is not written');
-    await new Promise(setImmediate);
-  }
-  await vi.waitUntil(() => disk.busy === 0);
+  await until(() => contents.length === 1 && disk.busy === 0, 'what happened to be written');
   remember((files) => files);
   await stopAll();
   return moments;

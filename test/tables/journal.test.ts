@@ -14,6 +14,7 @@ import {
   start,
   stopAll,
   TTL,
+  until,
 } from './journal-runs.ts';
 import { disk } from './stepped-files.ts';
 
@@ -27,15 +28,16 @@ function entriesOf(table: Table): [string, string][] {
   return entries.sort(([one], [other]) => one.localeCompare(other));
 }
 
-/** The lines of the journal when there are as many, after as many turns of the event loop as it takes. */
+/** The lines of the journal when there are as many, and the balancer knows that they are written. */
 async function written(file: string, count: number): Promise<string[]> {
-  for (let turn = 0; turn < 100_000; turn++) {
-    await new Promise(setImmediate);
+  let lines: string[] = [];
+  const isThere = () => {
     const text = existsSync(`${file}.journal`) ? readFileSync(`${file}.journal`, 'utf8') : '';
-    const lines = text.split('\n').slice(0, -1);
-    if (lines.length >= count) return lines;
-  }
-  throw new Error(`there are not ${count} lines in the journal`);
+    lines = text.split('\n').slice(0, -1);
+    return lines.length >= count && disk.busy === 0;
+  };
+  await until(isThere, `${count} lines in the journal`);
+  return lines;
 }
 
 const HEADER = '{"format":"gantry persistence journal","version":1,"journal":0}';
@@ -179,7 +181,6 @@ describe('only news', () => {
     const { vip } = await start(file);
     put(vip, 'first', 'a');
     await written(file, 2);
-    await vi.waitUntil(() => disk.busy === 0);
     const writes: string[] = [];
     disk.step = (what) => void writes.push(what);
     for (let index = 0; index < 100; index++) put(vip, `k${index}`, 'a');
@@ -187,7 +188,7 @@ describe('only news', () => {
     expect(lines.slice(2).map((line) => JSON.parse(line)[1])).toEqual(
       Array.from({ length: 100 }, (_, index) => `k${index}`),
     );
-    await vi.waitFor(() => expect(writes).toEqual(['appendFile', 'appendFile done']));
+    expect(writes).toEqual(['appendFile', 'appendFile done']);
   });
 
   test('after the end of the balancer are nobody’s, and the snapshot is all that is left', async () => {
@@ -314,7 +315,7 @@ describe('the file', () => {
       if (isFull && what === 'appendFile') throw new Error('ENOSPC: no space left on device');
     };
     put(vip, 'moves', 'b');
-    await vi.waitFor(() => expect(notices).toHaveLength(1));
+    await until(() => notices.length === 1, 'the notice');
     put(vip, 'k', 'a');
     await new Promise(setImmediate);
     expect(notices).toMatchObject([
