@@ -114,7 +114,8 @@ export function createLineWriter(descriptor: number): LineWriter {
         writing = false;
         reuse(bytes);
         tellDropped();
-        if (full.length > 0 || waiting.length > 0) send();
+        // What became due meanwhile has no timer any more.
+        if (full.length > 0 || waiting.length > 0 || timer === undefined) send();
       }
     });
   }

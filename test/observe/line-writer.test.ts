@@ -1,16 +1,18 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
+const scriptOf = (program: string) => `import { createLineWriter } from './src/observe/line-writer.ts';
+  const writer = createLineWriter(1);
+  process.on('exit', () => writer.flushSync(true));
+  ${program}`;
+
 /** A program that logs, in a shell line that decides who reads it. */
 async function run(program: string, readBy = ''): Promise<{ stdout: string; stderr: string }> {
-  const script = `import { createLineWriter } from './src/observe/line-writer.ts';
-    const writer = createLineWriter(1);
-    process.on('exit', () => writer.flushSync(true));
-    ${program}`;
   const line = `"$NODE" --input-type=module-typescript -e "$SCRIPT" ${readBy}`;
   return promisify(execFile)('bash', ['-o', 'pipefail', '-c', line], {
-    env: { ...process.env, NODE: process.execPath, SCRIPT: script },
+    env: { ...process.env, NODE: process.execPath, SCRIPT: scriptOf(program) },
     timeout: 30_000,
   });
 }
@@ -55,4 +57,20 @@ test('a reader that is slow gets everything', async () => {
     '| (sleep 0.5; wc -l)',
   );
   expect(Number(stdout)).toBe(5000);
+});
+
+test('a line that is due while a slow reader holds up the one before comes as soon as it reads', async () => {
+  // The first 256 KiB are more than a pipe holds: they are under way until somebody reads. The rest is due after 100 ms.
+  const program = scriptOf(`for (let n = 0; n < 300; n++) writer.write('x'.repeat(1000) + '\\n');
+    writer.write('late\\n');
+    setTimeout(() => console.error('due'), 300);
+    setInterval(() => {}, 10_000);`);
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program]);
+  try {
+    await once(child.stderr, 'data');
+    for await (const chunk of child.stdout) if (String(chunk).endsWith('late\n')) return;
+    expect.unreachable('it ended');
+  } finally {
+    child.kill('SIGKILL');
+  }
 });
