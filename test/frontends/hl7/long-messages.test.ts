@@ -5,7 +5,8 @@ import { fieldOf, hl7Message } from '../../peers/hl7-messages.ts';
 import { connectSender, type MllpSender, mllpFrame, type Receiver } from '../../peers/mllp-peer.ts';
 import { createGate } from '../../peers/waiting.ts';
 import { withOneServer } from './one-server.ts';
-import { startHl7 } from './start-front-end.ts';
+import { TestClock } from './outbound-stage.ts';
+import { SETTINGS, startHl7 } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
 const MIB = 1024 * 1024;
@@ -141,7 +142,7 @@ test('the stall time does not run while it is the server that takes nothing', as
   const receiver = await receiverFor();
   await using hl7 = await startHl7({
     pools: { main: { servers: [receiver.address] } },
-    hl7: { timeouts: { connect: 2000, stall: 200, idle: undefined } },
+    hl7: { timeouts: { connect: 2000, stall: 1000, idle: undefined } },
   });
   const sender = await connectSender(hl7.address);
   await sender.send(short('M1'));
@@ -159,21 +160,25 @@ test('the stall time does not run while it is the server that takes nothing', as
   expect(await nextAnswer(sender)).toBe('AA LONG');
 });
 
-test('a sender that stops inside a long message is sent away after the stall time', () =>
-  withOneServer(
-    { hl7: { timeouts: { connect: 2000, stall: 100, idle: undefined } } },
-    async (sender, receiver, hl7) => {
-      await sender.connection.write(mllpFrame(long('HALF')).subarray(0, MIB));
-      expect(await sender.read()).toBeUndefined();
-      const event = await hl7.messages.find(({ controlId }) => controlId === 'HALF');
-      expect(event).toMatchObject({ outcome: 'unavailable' });
-      expect(idsAt(receiver)).toEqual([]);
-      await hl7.notices.find(({ message }) => message === 'a sender stopped inside a frame');
-    },
-  ));
+test('a sender that stops inside a long message is sent away after the stall time', async () => {
+  const clock = new TestClock();
+  await withOneServer({ more: { deadlines: clock } }, async (sender, receiver, hl7) => {
+    await sender.connection.write(mllpFrame(long('HALF')).subarray(0, MIB));
+    const [connection] = await receiver.connections.count(1);
+    await until(() => connection!.connection.bytesReceived === MIB);
+    clock.pass(SETTINGS.timeouts.stall);
+    expect(await sender.read()).toBeUndefined();
+    const event = await hl7.messages.find(({ controlId }) => controlId === 'HALF');
+    expect(event).toMatchObject({ outcome: 'unavailable' });
+    expect(idsAt(receiver)).toEqual([]);
+    await hl7.notices.find(({ message }) => message === 'a sender stopped inside a frame');
+  });
+});
 
-test('a long message may take longer than the sender timeout, as long as it flows', () =>
-  withOneServer({ hl7: { senderTimeout: { default: 200, byApplication: {} } } }, async (sender, receiver) => {
+test('a long message may take longer than the sender timeout, as long as it flows', () => {
+  // It is the sender that is slow: its server has all the time it needs.
+  const hl7 = { senderTimeout: { default: 200, byApplication: {} }, ackTimeout: 20_000 };
+  return withOneServer({ hl7 }, async (sender, receiver) => {
     const message = long('LONG');
     const frame = mllpFrame(message);
     await sender.connection.write(frame.subarray(0, MIB));
@@ -182,7 +187,8 @@ test('a long message may take longer than the sender timeout, as long as it flow
     await sender.connection.write(frame.subarray(MIB));
     expect(await nextAnswer(sender)).toBe('AA LONG');
     expect(sha256(receiver.messages.items[0]!.bytes)).toBe(sha256(message));
-  }));
+  });
+});
 
 test('a server lost in the middle of a message that the retry buffer holds: the next gets it whole', async () => {
   const one = await receiverFor();
