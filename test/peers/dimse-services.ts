@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import dimse from 'dcmjs-dimse';
+import { freePort } from './processes.ts';
 import type { Address } from './test-connection.ts';
 import { Journal, within } from './waiting.ts';
 
@@ -110,8 +111,8 @@ export interface DimsePeer {
   stop(): Promise<void>;
 }
 
-/** Listens on a port of the system's choosing, or on `port`. */
-export async function startDimsePeer(ae: string, port = 0): Promise<DimsePeer> {
+/** Listens on any free port, or on `port`, where one listened before. */
+export async function startDimsePeer(ae: string, port?: number): Promise<DimsePeer> {
   silence();
   const sockets = new Set<Socket>();
   const steps = new Map<string, string>();
@@ -129,7 +130,8 @@ export async function startDimsePeer(ae: string, port = 0): Promise<DimsePeer> {
     scp.keeper = { ...peer, steps, statusOfAction: () => all.statusOfAction };
     scp.on('networkError', () => socket.destroy());
   });
-  const bound = await listen(server, port);
+  const bound = port ?? (await freePort());
+  await listen(server, bound);
   const all: DimsePeer = Object.assign(peer, {
     ae,
     address: { host: '127.0.0.1', port: bound },
@@ -288,10 +290,10 @@ function commitmentElements({ transaction, referenced, failed }: CommitmentData)
   };
 }
 
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
+    server.listen(port, '127.0.0.1', resolve);
   });
 }
 

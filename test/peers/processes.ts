@@ -112,7 +112,8 @@ export function startProgram(
       output += chunk;
     });
   }
-  child.stdin?.end(options.input);
+  // One that ends before it has read everything says so by its exit.
+  child.stdin?.on('error', () => {}).end(options.input);
   const { promise: exited, resolve } = Promise.withResolvers<RunResult>();
   child.on('error', (error) => resolve({ code: 127, output: `${output}${error.message}` }));
   child.on('close', (code) => {
@@ -126,7 +127,8 @@ export function startProgram(
     },
     exited,
     async stop(signal = 'SIGKILL') {
-      signalAll(child, signal);
+      // Of one that is gone, with all it forked, the id may be another's by now.
+      if (running.has(child)) signalAll(child, signal);
       await within(exited, `${name} to end`);
     },
   };
@@ -156,37 +158,41 @@ export async function runProgram(
 
 /** Below the ports that systems choose by themselves: nobody is given one of these between here and its use. */
 const FIRST_PORT = 20_000;
+const BLOCK = 200;
+const BLOCKS = 50;
+const ports = portsInTurn();
+
 /**
- * They go by blocks, of which a process has its own for as long as it lives: a port whose peer is away for a moment, or
- * where nobody is to listen, is given to no other process meanwhile.
+ * A port that nothing uses, for programs that must be told one, and for servers that come back where they were: as long
+ * as this process lives no other one that runs tests is given it.
  */
-const BLOCK = 100;
-const BLOCKS = 100;
-
-const ownPorts = freePorts();
-
-/** A port that nothing uses, for programs that must be told one. */
 export async function freePort(): Promise<number> {
-  return (await ownPorts.next()).value;
+  return (await ports.next()).value;
 }
 
-async function* freePorts(): AsyncGenerator<number, never> {
-  const owned = new Set<number>();
-  for (let block = process.pid; ; block++) {
-    const first = FIRST_PORT + (block % BLOCKS) * BLOCK;
-    if (!owned.has(first) && !(await hold(first))) continue;
-    owned.add(first);
-    for (let port = first + 1; port < first + BLOCK; port++) if (await canListen(port)) yield port;
+async function* portsInTurn(): AsyncGenerator<number, never> {
+  const blocks: number[] = [];
+  for (;;) {
+    // When all are taken, those of this process once more.
+    const first = (await reserveBlock()) ?? blocks.shift();
+    if (first === undefined) throw new Error('other processes have all ports that there are for tests');
+    blocks.push(first);
+    for (let port = first; port < first + BLOCK; port++) if (await canListen(port)) yield port;
   }
 }
 
-/** Listens until the process ends, so that no other one can; false when one does already. */
-async function hold(port: number): Promise<boolean> {
-  const server = createServer((socket) => socket.destroy()).unref();
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  server.once('error', () => resolve(false));
-  server.listen(port, '127.0.0.1', () => resolve(true));
-  return promise;
+/** The first port of a block that no other process has; undefined when there is none left. */
+async function reserveBlock(): Promise<number | undefined> {
+  for (let tried = 0; tried < BLOCKS; tried++) {
+    const first = FIRST_PORT + ((process.pid + tried) % BLOCKS) * BLOCK;
+    // A name of Linux's own, without a file: it is free again when its process is gone, however it went.
+    const name = `\0gantry-test-ports-${first}`;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const reservation = createServer().once('error', () => resolve(false));
+    reservation.listen(name, () => resolve(true)).unref();
+    if (await promise) return first;
+  }
+  return undefined;
 }
 
 async function canListen(port: number): Promise<boolean> {
