@@ -91,6 +91,7 @@ export function namespacesOrSkip(name: string, body: () => void): void {
 function refusalOfNamespaces(): string | undefined {
   if (findProgram('ip') === undefined) return 'needs the Debian package iproute2';
   if (process.getuid?.() !== 0) return 'needs root';
+  removeLeftOvers();
   const name = nameOf(0, 'try');
   const added = ipNow('netns', 'add', name);
   const tried = added ?? ipNow('netns', 'exec', name, 'ip', 'link', 'add', 'br0', 'type', 'bridge');
@@ -120,7 +121,9 @@ function removeLeftOvers(): void {
   if (!existsSync('/run/netns')) return;
   for (const name of readdirSync('/run/netns')) {
     const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) ipNow('netns', 'delete', name);
+    // Ids come round: of this process's own names those that it did not make.
+    const isLeft = pid === String(process.pid) ? !made.has(name) : !existsSync(`/proc/${pid}`);
+    if (pid !== undefined && isLeft) ipNow('netns', 'delete', name);
   }
 }
 

@@ -55,8 +55,12 @@ export async function startRecordingRelay(to: Address): Promise<RecordingRelay> 
     upstream.once('connect', () => {
       recording.port = upstream.localPort;
     });
-    pass(client, upstream, (chunk) => recording.add('toServer', chunk));
-    pass(upstream, client, (chunk) => recording.add('toClient', chunk));
+    const see = (direction: 'toServer' | 'toClient') => (chunk: Buffer) => {
+      recording.add(direction, chunk);
+      recordings.changed();
+    };
+    pass(client, upstream, see('toServer'));
+    pass(upstream, client, see('toClient'));
     for (const socket of [client, upstream]) {
       open.add(socket.setNoDelay(true));
       socket.on('close', () => {
