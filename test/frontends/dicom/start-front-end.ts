@@ -8,6 +8,7 @@ import { Pool, type PoolSettings } from '../../../src/pools/pool.ts';
 import type { Server } from '../../../src/pools/server.ts';
 import { createDeadlines } from '../../../src/relay/deadlines.ts';
 import { listen } from '../../../src/relay/listen.ts';
+import { now } from '../../peers/lived-time.ts';
 import type { Address } from '../../peers/test-connection.ts';
 import { Journal } from '../../peers/waiting.ts';
 
@@ -37,8 +38,6 @@ export const TIMEOUTS = {
 };
 
 export const UNCHECKED = { isChecked: false, rise: 2, fall: 3, startDown: false } as const;
-
-const now = () => performance.timeOrigin + performance.now();
 
 export function serversOf(addresses: readonly Address[]): PoolSettings['servers'] {
   return addresses.map(({ host, port }, index) => ({
@@ -78,7 +77,7 @@ export async function startDicom(addresses: readonly Address[], sketch: Sketch =
   const pool = poolOf('P', addresses, sketch.pool);
   const associations = new Journal<AssociationEvent>('association events');
   const unsubscribe = onEvent('association', (event) => associations.add(event));
-  const deadlines = createDeadlines({ tickMs: 10 });
+  const deadlines = createDeadlines({ tickMs: 10, now });
   const options: DicomFrontEndOptions = {
     vip: 'V',
     listeners: [await listen({ host: '127.0.0.1', port: 0 })],

@@ -1,6 +1,7 @@
 /** Drain, halt, failover, reload and shutdown: what is in hand ends well, what comes goes by the new. */
 import { expect, test } from 'vitest';
 import { createDirector } from '../../../src/director/director.ts';
+import { now } from '../../peers/lived-time.ts';
 import { openConnection } from '../../peers/test-connection.ts';
 import { createGate, type Gate } from '../../peers/waiting.ts';
 import { ask, get, readHead, readResponse, send } from './messages.ts';
@@ -9,7 +10,6 @@ import {
   main,
   makePool,
   named,
-  now,
   ok,
   server,
   startHttp,

@@ -1,9 +1,10 @@
 /** Cookies that bring clients back: set, honoured, replaced, never forwarded, never believed without their key. */
 import { expect, test } from 'vitest';
 import { createServerCookies } from '../../../src/frontends/http/server-cookie.ts';
+import { now } from '../../peers/lived-time.ts';
 import { createGate } from '../../peers/waiting.ts';
 import { ask, get, readHead, send } from './messages.ts';
-import { named, now, type Sketch, startHttp, until, webServer } from './setup.ts';
+import { named, type Sketch, startHttp, until, webServer } from './setup.ts';
 
 const SRV = { by: ['cookie'], cookie: 'SRV' };
 

@@ -13,6 +13,7 @@ import { createDeadlines } from '../../../src/relay/deadlines.ts';
 import { type Listener, listen } from '../../../src/relay/listen.ts';
 import { createMemoryStore } from '../../../src/tables/memory.ts';
 import { Table } from '../../../src/tables/table.ts';
+import { now } from '../../peers/lived-time.ts';
 import {
   type Address,
   openConnection,
@@ -131,9 +132,6 @@ export interface TestVip {
   open(localAddress?: string): Promise<TestConnection>;
 }
 
-/** Milliseconds since 1970 of a clock that never goes back. */
-export const now = () => performance.timeOrigin + performance.now();
-
 export function makePool(name: string, { servers, ...options }: PoolSketch): Pool {
   return new Pool({
     name,
@@ -176,7 +174,7 @@ export async function startHttp(sketch: Sketch): Promise<TestVip> {
   );
   const events = new Journal<RequestEvent>('request events');
   later(onEvent('request', (event) => events.add(event)));
-  const deadlines = createDeadlines({ tickMs: 10 });
+  const deadlines = createDeadlines({ tickMs: 10, now });
   later(() => deadlines.close());
   const vip = 'PORTAL';
   const table = new Table(createMemoryStore({ ttl: sketch.ttl ?? 60_000, size: 10_000, now }));

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { createServerCookies } from '../../../src/frontends/http/server-cookie.ts';
+import { now } from '../../peers/lived-time.ts';
 import type { Address } from '../../peers/test-connection.ts';
 import { within } from '../../peers/waiting.ts';
 import { ask, get, readHead, readResponse, send } from './messages.ts';
@@ -13,7 +14,6 @@ import {
   later,
   main,
   named,
-  now,
   ok,
   server,
   startHttp,

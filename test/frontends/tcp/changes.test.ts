@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { createDirector } from '../../../src/director/director.ts';
 import type { TcpFrontEndOptions } from '../../../src/frontends/tcp/front-end.ts';
 import { listen } from '../../../src/relay/listen.ts';
+import { now } from '../../peers/lived-time.ts';
 import { openConnection, type TestConnection } from '../../peers/test-connection.ts';
 import { within } from '../../peers/waiting.ts';
 import {
@@ -9,7 +10,6 @@ import {
   isIdle,
   later,
   makePools,
-  now,
   type Sketch,
   server,
   startTcp,

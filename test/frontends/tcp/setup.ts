@@ -12,6 +12,7 @@ import { createDeadlines } from '../../../src/relay/deadlines.ts';
 import { type Listener, listen } from '../../../src/relay/listen.ts';
 import { createMemoryStore } from '../../../src/tables/memory.ts';
 import { Table } from '../../../src/tables/table.ts';
+import { now } from '../../peers/lived-time.ts';
 import {
   type Address,
   openConnection,
@@ -102,9 +103,6 @@ export interface TestVip {
   open(localAddress?: string): Promise<TestConnection>;
 }
 
-/** Milliseconds since 1970 of a clock that never goes back. */
-export const now = () => performance.timeOrigin + performance.now();
-
 export function makePools(sketches: Sketch['pools']): Readonly<Record<string, Pool>> {
   return Object.fromEntries(
     Object.entries(sketches).map(([name, { servers, ...options }]) => [
@@ -133,7 +131,7 @@ export async function startTcp(sketch: Sketch): Promise<TestVip> {
   const pools = makePools(sketch.pools);
   const events = new Journal<ConnectionEvent>('connection events');
   later(onEvent('connection', (event) => events.add(event)));
-  const deadlines = createDeadlines({ tickMs: 10 });
+  const deadlines = createDeadlines({ tickMs: 10, now });
   later(() => deadlines.close());
   const vip = 'CLIENT';
   const table = new Table(createMemoryStore({ ttl: sketch.ttl ?? 60_000, size: 10_000, now }));
