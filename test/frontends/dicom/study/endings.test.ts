@@ -4,6 +4,7 @@ import { COMMAND, responseTo, writeCommand } from '../../../peers/commands.ts';
 import { accepting, type Scp, type ScpAssociation, type ScpScript } from '../../../peers/dicom-scp.ts';
 import type { ScuAssociation } from '../../../peers/dicom-scu.ts';
 import { pData, releaseRequest } from '../../../peers/pdus.ts';
+import { createGate } from '../../../peers/waiting.ts';
 import { scp } from '../setup.ts';
 import {
   endOf,
@@ -11,6 +12,7 @@ import {
   instanceOf,
   nextStatus,
   open,
+  PATIENT,
   queryFor,
   received,
   STUDY_FIND,
@@ -74,9 +76,12 @@ describe('client release', () => {
         }
       }
     };
-    const { servers, scu } = await onTwoServers(stubborn, { timeouts: { release: 200 } });
-    await scu.release();
-    expect(await endsAtBoth(servers)).toEqual(['release', 'abort']);
+    const { rig, servers, scu } = await onTwoServers(stubborn);
+    const released = scu.release();
+    expect(await endsAt(servers[0])).toEqual(['release']);
+    await rig.advance(PATIENT.release);
+    await released;
+    expect(await endsAt(servers[1])).toEqual(['abort']);
   });
 
   test('with an operation open ends that too', async () => {
@@ -144,8 +149,8 @@ describe('client abort and client loss abort all', () => {
   });
 });
 
-/** Answers a C-FIND with so many bytes of a data set of 512 KiB, and goes. */
-function dyingInAnswer(bytes: number): ScpScript {
+/** Answers a C-FIND with so many bytes of a data set of 512 KiB, and goes, if need be when that is `taken`. */
+function dyingInAnswer(bytes: number, taken?: Promise<void>): ScpScript {
   return accepting({
     async answer({ contextId, command }, association) {
       if (command.field !== COMMAND.C_FIND_RQ) return false;
@@ -154,6 +159,7 @@ function dyingInAnswer(bytes: number): ScpScript {
       const data = pData(contextId, 'data', false, Buffer.alloc(16_000, 7));
       const all = Buffer.concat(Array.from({ length: 32 }, () => data));
       await association.write(all.subarray(0, bytes));
+      await taken;
       association.connection.end();
       return true;
     },
@@ -164,8 +170,14 @@ describe('a server lost inside a large message to the client', () => {
   const find = { field: COMMAND.C_FIND_RQ, sopClass: STUDY_FIND, hasDataSet: true };
 
   test('between two PDUs: A-ABORT', async () => {
-    const { servers, scu } = await onTwoServers(dyingInAnswer(16_012 * 30));
+    const gate = createGate();
+    const bytes = 16_012 * 30;
+    const { servers, scu } = await onTwoServers(dyingInAnswer(bytes, gate.opened));
+    const before = scu.connection.bytesReceived;
     await scu.start(find, queryFor(ELSEWHERE));
+    // While the client has not taken it all, nothing could follow.
+    while (scu.connection.bytesReceived < before + bytes) await new Promise(setImmediate);
+    gate.open();
     expect(await endOf(scu)).toBe('abort 2/0');
     expect(await endsAtBoth(servers.slice(0, 1))).toEqual(['abort 2/0']);
   });
@@ -214,7 +226,15 @@ test('a server that releases inside a PDU that it is being sent: reset, and anot
 });
 
 describe('stall', () => {
-  const timeouts = { stall: 400 };
+  const timeouts = { stall: 20_000, idle: 20_000 };
+
+  /** Until `isSo` time passes in leaps, between which everything moves that can: only who is stuck stalls. */
+  async function leap(rig: StudyRig, isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+      await rig.advance(timeouts.stall);
+    }
+  }
 
   test('of a server that takes no more inside an instance: another one stores it', async () => {
     const deaf: ScpScript = async (association) => {
@@ -230,7 +250,9 @@ describe('stall', () => {
     });
     const scu = await open(rig);
     const instance = instanceOf('1.2.3', 1, 24 * MIB);
-    expect(await scu.store(instance)).toBe(0);
+    const stored = scu.store(instance);
+    await leap(rig, () => rig.servers[1]!.active > 0);
+    expect(await stored).toBe(0);
     expect(servers[1]!.messages()[0]!.dataSet.equals(instance.dataSet)).toBe(true);
     await scu.release();
   });
@@ -248,7 +270,10 @@ describe('stall', () => {
     const servers = [await scp(half), await scp()];
     const rig = await startStudy(servers, { timeouts });
     const scu = await open(rig);
-    expect(await scu.store(instanceOf('1.2.3'))).toBe(0);
+    const stored = scu.store(instanceOf('1.2.3'));
+    await servers[0]!.associations.find(({ messages }) => messages.length === 1);
+    await leap(rig, () => rig.servers[1]!.active > 0);
+    expect(await stored).toBe(0);
     expect(servers.map((server) => received(server).length)).toEqual([1, 1]);
     await scu.release();
   });
@@ -265,6 +290,7 @@ describe('stall', () => {
     await scu.write(
       Buffer.concat([data, data.subarray(0, bytes)]).subarray(0, data.length + Math.min(bytes, 100)),
     );
+    await leap(rig, () => rig.associations.length > 0);
     expect(await endOf(scu)).toBe(atClient);
     expect(await endsAt(server)).toEqual([atServer]);
     expect((await rig.associations.count(1))[0]).toMatchObject({
@@ -289,7 +315,8 @@ describe('stall', () => {
     const scu = await open(rig);
     scu.connection.pause();
     await scu.start({ field: COMMAND.C_FIND_RQ, sopClass: STUDY_FIND, hasDataSet: true }, queryFor('1.2.3'));
-    const [line] = await rig.associations.count(1);
+    await leap(rig, () => rig.associations.length > 0);
+    const [line] = rig.associations.items;
     expect(line).toMatchObject({ end: 'abort', detail: 'the client stalled inside a message' });
     scu.connection.resume();
     await scu.connection.ending;
@@ -298,15 +325,19 @@ describe('stall', () => {
   });
 
   test('a server that has all of an instance may take its time', async () => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const server = await scp(accepting({ holdResponse: promise }));
-    const rig = await startStudy([server], { timeouts: { stall: 100, idle: 200 } });
+    const gate = createGate();
+    const server = await scp(accepting({ holdResponse: gate.opened }));
+    const rig = await startStudy([server], { timeouts });
     const scu = await open(rig);
     const stored = scu.store(instanceOf('1.2.3'));
     await server.associations.find(({ messages }) => messages.length === 1);
     // A client that says nothing is cut twice meanwhile.
-    for (let clock = 0; clock < 2; clock++) expect(await endOf(await open(rig))).toBe('abort 2/0');
-    resolve();
+    for (let clock = 0; clock < 2; clock++) {
+      const silent = await open(rig);
+      await rig.advance(timeouts.idle);
+      expect(await endOf(silent)).toBe('abort 2/0');
+    }
+    gate.open();
     expect(await stored).toBe(0);
     await scu.release();
   });

@@ -10,6 +10,7 @@ import { createRandom, pick, STEADY, startArchive, type Vices } from './random-a
 import {
   instanceOf,
   open,
+  PATIENT,
   queryFor,
   STUDY_FIND,
   type StudyRig,
@@ -92,7 +93,7 @@ describe.each([1, 2, 3, 4])('seed %i', (seed) => {
         pool: { balance: 'round-robin', drain: 40 },
         more: { wait: 100, limits: { associations: undefined, perCalling: undefined, perServer: 6 } },
         study: { replay: { perInstance: 300 * KIB, total: 1024 * KIB } },
-        timeouts: { stall: 2000 },
+        timeouts: { stall: 2000, release: 500 },
       },
     );
     const clients = Array.from({ length: 5 }, async () => {
@@ -107,6 +108,7 @@ describe.each([1, 2, 3, 4])('seed %i', (seed) => {
     for (const archive of archives) archive.vices = STEADY;
     for (const server of rig.servers) server.online();
     while (rig.servers.some(({ active }) => active > 0)) await new Promise(setImmediate);
+    rig.frontEnd.reconfigure({ ...rig.options, timeouts: PATIENT });
     const scu = await open(rig);
     for (const [index, study] of STUDIES.entries())
       expect(await scu.store(instanceOf(study, 5000 + index, 700 * KIB))).toBe(0);

@@ -16,7 +16,7 @@ import {
 } from '../../../peers/pdus.ts';
 import { scp } from '../setup.ts';
 import { createRandom, pick } from './random-archives.ts';
-import { instanceOf, open, queryFor, STUDY_FIND, type StudyRig, startStudy } from './start-study.ts';
+import { instanceOf, open, PATIENT, queryFor, STUDY_FIND, type StudyRig, startStudy } from './start-study.ts';
 
 const PROPOSED = [VERIFICATION, CT_IMAGE_STORAGE, STUDY_FIND];
 const REQUESTS = [
@@ -104,6 +104,7 @@ describe.each([1, 2, 3, 4, 5, 6])('seed %i', (seed) => {
     await Promise.all(clients);
     while (rig.servers.some(({ active }) => active > 0)) await new Promise(setImmediate);
     for (const server of servers) server.script = accepting();
+    rig.frontEnd.reconfigure({ ...rig.options, timeouts: PATIENT });
     const scu = await open(rig);
     expect(await scu.store(instanceOf('1.2.9', 1, 300_000))).toBe(0);
     await scu.release();

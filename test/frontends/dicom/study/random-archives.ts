@@ -2,7 +2,7 @@
 import { COMMAND, readCommand, responseTo, writeCommand } from '../../../peers/commands.ts';
 import type { DimseMessage } from '../../../peers/dicom-peer.ts';
 import { type Scp, type ScpAssociation, serve } from '../../../peers/dicom-scp.ts';
-import { associateReject, pData, readPdvs } from '../../../peers/pdus.ts';
+import { associateReject, PDU_TYPE, pData, readPdvs } from '../../../peers/pdus.ts';
 import { scp } from '../setup.ts';
 
 /** From 0 up to, not including, 1; the same for the same seed. */
@@ -62,10 +62,12 @@ async function refuse(association: ScpAssociation, random: () => number): Promis
   association.connection.end();
 }
 
-/** Takes at most so many PDUs, of one message, and is gone. */
+/** Takes at most so many PDUs, of one message, and is gone; asked for release it is gone too. */
 async function die(association: ScpAssociation, most: number): Promise<void> {
   for (let count = 0; count < most; count++) {
-    const pdvs = readPdvs((await association.readPdu()).bytes);
+    const { type, bytes } = await association.readPdu();
+    if (type !== PDU_TYPE.DATA) break;
+    const pdvs = readPdvs(bytes);
     const [last] = pdvs.slice(-1);
     if (last?.isLast && !(last.isCommand && readCommand(last.fragment).hasDataSet)) break;
   }

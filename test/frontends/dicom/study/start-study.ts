@@ -22,6 +22,8 @@ export const STUDY_MOVE = '1.2.840.10008.5.1.4.1.2.2.2';
 export const STUDY_GET = '1.2.840.10008.5.1.4.1.2.2.3';
 export const REFUSED = 0xa700;
 const STUDY_INSTANCE_UID = 0x0020000d;
+/** Nobody is given up for being slow, unless a test means that: then it says so, or lets the clock go on. */
+export const PATIENT = { ...TIMEOUTS, connect: 30_000, accept: 30_000, release: 30_000 };
 
 export interface StudySketch {
   readonly pool?: Partial<PoolSettings>;
@@ -95,7 +97,7 @@ export async function startStudy(servers: readonly Scp[], sketch: StudySketch = 
       pools: [pool],
       deadlines,
       now,
-      timeouts: { ...TIMEOUTS, connect: 1000, accept: 2000, release: 500, ...sketch.timeouts },
+      timeouts: { ...PATIENT, ...sketch.timeouts },
       study: {
         storage,
         replay: { perInstance: 4 * 1024 * 1024, total: 16 * 1024 * 1024 },
