@@ -216,9 +216,9 @@ describe('an idle server', () => {
     const { rig, servers } = await twoServers();
     const scu = await open(rig);
     expect(await scu.store(instanceOf(STUDY_ELSEWHERE))).toBe(0);
-    await rig.advance(9_000);
+    await rig.advance(6_000);
     expect(await scu.store(instanceOf(STUDY_ELSEWHERE, 2))).toBe(0);
-    await rig.advance(9_000);
+    await rig.advance(6_000);
     expect(await scu.store(instanceOf(STUDY_ELSEWHERE, 3))).toBe(0);
     expect(servers[1].associations.length).toBe(1);
     await rig.advance(10_000);
