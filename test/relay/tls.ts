@@ -34,12 +34,12 @@ const testName = () => expect.getState().currentTestName ?? '';
 
 /** An entrance whose clock ends with the test. */
 export function entrance(options: Partial<Entrance> = {}): Entrance {
-  const deadlines = createDeadlines();
+  const { deadlines = createDeadlines() } = options;
   onTestFinished(() => {
     resetDismissed(deadlines);
     deadlines.close();
   });
-  return { handshakeTimeout: 20_000, deadlines, vip: testName(), ...options };
+  return { handshakeTimeout: 20_000, vip: testName(), ...options, deadlines };
 }
 
 /** Every connection is taken through the entrance, and its channel comes with a witness. */
