@@ -14,8 +14,11 @@ export async function runBalancer(configuration: Configuration, file: string): P
   const hash = createKeyedHash();
   const log = startLog({ ...configuration.log, hash });
   const asked = stopAsked();
-  // From here on the signal does not end the process, also while it starts.
-  let reload = () => {};
+  // From here on the signal does not end the process, also while it starts: it is heeded then.
+  let isReloadAsked = false;
+  let reload = () => {
+    isReloadAsked = true;
+  };
   process.on('SIGHUP', () => reload());
   // With layer 4 VIPs only and no admin API, nothing else would keep this process.
   const alive = setInterval(() => {}, 2 ** 30);
@@ -23,6 +26,7 @@ export async function runBalancer(configuration: Configuration, file: string): P
     const load = () => loadConfiguration(file);
     const balancer = await startBalancer(configuration, { hash, load, tidies: true });
     reload = () => void balancer.reload();
+    if (isReloadAsked) reload();
     const signal = await asked;
     notice('info', 'draining', { signal });
     await balancer.stop({ drain: true });

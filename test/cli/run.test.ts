@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { accepting, startScp } from '../peers/dicom-scp.ts';
 import { associate, requestAssociation } from '../peers/dicom-scu.ts';
 import { TestListener } from '../peers/test-connection.ts';
@@ -19,9 +19,9 @@ interface Ready {
 let running: RunningCli | undefined;
 afterEach(() => running?.process.kill('SIGKILL'));
 
-async function start(text: string): Promise<Ready> {
+async function start(text: string, environment: Record<string, string> = {}): Promise<Ready> {
   writeFileSync(file, text);
-  running = startCli(['run', '-c', file]);
+  running = startCli(['run', '-c', file], environment);
   return JSON.parse(await running.line((line) => line.includes('"msg":"ready"'))) as Ready;
 }
 
@@ -98,6 +98,18 @@ describe('gantry run', () => {
         line.includes('"msg":"reloaded"') && line.includes('vip ARCHIVE changed, pool archive changed'),
     );
     expect(await addresses()).toEqual(['127.0.0.1:10']);
+  });
+
+  it('SIGHUP is heeded as soon as it is ready, though the kernel is yet being asked what a run before has left', async () => {
+    const [asked, gate] = [join(folder, 'asked'), join(folder, 'gate')];
+    const nft = `#!/bin/sh\ntouch ${asked}\nwhile [ ! -e ${gate} ]; do sleep 0.02; done\n`;
+    writeFileSync(join(folder, 'nft'), nft, { mode: 0o755 });
+    await start(configuration('127.0.0.1:9'), { PATH: `${folder}:${process.env.PATH}` });
+    await vi.waitUntil(() => existsSync(asked), { timeout: 30_000 });
+    writeFileSync(file, configuration('127.0.0.1:10'));
+    running!.process.kill('SIGHUP');
+    writeFileSync(gate, '');
+    await running!.line((line) => line.includes('"msg":"reloaded"'));
   });
 
   it('a bad file: every fault on standard error, nothing on standard output, exit 2', async () => {
