@@ -130,6 +130,8 @@ export class FlowCounts {
 
   async #countNow(tallies: Tallies): Promise<void> {
     const began = this.#now();
+    // Before it counts: what begins to drain meanwhile is counted anew.
+    this.#began = began;
     try {
       this.#last = { flows: await this.#count(), tallies };
     } catch (error) {
@@ -139,7 +141,6 @@ export class FlowCounts {
       }
     } finally {
       this.#took = this.#now() - began;
-      this.#began = began;
       this.#counting = undefined;
     }
   }

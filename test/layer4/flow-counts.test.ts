@@ -86,6 +86,26 @@ test('a count that takes long is not waited for', async () => {
   expect(counts.flowsOf(1, NOTHING)).toBe(7);
 });
 
+test('what begins to drain while flows are counted is counted anew', async () => {
+  const gates = [createGate(), createGate()];
+  let counted = 0;
+  const counts = new FlowCounts({
+    now: () => 0,
+    count: async () => {
+      const flows = new Map([[1, 7 + counted]]);
+      await gates[counted++]!.opened;
+      return flows;
+    },
+  });
+  const first = counts.refresh(NOTHING);
+  counts.expire();
+  gates[0]!.open();
+  await first;
+  gates[1]!.open();
+  await counts.refresh(NOTHING);
+  expect([counted, counts.flowsOf(1, NOTHING)]).toEqual([2, 8]);
+});
+
 test('a count that fails is said, and tried again', async () => {
   const told: string[] = [];
   const stop = onEvent('notice', ({ message }) => told.push(message));
