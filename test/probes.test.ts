@@ -66,7 +66,7 @@ function run(text: string) {
     /** The next probe, whole. */
     probed: async () => {
       deadlines.pass(Number.isFinite(deadlines.next) ? deadlines.next : 0);
-      await vi.waitFor(() => expect(deadlines.next).toBe(HOUR));
+      await vi.waitFor(() => expect(deadlines.next).toBe(HOUR), { timeout: 30_000 });
     },
     told: () => notices.items.map(({ level, message, fields }) => [level, message, fields.difference]),
     reload: (next: string) => {

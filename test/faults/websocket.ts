@@ -113,8 +113,9 @@ vips:
     await pause(quarter);
     for (const { timer } of sockets) clearInterval(timer);
     const open = sockets.every(({ socket }) => socket.readyState === WebSocket.OPEN);
-    // What is still on its way has a second.
-    for (let tries = 0; tries < 50 && received < sent; tries++) await pause(20);
+    // What is still on its way comes, unless it is lost.
+    const patience = AbortSignal.timeout(20_000);
+    while (received < sent && !patience.aborted) await pause(20);
     for (const { socket } of sockets) socket.close();
     return { sent, received, lost: lost + sent - received, open, certificateChanged: first !== second };
   } finally {

@@ -171,7 +171,7 @@ describe('a pool that is probed', () => {
     });
     await server.associations.find(({ end }) => end === 'end');
     server.script = accepting();
-    await vi.waitFor(() => expect(deadlines.next).toBe(1500));
+    await vi.waitFor(() => expect(deadlines.next).toBe(1500), { timeout: 30_000 });
     deadlines.pass(1500);
     expect((await report).servers[0]!.titles[0]!.answer).toBe('accepted');
     expect(server.associations.length).toBe(3);
