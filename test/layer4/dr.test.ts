@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Layer4 } from '../../src/layer4/layer4.ts';
 import { namespacesOrSkip, prepareForDirectReturn } from '../peers/namespaces.ts';
-import { createField, type Field, persistenceOf, until } from './field.ts';
+import { createField, type Field, persistenceOf, until, untilFlows } from './field.ts';
 
 const VIP = '10.50.0.10';
 const VIP6 = 'fd50::10';
@@ -119,8 +119,7 @@ namespacesOrSkip('DR', () => {
     for (const source of SOURCES.slice(1)) {
       expect((await field.open(VIP, 104, source)).server).not.toBe(open.server);
     }
-    const flows = (await layer4.traffic()).get('eis')!.get(draining)!.flows;
-    expect(flows).toBe(2);
+    await untilFlows(layer4, draining, 2);
     // No longer even the remembered ones: a new connection of the client goes elsewhere, and is bound there.
     await layer4.update(
       'eis',
@@ -145,7 +144,7 @@ namespacesOrSkip('DR', () => {
     await field.client.ask('send', { connection: one.connection, text: 'still there?\n' });
     expect(await field.client.ask('ending', one)).toBe('ECONNRESET');
     expect(await field.ask(two.connection)).toBe(two.server);
-    expect((await layer4.traffic()).get('eis')!.get(`pool/${one.server}`)!.flows).toBe(0);
+    await untilFlows(layer4, `pool/${one.server}`, 0);
     for (const source of SOURCES) expect((await field.open(VIP, 104, source)).server).toBe(two.server);
     await layer4.update('eis', told);
     // It is used again, but not by whom it was taken from.
@@ -240,6 +239,7 @@ namespacesOrSkip('DR', () => {
     await lb.sysctl('net.ipv4.conf.all.arp_ignore=8');
     await clients[0]!.ip('neigh flush dev eth0');
     await expect(field.open(VIP, 104)).rejects.toThrow('EHOSTUNREACH');
+    await clients[0]!.sysctl('net.ipv4.neigh.eth0.retrans_time_ms=1000');
     await servers[1]!.sysctl('net.ipv4.conf.all.arp_ignore=0');
     await clients[0]!.ip('neigh flush dev eth0');
     expect((await field.open(VIP, 104)).server).toBe('s2');

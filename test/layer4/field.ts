@@ -5,7 +5,7 @@ import { childPrograms } from '../../src/layer4/programs.ts';
 import type { Service, Target } from '../../src/layer4/service.ts';
 import { ElementReader, type MapElement, readTables } from '../../src/layer4/tables.ts';
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
-import { createSite, type Site, type SiteOptions } from '../peers/namespaces.ts';
+import { createSite, type Namespace, type Site, type SiteOptions } from '../peers/namespaces.ts';
 import { within } from '../peers/waiting.ts';
 
 /** What a server saw of a connection. */
@@ -132,10 +132,28 @@ export async function until(what: string, holds: () => Promise<boolean>): Promis
     while (!isOver && !(await holds())) await pause(20);
   };
   try {
-    await within(look(), what, 15_000);
+    await within(look(), what);
   } finally {
     isOver = true;
   }
+}
+
+/** Until a server has so many flows: an answer does not wait long for them to be counted. */
+export function untilFlows(layer4: Layer4, server: string, flows: number, service = 'eis'): Promise<void> {
+  const counted = async () => (await layer4.traffic()).get(service)!.get(server)?.flows;
+  return until(`${server} to have ${flows} flows`, async () => (await counted()) === flows);
+}
+
+/**
+ * Until a map of verdicts has just these ways: the kernel is told a moment after the balancer itself knows. `map` is
+ * `netdev gantry_dr_EIS duties`.
+ */
+export function untilVerdicts(lb: Namespace, map: string, ...ways: readonly string[]): Promise<void> {
+  return until(`${map} to have ${ways}`, async () => {
+    const listed = await lb.must('nft', ['list', 'map', ...map.split(' ')]);
+    const verdicts = [...listed.matchAll(/ : goto (\w+)/g)].map(([, way]) => way!);
+    return verdicts.sort().join() === [...ways].sort().join();
+  });
 }
 
 export function persistenceOf(different: Partial<NonNullable<Service['persistence']>> = {}) {
