@@ -43,14 +43,13 @@ async function join(reads: ReadMode, options: SpliceOptions = {}): Promise<Joine
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Resolves when a read callback-driven count stands still: the pipeline is full from end to end. */
-async function still(count: () => number): Promise<void> {
+/** Resolves when all is full up to a server that does not read: the kernel takes no more, and the relay reads no more. */
+async function full({ toServer, toClient }: Joined): Promise<void> {
   let before = -1;
-  let quiet = 0;
-  while (quiet < 50) {
-    quiet = count() === before ? quiet + 1 : 0;
-    before = count();
+  for (let quiet = 0; quiet < 50; ) {
     await turn();
+    quiet = toServer.pending > 0 && toClient.bytesRead === before ? quiet + 1 : 0;
+    before = toClient.bytesRead;
   }
 }
 
@@ -155,7 +154,8 @@ describe.each(MODES)('a splice of channels that read %s', (reads) => {
   });
 
   it('holds little while the receiver stalls: a fast writer waits', async () => {
-    const { client, server, toClient, toServer } = await join(reads);
+    const joined = await join(reads);
+    const { client, server, toClient, toServer } = joined;
     server.pause();
     const block = pattern(1024 * 1024);
     let wanted = 0;
@@ -163,8 +163,7 @@ describe.each(MODES)('a splice of channels that read %s', (reads) => {
       client.write(block);
       wanted += 1;
     }
-    await still(() => toClient.bytesRead);
-    expect(toServer.pending).toBeGreaterThan(0);
+    await full(joined);
     // What the relay holds itself is one read's worth; the rest waits in the sockets of the system and the writer.
     expect(toServer.pending).toBeLessThanOrEqual(LARGE_BUFFER);
     expect(toClient.bytesRead).toBeLessThan(wanted * block.length);
@@ -241,17 +240,11 @@ describe.each(MODES)('a splice of channels that read %s', (reads) => {
     joined.server.pause();
     const block = pattern(24 * 1024 * 1024);
     joined.client.write(block);
-    await still(() => joined.toClient.bytesRead);
+    await full(joined);
     const passed = joined.toClient.bytesRead;
     joined.splice.stop();
-    let drained = 0;
-    joined.toClient.handler = {
-      read: (bytes) => {
-        drained += bytes.length;
-      },
-      ended() {},
-      closed() {},
-    };
+    const all = Promise.withResolvers<void>();
+    joined.toClient.handler = { read() {}, ended: all.resolve, closed() {} };
     joined.toServer.handler = { read() {}, ended() {}, closed() {} };
     joined.toServer.end();
     joined.toClient.resume();
@@ -260,7 +253,7 @@ describe.each(MODES)('a splice of channels that read %s', (reads) => {
     joined.server.resume();
     expect(await seen).toBe(sha256(block.subarray(0, passed)));
     joined.client.end();
-    await still(() => drained);
+    await all.promise;
     expect(joined.toClient.bytesRead).toBe(block.length);
     joined.toClient.end();
   });
