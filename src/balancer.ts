@@ -56,6 +56,8 @@ export interface BalancerOptions {
   readonly tidies?: boolean;
   /** What forwards in the kernel; default: nftables. */
   readonly layer4?: Layer4;
+  /** Milliseconds since 1970 by a clock that never goes back; all that takes time goes by it. Default: the system's. */
+  readonly now?: () => number;
 }
 
 /** Starts everything that the configuration says; rejects when an address (GTY_LISTEN) or a queue's file (GTY_QUEUE) cannot be had. */
@@ -85,12 +87,18 @@ function isSameKind(one: PreparedFrontEnd, other: PreparedFrontEnd): boolean {
   return one.protocol === other.protocol && one.queue === other.queue;
 }
 
+function systemClock(): () => number {
+  // Read once: the origin is a slow getter, and it does not move.
+  const origin = performance.timeOrigin;
+  return () => origin + performance.now();
+}
+
 class RunningBalancer implements Balancer {
   readonly #load: (() => Loaded) | undefined;
   readonly #hash: KeyedHash;
   readonly #now: () => number;
   readonly #started: number;
-  readonly #deadlines: Deadlines = createDeadlines();
+  readonly #deadlines: Deadlines;
   readonly #listeners = new Listeners();
   readonly #queues = new Queues();
   readonly #running = new Map<string, Running>();
@@ -113,12 +121,12 @@ class RunningBalancer implements Balancer {
     hash = createKeyedHash(),
     load,
     layer4 = createLayer4({ lock: createLock() }),
+    now = systemClock(),
   }: BalancerOptions) {
     this.#hash = hash;
     this.#load = load;
-    // Read once: the origin is a slow getter, and it does not move.
-    const origin = performance.timeOrigin;
-    this.#now = () => origin + performance.now();
+    this.#now = now;
+    this.#deadlines = createDeadlines({ now });
     this.#started = this.#now();
     this.#transparency = createTransparency({ now: this.#now });
     this.#layer4 = new Layer4Vips({ layer4, deadlines: this.#deadlines, now: this.#now });

@@ -1,4 +1,7 @@
-/** A balancer inside the test's own process, on ports of the system's choosing, with everything it says collected. */
+/**
+ * A balancer inside the test's own process, on ports of the system's choosing, with everything it says collected. Its
+ * clock is the process's own (lived-time.ts).
+ */
 import { type Balancer, startBalancer } from '../../src/balancer.ts';
 import { formatFault } from '../../src/config/fault.ts';
 import { readConfiguration } from '../../src/config/load.ts';
@@ -13,6 +16,7 @@ import {
   type RequestEvent,
   type ServerEvent,
 } from '../../src/observe/events.ts';
+import { now } from './lived-time.ts';
 import type { Address } from './test-connection.ts';
 import { Journal } from './waiting.ts';
 
@@ -69,7 +73,7 @@ export async function startTestBalancer(yaml: string): Promise<TestBalancer> {
     onEvent('server', (event) => servers.add(event)),
     onEvent('notice', (event) => notices.add(event)),
   ];
-  const balancer = await startBalancer(configuration);
+  const balancer = await startBalancer(configuration, { now });
 
   async function stop(options?: { readonly drain?: boolean }): Promise<void> {
     await balancer.stop(options);
