@@ -116,15 +116,19 @@ export interface ClientOptions {
   readonly args?: readonly string[];
 }
 
-/** The tool's name → what it is run with. */
+/** What the tools are run with. */
+function wordsOf(to: Address, options: ClientOptions, rest: readonly string[]): string[] {
+  const { called = 'ANY-SCP', calling = 'TESTSCU', args = [] } = options;
+  return ['-aec', called, '-aet', calling, ...args, to.host, String(to.port), ...rest];
+}
+
 function client(
   name: string,
   to: Address,
   options: ClientOptions,
   rest: readonly string[],
 ): Promise<RunResult> {
-  const { called = 'ANY-SCP', calling = 'TESTSCU', args = [] } = options;
-  return runProgram(name, ['-aec', called, '-aet', calling, ...args, to.host, String(to.port), ...rest]);
+  return runProgram(name, wordsOf(to, options, rest));
 }
 
 export function echoscu(to: Address, options: ClientOptions = {}): Promise<RunResult> {
@@ -138,6 +142,25 @@ export function storescu(
   options: ClientOptions = {},
 ): Promise<RunResult> {
   return client('storescu', to, { args: ['-R'], ...options }, files);
+}
+
+/** The same, and does not wait for its end: for what happens in the middle of it. */
+export function startStorescu(
+  to: Address,
+  files: readonly string[],
+  options: ClientOptions = {},
+): PeerProcess {
+  return startProgram('storescu', wordsOf(to, { args: ['-R'], ...options }, files));
+}
+
+/** Does `work` while the process stands still: whatever it does, it is in the middle of it all that time. */
+export async function whileStopped<T>({ pid }: PeerProcess, work: () => Promise<T>): Promise<T> {
+  process.kill(-pid, 'SIGSTOP');
+  try {
+    return await work();
+  } finally {
+    process.kill(-pid, 'SIGCONT');
+  }
 }
 
 export function dcmsend(
