@@ -259,11 +259,13 @@ describeWith(['dcmtk'], 'egress', () => {
     expect(listDataSets(far.folder)).toEqual(listed(of('CT')));
     expect(listDataSets(near.folder)).toEqual(listed(of('MR')));
     // Calling AE title and Move Originator untouched, as everything else.
-    const [sent, got] = [before.recordings.items[0]!, behind.recordings.items[0]!];
-    expect(got.request.toString('latin1', 26, 42).trim()).toBe(called);
-    expect(got.toServer.includes('TESTSCU')).toBe(true);
-    expect(got.toServer.equals(sent.toServer)).toBe(true);
-    expect(sent.toClient.equals(got.toClient)).toBe(true);
+    const [sent, got] = await Promise.all(
+      [before, behind].map(({ recordings }) => recordings.find(({ over }) => over)),
+    );
+    expect(got!.request.toString('latin1', 26, 42).trim()).toBe(called);
+    expect(got!.toServer.includes('TESTSCU')).toBe(true);
+    expect(got!.toServer.equals(sent!.toServer)).toBe(true);
+    expect(sent!.toClient.equals(got!.toClient)).toBe(true);
     const nowhere = await movescu(balancer.vip, 'NOWHERE', keysOf('MR'), { called, args: ['-v'] });
     expect(nowhere.output).toContain('Refused');
     expect(await echoscu(egress, { called: 'NOBODY', args: ['-v'] })).toMatchObject({

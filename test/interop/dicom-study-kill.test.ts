@@ -1,5 +1,5 @@
 /** A balancer that is killed, with study routing: it forgets no study. Real senders, real archives. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { type DcmtkServer, startStorescp, storescu } from '../peers/dcmtk.ts';
@@ -94,7 +94,12 @@ vips:
 }
 
 function readIfThere(file: string): string {
-  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    // Not made yet, or just renamed.
+    return '';
+  }
 }
 
 /** Two CT instances of one study, in files. */
