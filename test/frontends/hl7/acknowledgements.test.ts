@@ -20,6 +20,8 @@ import { receiverFor } from './start-receivers.ts';
 const message = (controlId: string, options: Partial<MessageOptions> = {}) =>
   hl7Message({ controlId, ...options });
 const patience = (ms: number) => ({ default: ms, byApplication: {} });
+/** Only what this application sends is in a hurry. */
+const hasty = (ms: number) => ({ default: 20_000, byApplication: { HASTY: ms } });
 
 /** Answers with each of `codes`, in order. */
 function answeringAll(...codes: string[]): ReceiverScript {
@@ -86,10 +88,10 @@ test('late answers never meet another message: the connection is destroyed at th
   const receiver = await receiverFor(answeringLate(gate));
   await using hl7 = await startHl7({
     pools: { main: { servers: [receiver.address], connections: 1 } },
-    hl7: { senderTimeout: patience(300), onAmbiguous: 'fail' },
+    hl7: { senderTimeout: hasty(300), onAmbiguous: 'fail' },
   });
   const first = await connectSender(hl7.address);
-  expect(await first.send(message('M1'))).toBeUndefined();
+  expect(await first.send(message('M1', { sendingApp: 'HASTY' }))).toBeUndefined();
   receiver.script = answering();
   const second = await connectSender(hl7.address);
   await second.write(message('M2'));
@@ -248,10 +250,10 @@ test('MSH-15 ER: silence until the time-out is success, unconfirmed; an error is
   const receiver = await receiverFor(silent());
   await using hl7 = await startHl7({
     pools: { main: { servers: [receiver.address], connections: 1 } },
-    hl7: { senderTimeout: patience(400) },
+    hl7: { senderTimeout: hasty(400) },
   });
   const sender = await connectSender(hl7.address);
-  await sender.write(message('M1', enhanced('ER', 'NE')));
+  await sender.write(message('M1', { ...enhanced('ER', 'NE'), sendingApp: 'HASTY' }));
   const [event] = await hl7.messages.count(1);
   expect(event).toMatchObject({ outcome: 'unconfirmed', attempts: 1, acknowledgement: undefined });
   receiver.script = answeringAll('CE');

@@ -139,6 +139,7 @@ test('messages of one patient from two clients go to one server, in order, each 
   await two.write(message('B1', 'INV1'));
   await two.write(message('B2', 'INV1'));
   await one.write(message('A2', 'INV1'));
+  while (hl7.frontEnd.totals.messages! < 4) await new Promise(setImmediate);
   while (hl7.messages.length < 4) {
     const next = held.items.at(-1)!;
     const { length } = held;

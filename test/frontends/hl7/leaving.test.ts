@@ -208,10 +208,10 @@ test('failed over: connections to the old server end at once, and what may have 
         more: { mode: 'single-active', health: { ...UNCHECKED, isChecked: true } },
       },
     },
-    hl7: { senderTimeout: { default: 700, byApplication: {} } },
+    hl7: { senderTimeout: { default: 20_000, byApplication: { HASTY: 700 } } },
   });
   const [one, two] = [await connectSender(hl7.address), await connectSender(hl7.address)];
-  await one.write(ofPatient('M1'));
+  await one.write(hl7Message({ controlId: 'M1', patient: 'INV-M1', sendingApp: 'HASTY' }));
   await held.count(1);
   serversIn(hl7)[0]!.checked('down', 'refused');
   expect(await receivers[0]!.connections.items[0]!.connection.ending).toBe('reset');

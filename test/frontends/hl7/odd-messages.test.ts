@@ -4,12 +4,17 @@ import { acknowledgementOf, fieldOf, hl7Message, type MessageOptions } from '../
 import { answering, connectSender } from '../../peers/mllp-peer.ts';
 import { createGate } from '../../peers/waiting.ts';
 import { holding } from './holding.ts';
-import { type Sketch, startHl7 } from './start-front-end.ts';
+import { type Sketch, startHl7, type TestFrontEnd } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
 const message = (controlId: string, options: Partial<MessageOptions> = {}) =>
   hl7Message({ controlId, ...options });
 const RECOGNISED = { duplicates: { ms: 600_000, entries: 1000 } };
+
+/** Waits until so many messages have come, whosever they are. */
+async function inHand({ frontEnd }: TestFrontEnd, count: number): Promise<void> {
+  while (frontEnd.totals.messages! < count) await new Promise(setImmediate);
+}
 
 /** Receivers that hold every message, and a VIP over both. */
 async function heldBack(hl7: Sketch['hl7'] = {}) {
@@ -36,6 +41,7 @@ describe('messages with no patient', () => {
       await first!.write(from('A1', 'APP-A'));
       await held.count(1);
       await second!.write(from('A2', 'APP-A'));
+      await inHand(hl7, 2);
       await third!.write(from('B1', 'APP-B'));
       await third!.write(message('P1', { patient: 'INV7', sendingApp: 'APP-A' }));
       await held.count(3);
@@ -65,7 +71,9 @@ describe('messages with many patients', () => {
     await senders[1]!.write(
       message('MANY', { type: 'ORU', event: 'R01', patient: 'INV1', segments: patients(40) }),
     );
+    await inHand(hl7, 2);
     await senders[2]!.write(message('AFTER', { patient: 'INV33' }));
+    await inHand(hl7, 3);
     await senders[3]!.write(message('ANOTHER', { patient: 'INV99' }));
     await held.find(({ received }) => received.controlId === 'ANOTHER');
     expect(idsHeld()).toEqual(['BEFORE', 'ANOTHER']);
@@ -81,17 +89,13 @@ describe('messages with many patients', () => {
   test('more than can be kept apart: a barrier over the VIP', async () => {
     const { held, hl7: started, idsHeld } = await heldBack();
     await using hl7 = started;
-    const heardFrom = async (count: number) => {
-      const heard = () => [...hl7.frontEnd.connections()].filter(({ messages }) => messages > 0).length;
-      while (heard() < count) await new Promise(setImmediate);
-    };
     const senders = await Promise.all([1, 2, 3].map(() => connectSender(hl7.address)));
     await senders[0]!.write(message('BEFORE', { patient: 'SOMEBODY' }));
     await held.count(1);
     await senders[1]!.write(message('MANY', { type: 'ORU', event: 'R01', segments: patients(1000) }));
-    await heardFrom(2);
+    await inHand(hl7, 2);
     await senders[2]!.write(message('AFTER', { patient: 'SOMEBODY-ELSE' }));
-    await heardFrom(3);
+    await inHand(hl7, 3);
     expect(idsHeld()).toEqual(['BEFORE']);
     for (const id of ['BEFORE', 'MANY', 'AFTER']) await held.answer(id);
     expect(fieldOf((await senders[2]!.read())!, 'MSA', 2)).toBe('AFTER');

@@ -52,17 +52,18 @@ test('connections that lie idle come first', async () => {
   const { held, receivers } = await holding(1);
   await using hl7 = await startHl7(one(receivers[0]!, 2, 2));
   const sender = await connectSender(hl7.address);
-  for (const controlId of ['M1', 'M2']) await sender.write(message(controlId));
+  // At once: neither finds a connection.
+  await sender.connection.write(Buffer.concat(['M1', 'M2'].map((id) => mllpFrame(message(id)))));
   await held.count(2);
   for (const controlId of ['M1', 'M2']) await held.answer(controlId);
   for (let i = 0; i < 2; i++) await sender.read();
-  const open = receivers[0]!.connections.length;
+  expect(receivers[0]!.connections.length).toBe(2);
   for (const controlId of ['M3', 'M4', 'M5']) await sender.write(message(controlId));
   await held.count(5);
-  expect(receivers[0]!.connections.length).toBe(open);
+  expect(receivers[0]!.connections.length).toBe(2);
   const connectionOf = (controlId: string) =>
     held.items.find(({ received }) => received.controlId === controlId)!.received.connection;
-  expect(new Set(['M3', 'M4'].map(connectionOf)).size).toBe(open);
+  expect(new Set(['M3', 'M4'].map(connectionOf)).size).toBe(2);
   for (const controlId of ['M3', 'M4', 'M5']) await held.answer(controlId);
   for (let i = 0; i < 3; i++) await sender.read();
 });

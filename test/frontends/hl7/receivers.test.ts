@@ -82,6 +82,9 @@ describe('receivers that answer', () => {
     );
     await using hl7 = started;
     expect(await (await connectSender(hl7.address)).send(message('M1'))).toBeUndefined();
+    // Now it may take its time.
+    const { options } = hl7;
+    hl7.frontEnd.reconfigure({ ...options, hl7: { ...options.hl7, senderTimeout: patience(20_000) } });
     receiver.script = answering('AA');
     const again = await connectSender(hl7.address);
     await again.write(message('M1'));
@@ -197,11 +200,11 @@ describe('receivers that answer', () => {
         if (controlId === 'M1') return connection.write(garbage);
         return connection.write(mllpFrame(acknowledgementOf(message(controlId))));
       },
-      { senderTimeout: patience(500) },
+      { senderTimeout: { default: 20_000, byApplication: { HASTY: 1500 } } },
     );
     await using hl7 = started;
     const sender = await connectSender(hl7.address);
-    expect(await sender.send(message('M1'))).toBeUndefined();
+    expect(await sender.send(message('M1', { sendingApp: 'HASTY' }))).toBeUndefined();
     expect(hl7.messages.items[0]).toMatchObject({ outcome: 'failed', acknowledgement: undefined, detail });
     for (const { ending } of receiver.connections.items.map(({ connection }) => connection)) {
       expect(await ending).toBe('reset');

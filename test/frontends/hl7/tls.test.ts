@@ -168,8 +168,8 @@ test("a pool's own time for an answer goes before that of the VIP", async () => 
   const [silent, quick] = [await receiverFor(() => {}), await receiverFor()];
   await using hl7 = await startHl7({
     pools: { main: { servers: [silent.address, quick.address], balance: 'first' } },
-    hl7: { onAmbiguous: 'any' },
-    more: { links: new Map([['main', { responseTimeout: 100 }]]) },
+    hl7: { onAmbiguous: 'any', ackTimeout: 15_000 },
+    more: { links: new Map([['main', { responseTimeout: 500 }]]) },
   });
   const sender = await connectSender(hl7.address);
   expect(fieldOf((await sender.send(ofPatient('M1')))!, 'MSA', 1)).toBe('AA');
