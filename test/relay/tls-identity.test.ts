@@ -16,13 +16,13 @@ import { entrance, entranceServer, identityFor, notices } from './tls.ts';
 skipWithout('openssl');
 
 /** Of all clients, in the order in which they came. */
-const sessions = new Journal<Buffer>('sessions');
+const sessions = new Journal<{ readonly of: TLSSocket; readonly session: Buffer }>('sessions');
 
 /** A client that is connected, or the code of the error that it met. */
 async function attempt(endpoint: Endpoint, options: ConnectionOptions = {}): Promise<TLSSocket | string> {
   const { ca } = await createAuthority();
   const client = connect({ ...endpoint, ca, servername: 'a.test', ...options });
-  client.on('session', (session: Buffer) => sessions.add(session));
+  client.on('session', (session: Buffer) => sessions.add({ of: client, session }));
   onTestFinished(() => void client.destroy());
   const { promise, resolve } = Promise.withResolvers<TLSSocket | string>();
   client.once('secureConnect', () => resolve(client));
@@ -172,7 +172,9 @@ describe('what is agreed on', () => {
     const { ca, issue } = await createAuthority();
     const short = await issue({ client: true, subject: '/CN=short', keyType: 'rsa', bits: 1024 });
     const { endpoint } = await serverWith([{ names: ['a.test'] }], { profile: 'modified', clientCa: ca });
-    expect(await endOf(endpoint, { ...short, ciphers: 'DEFAULT:@SECLEVEL=0' })).toBe('closed');
+    // Closed without an alert; a reset when what the client says meets that.
+    const end = await endOf(endpoint, { ...short, ciphers: 'DEFAULT:@SECLEVEL=0' });
+    expect(end).toMatch(/^(closed|ECONNRESET|EPIPE)$/);
     const { fields } = await said.find(({ message }) => message === 'a connection was turned away');
     expect(fields.reason).toBe(
       'its certificate is refused: its key or signature is too weak, or it is faulty',
@@ -212,9 +214,8 @@ describe('what is agreed on', () => {
     ] as const) {
       for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
         const server = await serverWith([{ names: ['first.test'] }, { names: ['a.test'] }], options);
-        sessions.clear();
-        await client(server.endpoint, { ...ours, maxVersion });
-        const [session] = await sessions.count(1);
+        const first = await client(server.endpoint, { ...ours, maxVersion });
+        const { session } = await sessions.find(({ of }) => of === first);
         const second = await client(server.endpoint, { ...ours, maxVersion, session });
         expect(second.isSessionReused()).toBe(true);
         const subjects = (await server.accepted.count(2)).map(({ channel }) => channel.tls?.subject);
@@ -306,7 +307,8 @@ it('certificate change while connections are open: old ones live on, new ones se
   open.write('still here');
   expect(await far.witness.received(10)).toBe('still here');
   fresh.write('new');
-  expect(await (await server.next()).witness.received(3)).toBe('new');
+  const { witness } = await server.accepted.find(({ channel }) => channel.remote.port === fresh.localPort);
+  expect(await witness.received(3)).toBe('new');
   entered.destroy();
 });
 
@@ -329,7 +331,7 @@ it('1000 connects, every tenth of a client that refuses our certificate: the oth
         expect(await attempt(server.endpoint, { ca: [] })).toMatch(/UNABLE|SELF_SIGNED/);
         return;
       }
-      const one = await client(server.endpoint, { session: sessions.items.at(-1) });
+      const one = await client(server.endpoint, { session: sessions.items.at(-1)?.session });
       one.resume().end(`${round} ${n}`);
       await within(once(one, 'close'), 'the end of a client');
     });
