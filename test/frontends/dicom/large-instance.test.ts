@@ -43,6 +43,7 @@ afterEach(() => {
 // Memory is read from /proc.
 test.runIf(process.platform === 'linux')(
   `an instance of ${MEBIBYTES} MiB arrives whole, and the balancer's memory grows by less than 64 MiB`,
+  { timeout: 60_000 + 100 * MEBIBYTES },
   async () => {
     const sink = await startSink();
     const { port, rss } = await startBalancer(sink.port);

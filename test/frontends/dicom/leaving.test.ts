@@ -7,7 +7,7 @@ import { associate, echoOnce, type ScuAssociation } from '../../peers/dicom-scu.
 import { CT_IMAGE_STORAGE, pData, releaseRequest, releaseResponse } from '../../peers/pdus.ts';
 import { createGate } from '../../peers/waiting.ts';
 import { scp } from './setup.ts';
-import { serversOf, startDicom, type TestFrontEnd, TIMEOUTS, UNCHECKED } from './start-front-end.ts';
+import { serversOf, startDicom, type TestFrontEnd, UNCHECKED } from './start-front-end.ts';
 
 const store = {
   field: COMMAND.C_STORE_RQ,
@@ -42,9 +42,10 @@ test('halt: an association between two operations is aborted at once, and the ne
   expect(ends.map(({ end, abortCode }) => `${end} ${abortCode}`)).toEqual(['abort 2/0', 'abort 2/0']);
   expect(await echoOnce(dicom.address)).toBe('0000');
   expect(servers[1]!.associations.length).toBe(1);
-  expect(dicom.servers.map(({ active }) => active)).toEqual([0, 0]);
   const [line] = await dicom.associations.count(2, ({ end }) => end === 'abort');
   expect(line).toMatchObject({ server: 's1', code: '2/0', detail: 'its server was halted' });
+  await dicom.associations.count(1, ({ end }) => end === 'release');
+  expect(dicom.servers.map(({ active }) => active)).toEqual([0, 0]);
 });
 
 test('halt: a C-STORE that is under way is stored and answered, then the association is aborted', async () => {
@@ -185,12 +186,9 @@ test('halt: a release that is under way goes its own way', async () => {
   expect((await dicom.associations.count(1))[0]).toMatchObject({ end: 'release' });
 });
 
-/** Nobody is given up for being slow. */
-const SLOW = { ...TIMEOUTS, connect: 60_000, accept: 60_000 };
-
 test('halt while the request is being answered: the next server gets it, and the client sees nothing', async () => {
   const servers = [await scp(stalling()), await scp()];
-  const dicom = await startDicom(addressesOf(servers), { more: { timeouts: SLOW } });
+  const dicom = await startDicom(addressesOf(servers));
   const association = associate(dicom.address);
   await servers[0]!.associations.find(({ request }) => request.length > 0);
   dicom.servers[0]!.halt();

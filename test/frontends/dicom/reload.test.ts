@@ -223,6 +223,7 @@ test('property: drains, halts, reloads at any moment: only a halt ends an associ
             if (!at) break;
             if (one.kind === 'reset') at.scu.connection.reset();
             else await at.scu.release().catch((error: Error) => expect(error.message).toContain('abort 2/0'));
+            at.scu.connection.end();
             break;
           }
           case 'reload': {

@@ -26,7 +26,7 @@ export interface Setting {
   readonly vip?: string;
   /** Lines under the pool; default: no health check, the first server that can be had. */
   readonly pool?: string;
-  /** Lines under `vips.V.dicom`; the time-outs are short unless they are given here. */
+  /** Lines under `vips.V.dicom`; default: no server is given up for being slow. */
   readonly dicom?: string;
   /** With an admin API, to look at what is open (peers/admin-api.ts). */
   readonly admin?: true;
@@ -54,7 +54,7 @@ vips:
     listen: ["127.0.0.1:0"]
 ${indent(setting.vip ?? 'pool: P', 4)}
     dicom:
-${indent(setting.dicom ?? 'timeouts: { connect: 300ms, accept: 3s }', 6)}
+${indent(setting.dicom ?? 'timeouts: { connect: 30s, accept: 30s }', 6)}
 `;
   const balancer = await startTestBalancer(yaml);
   cleanUp.push(() => balancer.stop());

@@ -28,10 +28,11 @@ export interface TestFrontEnd {
   readonly associations: Journal<AssociationEvent>;
 }
 
+/** Nobody is given up for being slow, unless a test means that. */
 export const TIMEOUTS = {
   request: 30_000,
-  connect: 2000,
-  accept: 5000,
+  connect: 30_000,
+  accept: 30_000,
   stall: 60_000,
   idle: 1_800_000,
   release: 5000,
