@@ -101,7 +101,7 @@ pools:
   ris:
     servers: [${servers.join(', ')}]
     hl7: { connections: ${connections} }
-    health: { check: connect, interval: 200ms, timeout: 1s, rise: 1, fall: 1 }
+    health: { check: connect, interval: 200ms, timeout: 20s, rise: 1, fall: 1 }
 vips:
   RIS:
     protocol: hl7

@@ -52,7 +52,7 @@ table: { memory: { file: table } }
 pools:
   archive:
     servers: [${list.join(', ')}]
-    health: { check: dicom-echo, called: ${CALLED}, interval: 200ms, rise: 1, fall: 1 }
+    health: { check: dicom-echo, called: ${CALLED}, interval: 200ms, timeout: 20s, rise: 1, fall: 1 }
 vips:
   ${CALLED}: { protocol: dicom, listen: "127.0.0.1:${port}", pool: archive${study} }
 `,

@@ -40,6 +40,12 @@ describe('studies on the move', () => {
     ]);
   });
 
+  test('the last file on one server and the first on the next, of one tick, are one move', () => {
+    expect(movesOf([copy('a', 20), copy('a', 30), copy('b', 10), copy('b', 20)])).toEqual([
+      { study: 'one', from: 'b', to: 'a', left: 20, came: 20 },
+    ]);
+  });
+
   test('only that the server it left was away in between is a reason', () => {
     const move = { study: 'one', from: 'a', to: 'b', left: 1000, came: 2000 };
     const away = (server: string, from: number, to: number) => hasReason(move, [{ server, from, to }]);

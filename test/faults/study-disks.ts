@@ -62,21 +62,29 @@ function dataSetOf(path: string): string | undefined {
   }
 }
 
-/** Every change of server, study by study, in the order in which the files were written. */
+/**
+ * Every change of server, study by study, in the order in which the files were written. Of those of one tick nobody knows
+ * the order: those on the server where the study was come first.
+ */
 export function movesOf(copies: readonly Copy[]): Move[] {
   const moves: Move[] = [];
-  const last = new Map<string, Copy>();
-  for (const copy of [...copies].sort((a, b) => a.at - b.at)) {
-    const before = last.get(copy.study);
-    last.set(copy.study, copy);
-    if (!before || before.server === copy.server) continue;
-    moves.push({
-      study: copy.study,
-      from: before.server,
-      to: copy.server,
-      left: before.at,
-      came: copy.at,
-    });
+  const sorted = [...copies].sort((a, b) => a.at - b.at);
+  for (const ofStudy of Map.groupBy(sorted, ({ study }) => study).values()) {
+    let before: Copy | undefined;
+    for (const ofTick of Map.groupBy(ofStudy, ({ at }) => at).values()) {
+      const isThere = ({ server }: Copy) => server === before?.server;
+      for (const copy of [...ofTick.filter(isThere), ...ofTick.filter((one) => !isThere(one))]) {
+        if (before && before.server !== copy.server)
+          moves.push({
+            study: copy.study,
+            from: before.server,
+            to: copy.server,
+            left: before.at,
+            came: copy.at,
+          });
+        before = copy;
+      }
+    }
   }
   return moves;
 }
