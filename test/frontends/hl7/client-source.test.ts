@@ -26,7 +26,9 @@ async function noting(
 ): Promise<{ receiver: Receiver; clients: Map<string, string | undefined> }> {
   const clients = new Map<string, string | undefined>();
   const receiver = await receiverFor(async ({ bytes, controlId }, connection) => {
-    clients.set(controlId, source.clientOf(connection.connection.socket.remotePort));
+    const { remotePort } = connection.connection.socket;
+    // A connection that was reset meanwhile does not say whose it was.
+    if (remotePort !== undefined) clients.set(controlId, source.clientOf(remotePort));
     await connection.write(acknowledgementOf(bytes));
   });
   return { receiver, clients };

@@ -31,6 +31,12 @@ export function commit(controlId: string, more: Partial<MessageOptions> = {}): B
   });
 }
 
+/** From now on a message has so many milliseconds: what is stored before has as long as the disk takes. */
+export function hasten({ frontEnd, options }: TestFrontEnd, ms: number): void {
+  const senderTimeout = { default: ms, byApplication: {} };
+  frontEnd.reconfigure({ ...options, hl7: { ...options.hl7, senderTimeout } });
+}
+
 /** The queue says only when the gate opens what became of what it keeps. */
 export function slowDisk(queue: Queue): Gate {
   const gate = createGate();

@@ -8,7 +8,7 @@ import { answering, answeringWith, connectSender, silent } from '../../peers/mll
 import { scratchFolder } from '../../queue/scratch.ts';
 import { serversOf, UNCHECKED } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
-import { commit, queueAt, storing } from './start-storing.ts';
+import { commit, hasten, queueAt, storing } from './start-storing.ts';
 
 const codeOf = (answer: Buffer | undefined) => fieldOf(answer!, 'MSA', 1);
 
@@ -63,10 +63,14 @@ test('the server that may have it is taken out of the configuration: another get
   const queue = await queueAt(join(scratchFolder(), 'queue'));
   await using hl7 = await storing(queue, {
     pools: { main: { servers: [one.address], balance: 'first' } },
-    hl7: { ackTimeout: 100, senderTimeout: { default: 400, byApplication: {} } },
+    hl7: { ackTimeout: 100 },
   });
+  const [server] = hl7.pools.main!.servers;
+  server!.halt();
   const sender = await connectSender(hl7.address);
   expect(codeOf(await sender.send(commit('M1')))).toBe('CA');
+  hasten(hl7, 400);
+  server!.online();
   await hl7.messages.find(({ outcome }) => outcome === 'held');
   await one.messages.count(3);
   const { now } = hl7.options;
@@ -83,14 +87,18 @@ test('not answered, and no time left to send it again: the next attempt goes to 
   const queue = await queueAt(join(scratchFolder(), 'queue'));
   await using hl7 = await storing(queue, {
     pools: { main: { servers: [one.address, two.address], balance: 'round-robin' } },
-    hl7: { ackTimeout: 200, senderTimeout: { default: 300, byApplication: {} } },
+    hl7: { ackTimeout: 1000 },
   });
+  const { servers } = hl7.pools.main!;
+  for (const server of servers) server.halt();
   const sender = await connectSender(hl7.address);
   for (const [id, patient] of [
     ['M1', 'INV0001'],
     ['M2', 'INV0002'],
   ] as const)
     expect(codeOf(await sender.send(commit(id, { patient })))).toBe('CA');
+  hasten(hl7, 1500);
+  for (const server of servers) server.online();
   await hl7.messages.count(2, ({ outcome }) => outcome === 'held');
   one.script = answering('CA');
   expect(await hl7.messages.find(({ outcome }) => outcome === 'maybe twice')).toMatchObject({
@@ -104,13 +112,17 @@ test('a message that may have arrived waits for room on its server, and goes to 
   const queue = await queueAt(join(scratchFolder(), 'queue'));
   await using hl7 = await storing(queue, {
     pools: { main: { servers: [{ ...one.address, maxConnections: 1 }, two.address], balance: 'first' } },
-    hl7: { ackTimeout: 100, senderTimeout: { default: 300, byApplication: {} } },
+    hl7: { ackTimeout: 100 },
   });
+  const { servers } = hl7.pools.main!;
+  const server = servers[0]!;
+  for (const each of servers) each.halt();
   const sender = await connectSender(hl7.address);
   expect(codeOf(await sender.send(commit('M1')))).toBe('CA');
+  hasten(hl7, 300);
+  for (const each of servers) each.online();
   await hl7.messages.find(({ outcome }) => outcome === 'held');
   // Somebody else has the one connection that the server allows.
-  const server = hl7.pools.main!.servers[0]!;
   while (!server.hasRoom) await new Promise(setImmediate);
   server.acquire(true);
   one.script = answering('CA');

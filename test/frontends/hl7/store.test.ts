@@ -13,6 +13,7 @@ import { scratchFolder } from '../../queue/scratch.ts';
 import { SETTINGS } from '../../queue/settings.ts';
 import { type Sketch, startHl7, type TestFrontEnd } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
+import { hasten } from './start-storing.ts';
 
 const TO_NOBODY = { default: undefined, byApplication: {} };
 const STORE = { ackOnStore: undefined, returnTo: TO_NOBODY } as const;
@@ -269,10 +270,14 @@ test('sent and not answered: the same server again, and the audit says that it m
   const queue = await queueAt(join(scratchFolder(), 'queue'));
   await using hl7 = await storing(queue, {
     pools: { main: { servers: [one.address, two.address], balance: 'first' } },
-    hl7: { ackTimeout: 100, senderTimeout: { default: 500, byApplication: {} } },
+    hl7: { ackTimeout: 100 },
   });
+  const { servers } = hl7.pools.main!;
+  for (const server of servers) server.halt();
   const sender = await connectSender(hl7.address);
   expect(codeOf(await sender.send(commit('M1', 'INV1')))).toBe('CA');
+  hasten(hl7, 500);
+  for (const server of servers) server.online();
   await hl7.messages.find(({ outcome }) => outcome === 'held');
   one.script = answering('CA');
   const done = await hl7.messages.find(({ outcome }) => outcome === 'maybe twice');
