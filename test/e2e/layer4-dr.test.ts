@@ -175,7 +175,7 @@ pools:
     servers:
       - { name: a, address: ${site.servers[0]!.address}, weight: ${weights[0]} }
       - { name: b, address: ${site.servers[1]!.address}, weight: ${weights[1]} }
-    health: { check: connect, port: ${port}, interval: 1s, timeout: 900ms }
+    health: { check: connect, port: ${port}, interval: 1s, timeout: 10s }
 vips:
   ${vips}
 `;

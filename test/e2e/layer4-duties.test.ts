@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { untilVerdicts } from '../layer4/field.ts';
 import { createFolder, type TestFolder } from '../peers/dicom-files.ts';
 import type { GantryProcess } from '../peers/gantry-process.ts';
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
@@ -10,6 +11,7 @@ import { createSite, namespacesOrSkip, prepareForDirectReturn, type Site } from 
 import { describeWith } from '../peers/processes.ts';
 
 const VIP = '10.50.0.10';
+const TABLE = 'netdev gantry_dr_ARCHIVE';
 const ADMIN = 'http://127.0.0.1:9090';
 const GANTRY = fileURLToPath(new URL('../../bin/gantry.js', import.meta.url));
 
@@ -49,16 +51,21 @@ describeWith(['iproute2', 'nftables'], 'DR', () => {
       clients[client]!.ask('exchange', { connection, text: 'still here\n' });
     const command = (...args: readonly string[]) =>
       site.lb.must(process.execPath, [GANTRY, ...args, '--admin', ADMIN]);
+    /** Until the kernel does so with clients that persistence knows: it is told when the operator has his answer. */
+    const untilRemembered = (...ways: readonly string[]) =>
+      untilVerdicts(site.lb, `${TABLE} remembered`, ...ways);
 
     test('drained: its clients keep it, new ones go elsewhere; halted: what is open ends in time; online: it has work again', async () => {
       const mine = await reach(0);
       const other = 'ab'.replace(mine.server, '');
       await command('drain', `archive/${mine.server}`);
+      await untilRemembered('admit', 'renewed');
       expect((await reach(0)).server).toBe(mine.server);
       for (const client of [1, 2]) expect((await reach(client)).server).toBe(other);
       await speak(0, mine.connection);
 
       await command('halt', `archive/${mine.server}`);
+      await untilRemembered('renewed');
       expect((await reach(0)).server).toBe(other);
       // timeouts.drain is over: reset, as soon as the client says something.
       await gantry.log.find(({ msg, state }) => msg === 'server' && state === 'halted');
@@ -66,6 +73,7 @@ describeWith(['iproute2', 'nftables'], 'DR', () => {
 
       await command('online', `archive/${mine.server}`);
       await command('drain', `archive/${other}`);
+      await untilRemembered('admit', 'renewed');
       await clients[0]!.stop();
       expect(await serverOfNew()).toBe(mine.server);
     });
@@ -76,6 +84,7 @@ describeWith(['iproute2', 'nftables'], 'DR', () => {
       const down = gantry.log.find(({ msg, state }) => msg === 'server' && state === 'down');
       await servers['ab'.indexOf(first.server)]!.stop();
       await down;
+      await untilVerdicts(site.lb, `${TABLE} duties`, 'gone', 'live');
       expect((await reach(0)).server).toBe(second.server);
       await speak(1, second.connection);
     });
@@ -109,7 +118,7 @@ pools:
     servers:
       - { name: a, address: ${servers[0]!.address} }
       - { name: b, address: ${servers[1]!.address} }
-    health: { check: connect, interval: 1s, timeout: 900ms, fall: 1 }
+    health: { check: connect, interval: 1s, timeout: 10s, fall: 1 }
 vips:
   ARCHIVE: { mode: dr, listen: ["${VIP}:104"], pool: archive, persistence: source-ip }
 `;

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { untilVerdicts } from '../layer4/field.ts';
 import { createFolder, type TestFolder } from '../peers/dicom-files.ts';
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
 import { createSite, namespacesOrSkip, type Site, type SiteOptions } from '../peers/namespaces.ts';
@@ -90,6 +91,8 @@ async function useAndLose(
   const down = gantry.log.find(({ msg, state }) => msg === 'server' && state === 'down');
   await servers[lost]!.stop();
   await down;
+  // The kernel is told a moment later.
+  await untilVerdicts(site.lb, 'ip gantry_nat_WEB duties', 'gone', 'live');
   expect((await reach(0)).server).toBe(first[1]!.server);
   expect((await reach(1)).server).toBe(first[1]!.server);
   await clients[1]!.ask('exchange', { connection: first[1]!.connection, text: 'still here\n' });
@@ -116,7 +119,7 @@ pools:
     servers:
       - { name: a, address: "${site.servers[0]!.address}:8080" }
       - { name: b, address: "${site.servers[1]!.address}:8080" }
-    health: { check: connect, interval: 1s, timeout: 900ms, fall: 1 }
+    health: { check: connect, interval: 1s, timeout: 10s, fall: 1 }
 vips:
   ${vips}
 `,
