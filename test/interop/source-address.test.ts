@@ -60,10 +60,12 @@ describeWith(['dcmtk', 'iproute2', 'nftables'], 'the addresses that servers see'
             `  ARCHIVE: { protocol: dicom, listen: ["${vip}:${SCP}"], pool: scp, source: client, dicom: ${dicom} }`,
           );
           for (const client of site.clients) await store(client, vip, 4);
-          const all = [...heard(one, site.servers[0]!.address), ...heard(two, site.servers[1]!.address)];
-          // Health checks are nobody's: they come from the balancer.
-          const { lb, clients: senders } = site;
-          expect([...new Set(all)].sort()).toEqual([lb, ...senders].map(({ address }) => address));
+          // Health checks are nobody's: they come from the balancer. What a process logs is read when it is read.
+          const { lb, clients: senders, servers } = site;
+          const all = () => [...heard(one, servers[0]!.address), ...heard(two, servers[1]!.address)];
+          await expect
+            .poll(() => [...new Set(all())].sort(), { timeout: 20_000 })
+            .toEqual([lb, ...senders].map(({ address }) => address));
         },
       );
 
