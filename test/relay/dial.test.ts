@@ -2,19 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { describeEndpoint } from '../../src/endpoint.ts';
 import { brokenError, connectError } from '../../src/relay/connection-error.ts';
 import { dial } from '../../src/relay/dial.ts';
+import { refusingAddress } from '../peers/test-connection.ts';
 import { channelServer, dialled, MODES, plainServer, Witness } from './sockets.ts';
 
 describe.each(MODES)('dialling, with channels that read %s', (reads) => {
   it('says when the server refuses', async () => {
-    const server = await plainServer();
-    server.close();
-    const { channel, witness } = dialled(server.endpoint, reads);
+    const nobody = await refusingAddress();
+    const { channel, witness } = dialled(nobody, reads);
     channel.write(Buffer.from('hello?'));
     channel.end();
     expect(await witness.whenClosed).toMatchObject({
       code: 'GTY_CONNECT_REFUSED',
       retryable: true,
-      message: `127.0.0.1:${server.endpoint.port} refuses connections`,
+      message: `127.0.0.1:${nobody.port} refuses connections`,
     });
     expect(witness.log).toEqual(['closed']);
     expect([channel.open, channel.pending]).toEqual([false, 0]);

@@ -7,6 +7,7 @@ import { events, type NoticeEvent } from '../../src/observe/events.ts';
 import { createDescriptorWatch } from '../../src/relay/descriptors.ts';
 import { listen } from '../../src/relay/listen.ts';
 import { acceptDirect, directAcceptWorks } from '../../src/relay/read-mode.ts';
+import { freePort } from '../peers/processes.ts';
 import { channelServer, LOOPBACK, MODES, plainClient } from './sockets.ts';
 
 function notices(): NoticeEvent[] {
@@ -43,7 +44,7 @@ describe.each(MODES)('a listener whose channels read %s', (reads) => {
   });
 
   it('closes: the port is free at once, accepted connections live on, and it can listen again', async () => {
-    const server = await channelServer(reads);
+    const server = await channelServer(reads, { ...LOOPBACK, port: await freePort() });
     const client = await plainClient(server.endpoint);
     const { channel, witness } = await server.next();
     await server.listener.close();

@@ -91,7 +91,6 @@ export async function plainServer(options: { allowHalfOpen?: boolean; pauseOnCon
         if (socket) resolve(socket);
         else waiting.push(resolve);
       }),
-    close: () => server.close(),
   };
 }
 

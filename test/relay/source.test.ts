@@ -10,6 +10,7 @@ import { dial, type Preamble, preambleOf } from '../../src/relay/dial.ts';
 import { fromOf } from '../../src/relay/source.ts';
 import { createAuthority } from '../peers/certificates.ts';
 import { createClientSource, type TestClientSource } from '../peers/client-source.ts';
+import { refusingAddress } from '../peers/test-connection.ts';
 import { createGate } from '../peers/waiting.ts';
 import { MODES, plainServer, Witness } from './sockets.ts';
 
@@ -51,7 +52,10 @@ describe.each(MODES)('with channels that read %s', (reads) => {
     expect(await witness.received(8)).toBe('greeting');
     expect(witness.log[0]).toBe('connected');
     let text = '';
-    while (text.length < proxyHeader.length + 5) text += String((await once(far, 'data'))[0]);
+    far.on('data', (chunk: Buffer) => {
+      text += String(chunk);
+    });
+    while (text.length < proxyHeader.length + 5) await once(far, 'data');
     expect(text).toBe(`${String(proxyHeader)}early`);
     expect(channel.bytesWritten).toBe(5);
     expect(channel.local).toEqual({ host: '127.0.0.1', port: far.remotePort });
@@ -115,11 +119,9 @@ describe.each(MODES)('with channels that read %s', (reads) => {
   });
 
   it('says when the server refuses', async () => {
-    const server = await plainServer();
-    server.close();
     const source = createClientSource();
     const witness = new Witness();
-    dial(server.endpoint, witness, { reads, ...from(source) });
+    dial(await refusingAddress(), witness, { reads, ...from(source) });
     expect(await witness.whenClosed).toMatchObject({ code: 'GTY_CONNECT_REFUSED' });
     await allReleased(source, 1);
   });
