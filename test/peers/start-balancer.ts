@@ -1,8 +1,5 @@
-/**
- * A balancer inside the test's own process, on ports of the system's choosing, with everything it says collected. Its
- * clock is the process's own (lived-time.ts).
- */
-import { type Balancer, startBalancer } from '../../src/balancer.ts';
+/** A balancer inside the test's own process, on ports of the system's choosing, with everything it says collected. */
+import { type Balancer, type BalancerOptions, startBalancer } from '../../src/balancer.ts';
 import { formatFault } from '../../src/config/fault.ts';
 import { readConfiguration } from '../../src/config/load.ts';
 import type { Configuration } from '../../src/config/schema.ts';
@@ -16,7 +13,6 @@ import {
   type RequestEvent,
   type ServerEvent,
 } from '../../src/observe/events.ts';
-import { now } from './lived-time.ts';
 import type { Address } from './test-connection.ts';
 import { Journal } from './waiting.ts';
 
@@ -54,9 +50,13 @@ function configurationOf(yaml: string): Configuration {
 
 /**
  * Starts a balancer from the text of a configuration. `version: 1` and, unless it says otherwise, `admin: off` are put
- * in front of it. Throws the faults when there are any. Listen on `127.0.0.1:0`.
+ * in front of it. Throws the faults when there are any. Listen on `127.0.0.1:0`. With peers in the same process and short
+ * times, `now` is best that of lived-time.ts.
  */
-export async function startTestBalancer(yaml: string): Promise<TestBalancer> {
+export async function startTestBalancer(
+  yaml: string,
+  options: Pick<BalancerOptions, 'now'> = {},
+): Promise<TestBalancer> {
   const configuration = configurationOf(yaml);
 
   const associations = new Journal<AssociationEvent>('association events');
@@ -73,7 +73,7 @@ export async function startTestBalancer(yaml: string): Promise<TestBalancer> {
     onEvent('server', (event) => servers.add(event)),
     onEvent('notice', (event) => notices.add(event)),
   ];
-  const balancer = await startBalancer(configuration, { now });
+  const balancer = await startBalancer(configuration, options);
 
   async function stop(options?: { readonly drain?: boolean }): Promise<void> {
     await balancer.stop(options);

@@ -1,6 +1,7 @@
 /** A DICOM VIP in front of scripted servers, for the tests of this folder; everything is stopped after each test. */
 import { afterEach } from 'vitest';
 import { accepting, type Scp, type ScpScript, startScp } from '../../peers/dicom-scp.ts';
+import { now } from '../../peers/lived-time.ts';
 import { startTestBalancer, type TestBalancer } from '../../peers/start-balancer.ts';
 import type { Address } from '../../peers/test-connection.ts';
 
@@ -56,7 +57,7 @@ ${indent(setting.vip ?? 'pool: P', 4)}
     dicom:
 ${indent(setting.dicom ?? 'timeouts: { connect: 30s, accept: 30s }', 6)}
 `;
-  const balancer = await startTestBalancer(yaml);
+  const balancer = await startTestBalancer(yaml, { now });
   cleanUp.push(() => balancer.stop());
   return Object.assign(balancer, { vip: balancer.address('V') });
 }
