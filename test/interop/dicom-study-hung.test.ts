@@ -7,7 +7,7 @@ import { CT_IMAGE_STORAGE } from '../peers/pdus.ts';
 import { describeWith } from '../peers/processes.ts';
 import { pathOf, startVip, stopLater } from './dicom-setup.ts';
 
-const CHECK = 'health: { check: dicom-echo, interval: 200ms, timeout: 1s, fall: 2, rise: 1 }';
+const CHECK = 'health: { check: dicom-echo, interval: 200ms, timeout: 5s, fall: 1, rise: 1 }';
 
 describeWith(['dcmtk'], 'two storescp', () => {
   test('one hangs with an instance in hand: once the check has found it, the study goes on at the other', async () => {
