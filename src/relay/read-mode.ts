@@ -16,8 +16,8 @@ export type ReadMode = 'direct' | 'copying';
 /** The way everything reads that was not told otherwise; `GANTRY_READS=copying` is for tests and for trouble. */
 export const DEFAULT_READS: ReadMode = process.env.GANTRY_READS === 'copying' ? 'copying' : 'direct';
 
-/** How long the trial connection may take. */
-const TRIAL_MS = 2_000;
+/** How long the trial connection may take: a process that stood still for a while is not to read by copying ever after. */
+const TRIAL_MS = 10_000;
 
 /** An accepted connection as the system's layer of Node hands it over. */
 export interface AcceptedHandle {
