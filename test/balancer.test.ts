@@ -81,10 +81,9 @@ test('a table that comes with a reload is kept on the disk at once, as those bef
   const balancer = await start(front + vip('A'));
   await balancer.apply(front + vip('A') + vip('B'));
   for (const name of ['A', 'B']) expect(await greeting(balancer.address(name))).toBe('one');
-  await vi.waitFor(() => {
-    const journal = readFileSync(join(folder.path, 'table.journal'), 'utf8');
-    expect(journal.match(/(?<=^\[")vip .(?=",)/gm)).toEqual(['vip A', 'vip B']);
-  });
+  const journal = join(folder.path, 'table.journal');
+  const noted = () => readFileSync(journal, 'utf8').match(/(?<=^\[")vip .(?=",)/gm);
+  await vi.waitFor(() => expect(noted()).toEqual(['vip A', 'vip B']), { timeout: 30_000 });
   await balancer.stop();
   expect(readdirSync(folder.path)).toEqual(['table']);
 });
@@ -192,5 +191,5 @@ test('the admin API moves to another address, and takes another token', async ()
   expect(await drain(first, 'other')).toBe(200);
   await balancer.apply(yaml(second, 'other'));
   expect(await drain(second, 'other')).toBe(200);
-  await expect.poll(() => drain(first, 'other').catch(() => 'gone')).toBe('gone');
+  await expect.poll(() => drain(first, 'other').catch(() => 'gone'), { timeout: 30_000 }).toBe('gone');
 });
