@@ -226,7 +226,7 @@ describe('checks over a reload', () => {
     const web = `{ servers: ["${server.at}"], health: { agent: { port: ${agent.port} } } }`;
     const { deadlines, states, state, reload } = run(withVips({ web }));
     await state('web', 'up');
-    await agent.connections.items[0]!.ending;
+    await (await agent.connections.count(1))[0]!.ending;
     deadlines.pass(1000);
     const { next } = deadlines;
     reload(withVips({ web }));
