@@ -11,6 +11,7 @@ import { scratchFolder } from './scratch.ts';
 const KILLS = 30;
 const PROGRAM = fileURLToPath(new URL('killed-process.ts', import.meta.url));
 
+// Processes start and the disk is asked to flush, one after another: that takes the time it takes.
 test(`killed ${KILLS} times: nothing acknowledged is lost, no patient's order is changed, repetitions are marked`, async () => {
   const folder = scratchFolder();
   const ledger = join(folder, 'ledger');
@@ -54,4 +55,4 @@ test(`killed ${KILLS} times: nothing acknowledged is lost, no patient's order is
   // Each kill repeats what was in hand, at most.
   expect(repeated).toBeLessThanOrEqual(KILLS * 16);
   expect(repeated).toBeGreaterThan(0);
-});
+}, 300_000);

@@ -372,4 +372,6 @@ test.each(['pause', 'skip'] as const)(
       { numRuns: 100 },
     );
   },
+  // Thousands of transactions: as long as the disk takes for them.
+  300_000,
 );

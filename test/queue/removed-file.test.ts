@@ -52,7 +52,7 @@ test('however many come and are refused, what is there goes out', async () => {
   };
   again();
   queue.window(10);
-  await within(handed.opened, 'the message', 10_000);
+  await within(handed.opened, 'the message');
   isOver = true;
   await queue.close();
 });
