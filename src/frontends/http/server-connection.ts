@@ -278,7 +278,7 @@ export class ServerConnection implements ChannelHandler {
   #readBody(bytes: Buffer): void {
     if (this.#user === undefined || this.#head === undefined) {
       // Nobody asked: what follows on this connection would be taken for the answer to something else.
-      this.#channel.reset();
+      this.#leave();
       return;
     }
     const content = this.#body.read(bytes);
