@@ -224,7 +224,7 @@ test('PROXY protocol: each connection to a server names its client, and is share
   first.end();
   await until(() => [...vip.frontEnd.connections()].length === 1, 'the first client gone');
   expect((await ask(second)).body).toBe('127.0.0.3');
-  expect(proxied.listener.open).toBe(1);
+  await until(() => proxied.listener.open === 1, 'the connection of the first gone');
 });
 
 test('response times make a server slow or fast, refusals make it rest', async () => {
