@@ -266,7 +266,7 @@ test('MSH-15 SU: silence is failure', async () => {
   const receiver = await receiverFor(silent());
   await using hl7 = await startHl7({
     pools: { main: { servers: [receiver.address] } },
-    hl7: { senderTimeout: patience(400) },
+    hl7: { senderTimeout: patience(1000) },
   });
   const sender = await connectSender(hl7.address);
   expect(await sender.send(message('M1', enhanced('SU', 'NE')))).toBeUndefined();

@@ -104,7 +104,7 @@ test('server that refuses: the next gets the message, and the log line says two 
 
 test('server that accepts TCP and says nothing: given up in time, the connection destroyed, a mark against it', async () => {
   const receiver = await receiverFor(silent());
-  await using hl7 = await startHl7({ ...over(receiver), hl7: { senderTimeout: patience(300) } });
+  await using hl7 = await startHl7({ ...over(receiver), hl7: { senderTimeout: patience(1000) } });
   const sender = await connectSender(hl7.address);
   expect(await sender.send(message('M1'))).toBeUndefined();
   expect(hl7.messages.items[0]).toMatchObject({ outcome: 'failed', attempts: 1 });
