@@ -3,7 +3,6 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Certificate } from '../peers/certificates.ts';
-import { splitFile } from '../peers/dicom-files.ts';
 import type { NamespaceAgent } from '../peers/namespace-agent.ts';
 import type { Namespace } from '../peers/namespaces.ts';
 import type { PeerProcess } from '../peers/processes.ts';
@@ -78,7 +77,8 @@ export function createServer({ name, namespace, layout, ...options }: ServerOpti
       }
       const at = archiveFolder(folder, port);
       const files = readdirSync(at).filter((file) => file !== 'index.dat');
-      return files.some((file) => splitFile(readFileSync(join(at, file))).sopInstance === sopInstance);
+      // Another one's may be there in part only.
+      return files.some((file) => readFileSync(join(at, file)).includes(sopInstance));
     },
     setPages(scheme, isWell) {
       if (isWell) rmSync(`${sick}-${scheme}`, { force: true });

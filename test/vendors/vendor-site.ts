@@ -9,6 +9,8 @@ import { parseDocument, visit } from 'yaml';
 import type { PoolStatus, StatusDocument } from '../../src/admin/documents.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import type { Configuration } from '../../src/config/schema.ts';
+import { identifier } from '../../src/layer4/names.ts';
+import { untilVerdicts } from '../layer4/field.ts';
 import { createAuthority } from '../peers/certificates.ts';
 import { createFolder } from '../peers/dicom-files.ts';
 import type { LogLine } from '../peers/gantry-process.ts';
@@ -33,10 +35,12 @@ export interface VendorSite {
   gantryCheck(): Promise<string>;
   /** Lines of the log that an operator should look at, but for those of servers: one of each. */
   warnings(): readonly LogLine[];
-  /** Asks for the status until `wanted` likes it; after 15 s resolves with the last. */
+  /** Asks for the status until `wanted` likes it; after 30 s resolves with the last. */
   untilStatus(wanted: (status: StatusDocument) => boolean): Promise<StatusDocument>;
-  /** Asks for the status until `wanted` likes the pools; throws with what is amiss after 15 s. */
+  /** Asks for the status until `wanted` likes the pools; throws with what is amiss after 30 s. */
   untilPools(wanted: (pools: readonly PoolStatus[]) => boolean, what: string): Promise<StatusDocument>;
+  /** Waits until the kernel, which is told a moment after the status is so, sends nobody to the one server of a DR VIP. */
+  untilKernelLeavesOut(vip: string): Promise<void>;
   /** What the scripts of external checks say of a server. */
   setScript(server: VendorServer, isWell: boolean): void;
   close(): Promise<void>;
@@ -123,7 +127,7 @@ async function start(
   ended.catch(() => {});
   const status = () => Promise.race([askStatus(agent), ended]);
   const untilStatus: VendorSite['untilStatus'] = async (wanted) => {
-    const deadline = performance.now() + 15_000;
+    const deadline = performance.now() + 30_000;
     for (;;) {
       const document = await status();
       if (wanted(document) || performance.now() > deadline) return document;
@@ -151,6 +155,9 @@ async function start(
       if (!wanted(document.pools)) throw new Error(`waited for ${what}:\n${statesOf(document)}`);
       return document;
     },
+    untilKernelLeavesOut: (vip) => {
+      return untilVerdicts(site.lb, `netdev gantry_dr_${identifier(vip)} duties`, 'gone', 'live');
+    },
     setScript: (server, isWell) => {
       writeFileSync(join(folder, `well-${server.namespace.address}`), isWell ? 'yes' : 'no');
     },
@@ -176,7 +183,8 @@ async function init(profile: string, vips: readonly string[], options: readonly 
 
 /**
  * The generated text with what a test needs instead of patience and a site's own script: checks every second, one failure or
- * success decides; scripts of external checks read a file of the test's.
+ * success decides, so that a check has time also where everything is slow; scripts of external checks read a file of the
+ * test's.
  */
 function adapted(text: string, folder: string): string {
   const script = join(folder, 'check.sh');
@@ -186,7 +194,9 @@ function adapted(text: string, folder: string): string {
   visit(document, {
     Map(_, record) {
       if (!record.has('check') || record.get('check') === 'none') return;
-      for (const [key, value] of Object.entries({ interval: '1s', timeout: '900ms', rise: 1, fall: 1 })) {
+      // A ping that is not answered takes all of it.
+      const timeout = record.get('check') === 'ping' ? '5s' : '20s';
+      for (const [key, value] of Object.entries({ interval: '1s', timeout, rise: 1, fall: 1 })) {
         record.set(key, value);
       }
       if (record.has('script')) record.set('script', script);
