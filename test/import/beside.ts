@@ -105,9 +105,9 @@ export async function startGreeter(name: string, answer?: (bytes: Buffer) => str
   });
 }
 
-/** Listens on a port of the system's choice. `cut`: ends what is open. */
+/** Listens on a port that is nobody else's, also when it has stopped. `cut`: ends what is open. */
 async function listening(name: string, server: Server, cut: () => void): Promise<NamedServer> {
-  server.listen(0, '127.0.0.1');
+  server.listen(await freePort(), '127.0.0.1');
   await once(server, 'listening');
   return {
     name,

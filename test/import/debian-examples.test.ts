@@ -29,9 +29,13 @@ let examples: Map<string, string>;
 async function findExamples(): Promise<Map<string, string>> {
   let place = INSTALLED;
   if (namesIn(place).length === 0 && findProgram('dpkg') !== undefined) {
-    const fetched = await runProgram('apt-get', ['download', '-q', 'haproxy'], { cwd: folder });
+    // A network that does not answer is no way.
+    const limits = ['-o', 'Acquire::Retries=1', '-o', 'Acquire::http::Timeout=10'];
+    const fetched = await runProgram('apt-get', [...limits, 'download', '-q', 'haproxy'], {
+      cwd: folder,
+    }).catch(() => undefined);
     const archive = readdirSync(folder).find((name) => name.endsWith('.deb'));
-    if (fetched.code === 0 && archive !== undefined)
+    if (fetched?.code === 0 && archive !== undefined)
       await runProgram('dpkg', ['-x', join(folder, archive), folder]);
     place = join(folder, INSTALLED);
   }
