@@ -14,6 +14,7 @@ import { Table } from '../../../../src/tables/table.ts';
 import { COMMAND, type Command } from '../../../peers/commands.ts';
 import type { Scp, ScpAssociation } from '../../../peers/dicom-scp.ts';
 import { associate, type Instance, type ScuAssociation, type ScuOptions } from '../../../peers/dicom-scu.ts';
+import { now as livedTime } from '../../../peers/lived-time.ts';
 import { CT_IMAGE_STORAGE, VERIFICATION } from '../../../peers/pdus.ts';
 import { poolOf, startDicom, type TestFrontEnd, TIMEOUTS } from '../start-front-end.ts';
 
@@ -71,7 +72,7 @@ export function expectNothingLeft({ servers, budgets }: StudyRig): void {
 /** A front-end that routes studies over `servers`, `s1`, `s2`, …; who comes first gets what nobody has. */
 export async function startStudy(servers: readonly Scp[], sketch: StudySketch = {}): Promise<StudyRig> {
   let skew = 0;
-  const now = () => performance.timeOrigin + performance.now() + skew;
+  const now = () => livedTime() + skew;
   const storage = sketch.study?.storage ?? 'shared';
   const isFixed = storage === 'separate';
   const table = new Table(createMemoryStore({ ttl: isFixed ? Infinity : 86_400_000, size: 10_000, now }));
