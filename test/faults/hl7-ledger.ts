@@ -79,7 +79,8 @@ export function arrivalsIn(ledgers: readonly string[]): Arrival[] {
   const arrivals: Arrival[] = [];
   const byToken = new Map<string, Arrival>();
   for (const file of ledgers) {
-    for (const line of readFileSync(file, 'latin1').split('\n')) {
+    // What stands behind the last line feed is being written.
+    for (const line of readFileSync(file, 'latin1').split('\n').slice(0, -1)) {
       const [word, token = '', ...rest] = line.split(' ');
       if (word === 'got') {
         const [controlId, hash, at, inHand] = rest as [string, string, string, string];
