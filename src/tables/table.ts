@@ -144,8 +144,11 @@ export class Table {
   /** Was the entry confirmed on another server since `place` was reserved? */
   #isElsewhere(key: string, place: Place): boolean {
     const current = this.#places.get(key);
-    if (current) return current !== place && current.confirmed > 0;
+    if (current === place) return false;
+    if (current && current.confirmed > 0) return true;
     const resting = this.#store.get(key);
+    // Reserved for another server than had it: who confirms first wins. Where it rests, somebody has confirmed it.
+    if (current && (current.before || current.server !== resting)) return false;
     return resting !== undefined && resting !== place.server;
   }
 

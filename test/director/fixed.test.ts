@@ -139,6 +139,20 @@ describe('a study in separate archives', () => {
     expect(settled(setting)).toBe(first);
   });
 
+  test('it was taken, its work is over, and others begin: whoever was elsewhere before that comes too late', () => {
+    const setting = setUp();
+    const [one, two] = [setting.choose(), setting.choose()];
+    const first = one.next()!.server;
+    expect(two.next()!.server).toBe(first);
+    const taker = one.next()!.server;
+    one.settle();
+    one.hold()();
+    expect(setting.choose().next()!.server).toBe(taker);
+    two.settle();
+    expect([two.stands, setting.whereabouts()?.server]).toEqual([false, taker]);
+    expect(settled(setting)).toBe(taker);
+  });
+
   test('however they move while nothing was sent, there is one place at a time', () => {
     const { choose } = setUp();
     const [one, two] = [choose(), choose()];

@@ -89,6 +89,32 @@ describe('table', () => {
     expect(table.serverOf('k')).toBe('b');
   });
 
+  test('who confirms first wins, also over those who come late while others are about to go there', () => {
+    const { table } = makeTable();
+    const one = table.claim('k', 'a');
+    const late = [table.claim('k', 'a'), table.claimBeside('k', 'c')];
+    table.confirm(table.claim('k', 'b', one), true);
+    const next = table.claim('k', 'b');
+    for (const claim of late) {
+      table.confirm(claim, true);
+      expect([table.serverOf('k'), table.takerOf('k')]).toEqual(['b', 'b']);
+    }
+    table.drop(next);
+    expect(table.serverOf('k')).toBe('b');
+  });
+
+  test('a server that was left and is tried again has not taken the work again', () => {
+    const { table, store } = makeTable();
+    store.put('k', 'a');
+    const one = table.claim('k', 'b');
+    const two = table.claim('k', 'b');
+    const back = table.claim('k', 'a', one);
+    table.confirm(two, true);
+    expect(table.serverOf('k')).toBe('b');
+    table.confirm(back, true);
+    expect(table.serverOf('k')).toBe('b');
+  });
+
   test('a claim may move the entry unless the entry moved, or its server took work since', () => {
     const { table } = makeTable();
     const one = table.claim('k', 'a');
