@@ -112,7 +112,7 @@ test('onAmbiguous any: another server gets the message when the first stays sile
   const [one, two] = [await receiverFor(silent()), await receiverFor()];
   await using hl7 = await startHl7({
     ...over(one, two),
-    hl7: { onAmbiguous: 'any', senderTimeout: patience(1000) },
+    hl7: { onAmbiguous: 'any', senderTimeout: patience(4000) },
   });
   const sender = await connectSender(hl7.address);
   expect(fieldOf((await sender.send(message('M1')))!, 'MSA', 2)).toBe('M1');
