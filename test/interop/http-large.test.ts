@@ -83,7 +83,8 @@ vips:
   });
 
   const curl = async (...args: string[]) => {
-    const { code, output } = await runProgram('curl', ['-sS', '--cacert', join(folder, 'ca.pem'), ...args]);
+    const words = ['-sS', '--cacert', join(folder, 'ca.pem'), ...args];
+    const { code, output } = await runProgram('curl', words, { patience: PATIENCE_MS });
     expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
     return output;
   };

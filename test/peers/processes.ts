@@ -85,6 +85,8 @@ export interface ProgramOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
+  /** Milliseconds after which `runProgram` gives up; 55 s unless said, less than a test has. */
+  readonly patience?: number;
 }
 
 const running = new Set<ChildProcess>();
@@ -150,7 +152,7 @@ export async function runProgram(
 ): Promise<RunResult> {
   const process = startProgram(name, args, options);
   try {
-    return await within(process.exited, `${name} to finish`, 55_000);
+    return await within(process.exited, `${name} to finish`, options.patience ?? 55_000);
   } finally {
     await process.stop();
   }
