@@ -105,7 +105,7 @@ describeWith(['iproute2', 'nftables', 'dcmtk'], 'DR', () => {
       // The rules of a table that is not Gantry's are as they were.
       expect(await site.lb.must('nft', ['list', 'table', 'netdev', 'observer'])).toContain('counter');
       await gantry.end();
-    });
+    }, 180_000);
 
     test('all ports of an EIS over three ports: one server, also when the balancer is new; two clients, two servers', async () => {
       site = await createSite({ clients: 2, servers: 2, vips: [VIP] });
@@ -145,7 +145,7 @@ describeWith(['iproute2', 'nftables', 'dcmtk'], 'DR', () => {
         await clients[client]!.ask('exchange', { connection, text: 'still here\n' });
       }
       await gantry.end();
-    });
+    }, 180_000);
 
     test('a server that was not made ready answers ARP for the VIP; one that was does not', async () => {
       site = await createSite({ clients: 1, servers: 1 });

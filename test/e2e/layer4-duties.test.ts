@@ -76,7 +76,7 @@ describeWith(['iproute2', 'nftables'], 'DR', () => {
       await untilRemembered('admit', 'renewed');
       await clients[0]!.stop();
       expect(await serverOfNew()).toBe(mine.server);
-    });
+    }, 180_000);
 
     test('a server that dies: its client is refused at once, then has the other; what is open there is not touched', async () => {
       const [first, second] = [await reach(0), await reach(1)];

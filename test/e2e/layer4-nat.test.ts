@@ -35,7 +35,7 @@ describeWith(['iproute2', 'nftables', 'conntrack'], 'layer 4', () => {
         vip,
       );
       await useAndLose(servers, clients, run, reach, (client) => site.clients[client]!.address);
-    });
+    }, 180_000);
 
     test('SNAT, one-arm, 80 to 8080: the server sees the balancer', async () => {
       const vip = '10.50.0.10';
@@ -45,7 +45,7 @@ describeWith(['iproute2', 'nftables', 'conntrack'], 'layer 4', () => {
         vip,
       );
       await useAndLose(servers, clients, run, reach, () => site.lb.address);
-    });
+    }, 180_000);
 
     test('SNAT with `source`: the server sees that address', async () => {
       const vip = '10.50.0.10';
