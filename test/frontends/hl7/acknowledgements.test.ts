@@ -256,6 +256,7 @@ test('MSH-15 ER: silence until the time-out is success, unconfirmed; an error is
   await sender.write(message('M1', { ...enhanced('ER', 'NE'), sendingApp: 'HASTY' }));
   const [event] = await hl7.messages.count(1);
   expect(event).toMatchObject({ outcome: 'unconfirmed', attempts: 1, acknowledgement: undefined });
+  await receiver.messages.count(1);
   receiver.script = answeringAll('CE');
   await sender.write(message('M2', enhanced('ER', 'NE')));
   expect(await readAnswers(sender, 1)).toEqual(['CE M2']);
