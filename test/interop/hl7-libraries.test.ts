@@ -60,7 +60,7 @@ async function gotAll(receiver: LibraryReceiver, count: number): Promise<Map<str
 describe.each(LIBRARIES)('%s', (library) => {
   test('as a receiver: four senders, pipelined in one chunk, 1 MiB too: each message its own bytes, each answer matched', async () => {
     const receiver = await startLibrary(library);
-    const gantry = await startGantry([receiver.port], '{ senderTimeout: 30s }');
+    const gantry = await startGantry([receiver.port]);
     const all = Array.from({ length: SENDERS }, (_, sender) => mixedMessages(sender, 50));
     const again = await Promise.all(
       all.map((messages, sender) => sendTogether(gantry.address, messages, 1 + sender * 3)),
@@ -73,7 +73,7 @@ describe.each(LIBRARIES)('%s', (library) => {
 
   test('as a sender: four in parallel, 1 MiB too: what each sent is what came, each answer is its own', async () => {
     const receiver = await receiverFor();
-    const gantry = await startGantry([receiver.address.port], '{ senderTimeout: 30s }');
+    const gantry = await startGantry([receiver.address.port]);
     const { port } = gantry.address;
     const words = ['send', library, port, SENDERS, 25, MEBIBYTE].map(String);
     const sender = startPeer(process.execPath, [PROGRAM, ...words]);
@@ -149,7 +149,7 @@ describe('fragile', () => {
     expect([...(await gotAll(receiver, 1)).keys()]).toEqual(['M1']);
     straight.end();
 
-    const gantry = await startGantry([receiver.port], '{}', ', hl7: { connections: 1 }');
+    const gantry = await startGantry([receiver.port], undefined, ', hl7: { connections: 1 }');
     await sendTogether(gantry.address, messages, 2);
     const got = await gotAll(receiver, 2);
     for (const message of messages) expect(got.get(fieldOf(message, 'MSH', 10))).toBe(sha256(message));
@@ -164,7 +164,7 @@ describe('fragile', () => {
     expect(said).toEqual(['M1', 'M1']);
     straight.end();
 
-    const gantry = await startGantry([receiver.port], '{ senderTimeout: 30s }', ', hl7: { connections: 1 }');
+    const gantry = await startGantry([receiver.port], undefined, ', hl7: { connections: 1 }');
     for (const controlId of ['M3', 'M4', 'M5']) {
       const sender = await connectSender(gantry.address);
       expect(fieldOf((await sender.send(hl7Message({ controlId })))!, 'MSA', 2)).toBe(controlId);

@@ -66,7 +66,7 @@ describeWith(['python3-hl7'], 'python3-hl7', () => {
     const port = await freePort();
     const python = startPeer(PYTHON, [RECEIVER, String(port)]);
     await waitForPort(port, python);
-    const gantry = await startGantry([port], '{ senderTimeout: 30s }');
+    const gantry = await startGantry([port]);
     const all = [0, 1, 2, 3].map((sender) => mixedMessages(sender, 50));
     const again = all.map((messages, sender) => sendTogether(gantry.address, messages, 1 + sender * 3));
     expect(await Promise.all(again)).toEqual([0, 0, 0, 0]);

@@ -74,8 +74,15 @@ export interface GantryProcess {
   stop(): Promise<void>;
 }
 
+/** Senders here wait for as long as a slow machine takes. */
+const PATIENT = '{ senderTimeout: 60s }';
+
 /** The balancer by its own command line, one HL7 VIP over one pool. */
-export async function startGantry(servers: readonly number[], hl7 = '{}', pool = ''): Promise<GantryProcess> {
+export async function startGantry(
+  servers: readonly number[],
+  hl7 = PATIENT,
+  pool = '',
+): Promise<GantryProcess> {
   const port = await freePort();
   const file = join(temporaryFolder(), 'gantry.yaml');
   const addresses = servers.map((server) => `"127.0.0.1:${server}"`).join(', ');
