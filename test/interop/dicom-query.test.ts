@@ -41,10 +41,12 @@ describeWith(['dcmtk', 'orthanc'], 'archives behind a DICOM VIP', () => {
       const wanted = instances.filter(({ modality }) => modality === 'MR');
 
       const runs = clientRuns(wanted, target, unknownDestination);
-      for (const [name, { run, expects }] of Object.entries(runs)) {
+      for (const [index, [name, { run, expects }]] of Object.entries(runs).entries()) {
         const [from, through] = [await run(direct), await run(balancer.vip)];
         expect(from.said, `${name}, directly`).toContain(expects);
         expect(through, name).toEqual(from);
+        // Over on all sides, before the next begins.
+        await balancer.associations.count(index + 1);
       }
       const expected = Object.values(runs).map(({ end = 'release', operations }) => ({ end, operations }));
       const events = await balancer.associations.count(expected.length);

@@ -46,6 +46,8 @@ vips:
     const before = await startGantry(file);
     stopLater({ stop: () => before.kill() });
     expect((await send(0)).code).toBe(0);
+    // Over on all sides: in the log it is before the next.
+    await associations(before, 1);
     const first = places();
     expect(first.map((names) => names.length)).toEqual(studies.map(() => 1));
     expect(new Set(first.flat()).size).toBeGreaterThan(1);
