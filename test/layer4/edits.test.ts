@@ -102,5 +102,6 @@ namespacesOrSkip('edits', () => {
       }),
       { numRuns: 4 },
     );
-  });
+    // Large services, each edit of which is a program or ten.
+  }, 180_000);
 });
