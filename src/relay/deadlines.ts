@@ -2,6 +2,9 @@
  * One timer for all deadlines, so that a connection costs no timer of its own and restarting a deadline per chunk
  * costs one number written.
  *
+ * A process that stood still - a virtual machine that is moved, a host that is busy - looks at its timers before its
+ * sockets. So a deadline fires only when what had arrived by then was read: nobody is given up who answered in time.
+ *
  * A wheel of slots, one a tick. A deadline lies in the slot of its due time, or in an earlier one: when its slot comes
  * and it is not due yet (it was restarted, or it lies beyond the wheel's horizon), it moves on to where it belongs.
  */
@@ -14,7 +17,10 @@ export interface Deadline {
 }
 
 export interface Deadlines {
-  /** Calls `expire` once when `ms` milliseconds passed: never early, and at most two ticks (200 ms) late. */
+  /**
+   * Calls `expire` once when `ms` milliseconds passed and what arrived in them was read: never early, and at most two
+   * ticks (200 ms) late.
+   */
   after(ms: number, expire: () => void): Deadline;
   /** Stops the timer; nothing fires any more. */
   close(): void;
@@ -119,7 +125,8 @@ class Wheel implements Deadlines {
 
   #start(): void {
     this.#tick = Math.floor(this.now() / this.#tickMs);
-    this.#timer = setInterval(() => this.#advance(), this.#tickMs);
+    // Immediates come behind the sockets, in the same turn of the event loop.
+    this.#timer = setInterval(() => setImmediate(() => this.#advance()), this.#tickMs);
     this.#timer.unref();
   }
 

@@ -149,7 +149,7 @@ export function untilFlows(layer4: Layer4, server: string, flows: number, servic
  * `netdev gantry_dr_EIS duties`.
  */
 export function untilVerdicts(lb: Namespace, map: string, ...ways: readonly string[]): Promise<void> {
-  return until(`${map} to have ${ways}`, async () => {
+  return until(`${map} to have ${ways.join(', ')}`, async () => {
     const listed = await lb.must('nft', ['list', 'map', ...map.split(' ')]);
     const verdicts = [...listed.matchAll(/ : goto (\w+)/g)].map(([, way]) => way!);
     return verdicts.sort().join() === [...ways].sort().join();

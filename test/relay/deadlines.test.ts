@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createDeadlines } from '../../src/relay/deadlines.ts';
@@ -19,7 +21,7 @@ function pass(ms: number): void {
 describe('deadlines', () => {
   beforeEach(() => {
     clock = 0;
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setImmediate'] });
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -101,8 +103,30 @@ describe('deadlines', () => {
     const fired: number[] = [];
     for (const ms of [100, 5_000, 40_000, 90_000]) deadlines.after(ms, () => fired.push(ms));
     clock += 100_000;
-    vi.advanceTimersByTime(100);
+    vi.advanceTimersByTime(110);
     expect(fired.sort((a, b) => a - b)).toEqual([100, 5_000, 40_000, 90_000]);
+  });
+
+  it('fires when what had arrived was read, also after the process stood still', async () => {
+    vi.useRealTimers();
+    const [held, other] = await connectedPair();
+    const deadlines = createDeadlines();
+    const happened: string[] = [];
+    const fired = new Promise<void>((resolve) => {
+      deadlines.after(200, () => {
+        happened.push('late');
+        resolve();
+      });
+    });
+    held.on('data', () => happened.push('answer'));
+    // It has arrived when the process goes on, and the deadline is over by then, too.
+    other.write('answer');
+    const goOn = performance.now() + 500;
+    while (performance.now() < goOn);
+    await fired;
+    expect(happened).toEqual(['answer', 'late']);
+    for (const socket of [held, other]) socket.destroy();
+    deadlines.close();
   });
 
   it('lets expiring code cancel, restart and add others', () => {
@@ -173,3 +197,13 @@ describe('deadlines', () => {
     );
   });
 });
+
+/** Two ends of a connection on loopback. */
+async function connectedPair(): Promise<[Socket, Socket]> {
+  const listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const other = connect((listener.address() as AddressInfo).port, '127.0.0.1');
+  const [held] = (await once(listener, 'connection')) as [Socket];
+  listener.close();
+  return [held, other];
+}
