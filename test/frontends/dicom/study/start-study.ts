@@ -24,7 +24,7 @@ export const STUDY_GET = '1.2.840.10008.5.1.4.1.2.2.3';
 export const REFUSED = 0xa700;
 const STUDY_INSTANCE_UID = 0x0020000d;
 /** Nobody is given up for being slow, unless a test means that: then it says so, or lets the clock go on. */
-export const PATIENT = { ...TIMEOUTS, connect: 30_000, accept: 30_000, release: 30_000 };
+export const PATIENT = { ...TIMEOUTS, release: 30_000 };
 
 export interface StudySketch {
   readonly pool?: Partial<PoolSettings>;
