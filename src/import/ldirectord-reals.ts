@@ -1,5 +1,4 @@
 /** `real` and `fallback` lines → the servers of a pool, and the mode of its VIP. */
-
 import { isIP } from 'node:net';
 import { describeEndpoint } from '../endpoint.ts';
 import { Names } from './draft.ts';

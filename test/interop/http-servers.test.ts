@@ -2,13 +2,14 @@
  * The same bytes, read by us and by real servers: whatever is forwarded is, for the server behind, as many requests with
  * the same bodies as for us; what is refused is answered, and not one byte of it forwarded (RFC 9112 11.2).
  */
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readResponse, send } from '../frontends/http/messages.ts';
-import { until } from '../frontends/http/setup.ts';
 import { describeWith } from '../peers/processes.ts';
 import { type Recording, type RecordingRelay, startRecordingRelay } from '../peers/recording-relay.ts';
 import { startTestBalancer, type TestBalancer } from '../peers/start-balancer.ts';
 import { openConnection, type TestConnection } from '../peers/test-connection.ts';
+import { until } from '../peers/waiting.ts';
 import { type Judgement, judgeRequests, judgeResponses } from '../protocols/http/judgement.ts';
 import { mutated, REQUESTS, randomNumbers } from '../protocols/http/mutations.ts';
 import { REFUSED } from './http-corpus.ts';

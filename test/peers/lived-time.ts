@@ -1,7 +1,7 @@
 /**
  * A clock that stands still while this process does. On a busy machine a process may wait for a processor longer than
- * the short times that tests give: when it goes on, its timers are looked at before its sockets, and whoever answered
- * long ago would be given up. By this clock no time has passed, so that what is over is what nobody did anything about.
+ * the short times that tests give, and the peers in it wait as long: they would be given up before their turn to answer.
+ * By this clock no time has passed, so that what is over is what nobody did anything about.
  */
 
 /** Milliseconds: when more have passed since the last look, they passed without us. */

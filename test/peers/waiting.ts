@@ -15,6 +15,19 @@ export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE
   }
 }
 
+/** Resolves when `isSo`; looked at in every turn of the event loop. */
+export async function until(isSo: () => boolean, what: string): Promise<void> {
+  let isGivenUp = false;
+  const look = async () => {
+    while (!isSo() && !isGivenUp) await new Promise(setImmediate);
+  };
+  try {
+    await within(look(), what);
+  } finally {
+    isGivenUp = true;
+  }
+}
+
 /** A list that grows while a test watches: what a peer received, what the balancer published. */
 export class Journal<T> {
   readonly items: T[] = [];

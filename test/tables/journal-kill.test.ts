@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import type { Table } from '../../src/tables/table.ts';
-import { newFile, put, start, stopAll, until } from './journal-runs.ts';
+import { until } from '../peers/waiting.ts';
+import { newFile, put, start, stopAll } from './journal-runs.ts';
 import { disk } from './stepped-files.ts';
 
 vi.mock('node:fs/promises', async (original) => {

@@ -7,7 +7,6 @@ import { type NoticeEvent, onEvent } from '../../src/observe/events.ts';
 import { createMemoryStore } from '../../src/tables/memory.ts';
 import { openSnapshot } from '../../src/tables/snapshot.ts';
 import { Table } from '../../src/tables/table.ts';
-import { within } from '../peers/waiting.ts';
 import { disk } from './stepped-files.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gantry-journal-'));
@@ -68,17 +67,6 @@ export async function start(file: string, tables = newTables()) {
     notices,
     tick: () => tick!(),
   };
-}
-
-/** Turns of the event loop until it is so: a disk takes its time. */
-export function until(isSo: () => boolean, what: string): Promise<void> {
-  let isGivenUp = false;
-  const turns = async () => {
-    while (!isSo() && !isGivenUp) await new Promise(setImmediate);
-  };
-  return within(turns(), what).finally(() => {
-    isGivenUp = true;
-  });
 }
 
 export function put(table: Table, key: string, server: string): void {

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { openJournal } from '../../src/tables/journal.ts';
 import type { Table } from '../../src/tables/table.ts';
+import { until } from '../peers/waiting.ts';
 import {
   clock,
   heardNotices,
@@ -14,7 +15,6 @@ import {
   start,
   stopAll,
   TTL,
-  until,
 } from './journal-runs.ts';
 import { disk } from './stepped-files.ts';
 

@@ -14,14 +14,11 @@ import {
   silent,
 } from '../../peers/mllp-peer.ts';
 import { createGate } from '../../peers/waiting.ts';
-import { startHl7 } from './start-front-end.ts';
+import { hasty, patience, startHl7 } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
 const message = (controlId: string, options: Partial<MessageOptions> = {}) =>
   hl7Message({ controlId, ...options });
-const patience = (ms: number) => ({ default: ms, byApplication: {} });
-/** Only what this application sends is in a hurry. */
-const hasty = (ms: number) => ({ default: 20_000, byApplication: { HASTY: ms } });
 
 /** Answers with each of `codes`, in order. */
 function answeringAll(...codes: string[]): ReceiverScript {

@@ -10,12 +10,11 @@ import {
   resetting,
   silent,
 } from '../../peers/mllp-peer.ts';
-import { type Sketch, startHl7 } from './start-front-end.ts';
+import { patience, type Sketch, startHl7 } from './start-front-end.ts';
 import { nobody, receiverFor } from './start-receivers.ts';
 
 const message = (controlId: string, options: Partial<MessageOptions> = {}) =>
   hl7Message({ controlId, ...options });
-const patience = (ms: number) => ({ default: ms, byApplication: {} });
 const over = (...servers: Receiver[]): Sketch => ({
   pools: { main: { servers: servers.map(({ address }) => address), balance: 'first' } },
 });

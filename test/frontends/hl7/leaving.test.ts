@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { acknowledgementOf, fieldOf, hl7Message } from '../../peers/hl7-messages.ts';
 import { answering, connectSender, type MllpSender } from '../../peers/mllp-peer.ts';
 import { holding } from './holding.ts';
-import { serversOf, startHl7, type TestFrontEnd, UNCHECKED } from './start-front-end.ts';
+import { hasty, serversOf, startHl7, type TestFrontEnd, UNCHECKED } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
 const ofPatient = (controlId: string, patient = `INV-${controlId}`) => hl7Message({ controlId, patient });
@@ -208,7 +208,7 @@ test('failed over: connections to the old server end at once, and what may have 
         more: { mode: 'single-active', health: { ...UNCHECKED, isChecked: true } },
       },
     },
-    hl7: { senderTimeout: { default: 20_000, byApplication: { HASTY: 700 } } },
+    hl7: { senderTimeout: hasty(700) },
   });
   const [one, two] = [await connectSender(hl7.address), await connectSender(hl7.address)];
   await one.write(hl7Message({ controlId: 'M1', patient: 'INV-M1', sendingApp: 'HASTY' }));

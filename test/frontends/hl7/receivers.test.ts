@@ -16,12 +16,11 @@ import {
 import { createGate } from '../../peers/waiting.ts';
 import { silentPort } from '../tcp/silent-port.ts';
 import { holding } from './holding.ts';
-import { type Sketch, startHl7 } from './start-front-end.ts';
+import { hasty, patience, type Sketch, startHl7 } from './start-front-end.ts';
 import { receiverFor } from './start-receivers.ts';
 
 const message = (controlId: string, options: Partial<MessageOptions> = {}) =>
   hl7Message({ controlId, patient: controlId, ...options });
-const patience = (ms: number) => ({ default: ms, byApplication: {} });
 const enhanced = (accept: string, application: string) => ({
   acceptAcknowledgement: accept,
   applicationAcknowledgement: application,
@@ -200,7 +199,7 @@ describe('receivers that answer', () => {
         if (controlId === 'M1') return connection.write(garbage);
         return connection.write(mllpFrame(acknowledgementOf(message(controlId))));
       },
-      { senderTimeout: { default: 20_000, byApplication: { HASTY: 1500 } } },
+      { senderTimeout: hasty(1500) },
     );
     await using hl7 = started;
     const sender = await connectSender(hl7.address);

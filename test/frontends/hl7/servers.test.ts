@@ -18,12 +18,11 @@ import {
   silent,
 } from '../../peers/mllp-peer.ts';
 import { createGate } from '../../peers/waiting.ts';
-import { type Sketch, startHl7 } from './start-front-end.ts';
+import { hasty, patience, type Sketch, startHl7 } from './start-front-end.ts';
 import { nobody, receiverFor } from './start-receivers.ts';
 
 const message = (controlId: string, options: Partial<MessageOptions> = {}) =>
   hl7Message({ controlId, ...options });
-const patience = (ms: number) => ({ default: ms, byApplication: {} });
 const over = (...servers: Receiver[]): Sketch => ({
   pools: { main: { servers: servers.map(({ address }) => address), balance: 'first' } },
 });
@@ -147,12 +146,12 @@ test('time over while waiting for its turn: the sender of the waiting message is
   const receiver = await receiverFor(answeringLate(gate));
   await using hl7 = await startHl7({
     ...over(receiver),
-    hl7: { senderTimeout: { default: 20_000, byApplication: { HASTY: 200 } } },
+    hl7: { senderTimeout: hasty(200) },
   });
-  const [first, hasty] = [await connectSender(hl7.address), await connectSender(hl7.address)];
+  const [first, second] = [await connectSender(hl7.address), await connectSender(hl7.address)];
   await first.write(message('M1'));
   await receiver.messages.count(1);
-  expect(await hasty.send(message('M2', { sendingApp: 'HASTY' }))).toBeUndefined();
+  expect(await second.send(message('M2', { sendingApp: 'HASTY' }))).toBeUndefined();
   expect(hl7.messages.items[0]).toMatchObject({ controlId: 'M2', outcome: 'unavailable', attempts: 0 });
   gate.open();
   expect(fieldOf((await first.read())!, 'MSA', 2)).toBe('M1');

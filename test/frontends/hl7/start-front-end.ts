@@ -38,9 +38,14 @@ export interface TestFrontEnd extends AsyncDisposable {
   readonly notices: Journal<NoticeEvent>;
 }
 
+/** A sender timeout of so many milliseconds for every message. */
+export const patience = (ms: number) => ({ default: ms, byApplication: {} });
+/** The same for those of the application HASTY alone: no other is in a hurry. */
+export const hasty = (ms: number) => ({ default: 20_000, byApplication: { HASTY: ms } });
+
 export const SETTINGS: Hl7Settings = {
   order: 'patient',
-  senderTimeout: { default: 20_000, byApplication: {} },
+  senderTimeout: patience(20_000),
   ackTimeout: undefined,
   ackMatch: 'strict',
   onAmbiguous: 'hold',

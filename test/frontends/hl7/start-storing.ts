@@ -5,7 +5,7 @@ import { openQueue, type Queue } from '../../../src/queue/queue.ts';
 import { hl7Message, type MessageOptions } from '../../peers/hl7-messages.ts';
 import { createGate, type Gate } from '../../peers/waiting.ts';
 import { SETTINGS } from '../../queue/settings.ts';
-import { type Sketch, startHl7, type TestFrontEnd } from './start-front-end.ts';
+import { patience, type Sketch, startHl7, type TestFrontEnd } from './start-front-end.ts';
 
 const STORE = { ackOnStore: undefined, returnTo: { default: undefined, byApplication: {} } } as const;
 
@@ -33,8 +33,7 @@ export function commit(controlId: string, more: Partial<MessageOptions> = {}): B
 
 /** From now on a message has so many milliseconds: what is stored before has as long as the disk takes. */
 export function hasten({ frontEnd, options }: TestFrontEnd, ms: number): void {
-  const senderTimeout = { default: ms, byApplication: {} };
-  frontEnd.reconfigure({ ...options, hl7: { ...options.hl7, senderTimeout } });
+  frontEnd.reconfigure({ ...options, hl7: { ...options.hl7, senderTimeout: patience(ms) } });
 }
 
 /** The queue says only when the gate opens what became of what it keeps. */

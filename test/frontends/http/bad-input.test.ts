@@ -1,8 +1,8 @@
 /** What clients and servers do that they should not: slow, endless, huge, broken off, garbage, nothing at all. */
 import { expect, test } from 'vitest';
-import { createGate } from '../../peers/waiting.ts';
+import { createGate, until } from '../../peers/waiting.ts';
 import { ask, get, post, readHead, readResponse, send } from './messages.ts';
-import { isIdle, main, named, ok, server, startHttp, type TestVip, until, webServer } from './setup.ts';
+import { isIdle, main, named, ok, server, startHttp, type TestVip, webServer } from './setup.ts';
 
 /** Another client is served, and nothing is left of the one before. */
 async function isUnharmed(vip: TestVip): Promise<void> {

@@ -3,20 +3,9 @@ import { expect, test } from 'vitest';
 import { createDirector } from '../../../src/director/director.ts';
 import { now } from '../../peers/lived-time.ts';
 import { openConnection } from '../../peers/test-connection.ts';
-import { createGate, type Gate } from '../../peers/waiting.ts';
+import { createGate, type Gate, until } from '../../peers/waiting.ts';
 import { ask, get, readHead, readResponse, send } from './messages.ts';
-import {
-  isIdle,
-  main,
-  makePool,
-  named,
-  ok,
-  server,
-  startHttp,
-  type TestVip,
-  until,
-  webServer,
-} from './setup.ts';
+import { isIdle, main, makePool, named, ok, server, startHttp, type TestVip, webServer } from './setup.ts';
 
 /** Answers `/slow` when the gate is open, everything else at once. */
 async function slowServer(): Promise<{ door: Gate; one: Awaited<ReturnType<typeof webServer>> }> {

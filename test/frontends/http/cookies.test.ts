@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { createServerCookies } from '../../../src/frontends/http/server-cookie.ts';
 import { now } from '../../peers/lived-time.ts';
-import { createGate } from '../../peers/waiting.ts';
+import { createGate, until } from '../../peers/waiting.ts';
 import { ask, get, readHead, send } from './messages.ts';
-import { named, type Sketch, startHttp, until, webServer } from './setup.ts';
+import { named, type Sketch, startHttp, webServer } from './setup.ts';
 
 const SRV = { by: ['cookie'], cookie: 'SRV' };
 

@@ -11,7 +11,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { createTlsIdentity } from '../../../src/relay/tls-identity.ts';
 import { type Authority, type Certificate, createAuthority } from '../../peers/certificates.ts';
 import { TestConnection } from '../../peers/test-connection.ts';
-import { createGate, within } from '../../peers/waiting.ts';
+import { createGate, until, within } from '../../peers/waiting.ts';
 import { ask, get, readHead, send } from './messages.ts';
 import {
   isIdle,
@@ -23,7 +23,6 @@ import {
   server,
   startHttp,
   type TestVip,
-  until,
   webServer,
 } from './setup.ts';
 

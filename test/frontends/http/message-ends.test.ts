@@ -3,7 +3,7 @@
  * The bad input that is answered with 400 is in refusals.test.ts; here is what is forwarded, and what servers answer.
  */
 import { expect, test } from 'vitest';
-import { createGate } from '../../peers/waiting.ts';
+import { createGate, until } from '../../peers/waiting.ts';
 import { ask, get, readHead, readResponse, send } from './messages.ts';
 import {
   isIdle,
@@ -14,7 +14,6 @@ import {
   standsStill,
   startHttp,
   type TestServer,
-  until,
   webServer,
 } from './setup.ts';
 

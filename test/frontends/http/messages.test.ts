@@ -1,8 +1,8 @@
 /** Messages on their way through: persistent connections, framing, trailers, interim responses, HTTP/1.0. */
 import { expect, test } from 'vitest';
-
+import { until } from '../../peers/waiting.ts';
 import { ask, get, post, readHead, readResponse, send } from './messages.ts';
-import { isIdle, main, named, ok, server, startHttp, until, webServer } from './setup.ts';
+import { isIdle, main, named, ok, server, startHttp, webServer } from './setup.ts';
 
 test('a request goes to the server and its response comes back, fields in their spelling and order', async () => {
   const one = await webServer(() =>

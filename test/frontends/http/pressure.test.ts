@@ -1,6 +1,7 @@
 /** Who is slow holds back only the other side of its own connection, and who asks much waits its turn. */
 import { expect, test } from 'vitest';
 import { onEvent } from '../../../src/observe/events.ts';
+import { until } from '../../peers/waiting.ts';
 import { ask, get, readChunk, readHead, readResponse, send } from './messages.ts';
 import {
   isIdle,
@@ -12,7 +13,6 @@ import {
   server,
   standsStill,
   startHttp,
-  until,
   webServer,
 } from './setup.ts';
 

@@ -4,11 +4,12 @@
  * of mutations, `GANTRY_FUZZ_SEED` starts elsewhere.
  */
 import { expect, test } from 'vitest';
+import { until } from '../../peers/waiting.ts';
 import { type Judged, judgeResponses } from '../../protocols/http/judgement.ts';
 import { mutated, RESPONSES, randomNumbers } from '../../protocols/http/mutations.ts';
 import { naiveResponses } from '../../protocols/http/naive-reader.ts';
 import { ask, get, send } from './messages.ts';
-import { isIdle, main, ok, startHttp, until, webServer } from './setup.ts';
+import { isIdle, main, ok, startHttp, webServer } from './setup.ts';
 
 const COUNT = Number(process.env.GANTRY_HTTP_MUTATIONS ?? 600);
 const SEED = Number(process.env.GANTRY_FUZZ_SEED ?? 1);

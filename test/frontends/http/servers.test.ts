@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { now } from '../../peers/lived-time.ts';
 import { refusingAddress } from '../../peers/test-connection.ts';
-import { createGate } from '../../peers/waiting.ts';
+import { createGate, until } from '../../peers/waiting.ts';
 import { ask, get, post, readHead, readResponse, send } from './messages.ts';
-import { isIdle, main, named, ok, server, startHttp, until, webServer } from './setup.ts';
+import { isIdle, main, named, ok, server, startHttp, webServer } from './setup.ts';
 
 test('a server that refuses connections: the next one is asked, also with a body that was not begun', async () => {
   const two = await webServer(({ body }) => ok(`two ${body}`));

@@ -20,7 +20,7 @@ import {
   type TestConnection,
   TestListener,
 } from '../../peers/test-connection.ts';
-import { Journal, within } from '../../peers/waiting.ts';
+import { Journal } from '../../peers/waiting.ts';
 import { type Message, readRequest } from './messages.ts';
 
 const cleanUp: (() => unknown)[] = [];
@@ -246,19 +246,6 @@ export function isIdle({ pools }: TestVip): boolean {
 /** The next turn of the event loop. */
 export function nextTurn(): Promise<void> {
   return new Promise((next) => setImmediate(next));
-}
-
-/** Resolves when `condition` holds; looked at in every turn of the event loop. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  let stopped = false;
-  const look = async () => {
-    while (!condition() && !stopped) await nextTurn();
-  };
-  try {
-    await within(look(), what);
-  } finally {
-    stopped = true;
-  }
 }
 
 /** Resolves when `value` has not changed for many turns of the event loop: what is on its way lies in buffers. */

@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { createServerCookies } from '../../../src/frontends/http/server-cookie.ts';
 import { now } from '../../peers/lived-time.ts';
 import type { Address } from '../../peers/test-connection.ts';
-import { within } from '../../peers/waiting.ts';
+import { until, within } from '../../peers/waiting.ts';
 import { ask, get, readHead, readResponse, send } from './messages.ts';
 import {
   isIdle,
@@ -19,7 +19,6 @@ import {
   startHttp,
   type TestServer,
   type TestVip,
-  until,
   webServer,
 } from './setup.ts';
 

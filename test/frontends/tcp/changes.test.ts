@@ -4,18 +4,8 @@ import type { TcpFrontEndOptions } from '../../../src/frontends/tcp/front-end.ts
 import { listen } from '../../../src/relay/listen.ts';
 import { now } from '../../peers/lived-time.ts';
 import { openConnection, type TestConnection } from '../../peers/test-connection.ts';
-import { within } from '../../peers/waiting.ts';
-import {
-  echo,
-  isIdle,
-  later,
-  makePools,
-  type Sketch,
-  server,
-  startTcp,
-  type TestVip,
-  until,
-} from './setup.ts';
+import { until, within } from '../../peers/waiting.ts';
+import { echo, isIdle, later, makePools, type Sketch, server, startTcp, type TestVip } from './setup.ts';
 
 /** The connection still carries bytes both ways, to a server that echoes. */
 async function lives(connection: TestConnection): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { openConnection, refusingAddress } from '../../peers/test-connection.ts';
-import { echo, greet, isIdle, server, startTcp, until } from './setup.ts';
+import { until } from '../../peers/waiting.ts';
+import { echo, greet, isIdle, server, startTcp } from './setup.ts';
 import { silentPort } from './silent-port.ts';
 
 /** What the server says that a client at `from` gets at `port`. */

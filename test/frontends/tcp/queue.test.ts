@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { refusingAddress, type TestConnection } from '../../peers/test-connection.ts';
-import { echo, isIdle, server, startTcp, until } from './setup.ts';
+import { until } from '../../peers/waiting.ts';
+import { echo, isIdle, server, startTcp } from './setup.ts';
 
 test('every server is full: who comes waits, in order, and is served when a slot is free', async () => {
   const one = await server(echo);

@@ -2,8 +2,8 @@ import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { createClientSource } from '../../peers/client-source.ts';
 import { refusingAddress } from '../../peers/test-connection.ts';
-import { within } from '../../peers/waiting.ts';
-import { echo, greet, isIdle, server, startTcp, until } from './setup.ts';
+import { until, within } from '../../peers/waiting.ts';
+import { echo, greet, isIdle, server, startTcp } from './setup.ts';
 import { silentPort } from './silent-port.ts';
 
 test('a server that refuses: the next one takes it, and the client sees nothing of it', async () => {

@@ -19,7 +19,7 @@ import {
   type TestConnection,
   TestListener,
 } from '../../peers/test-connection.ts';
-import { Journal, within } from '../../peers/waiting.ts';
+import { Journal } from '../../peers/waiting.ts';
 
 const cleanUp: (() => Promise<void> | void)[] = [];
 
@@ -186,17 +186,4 @@ export async function startTcp(sketch: Sketch): Promise<TestVip> {
 export function isIdle({ frontEnd, pools }: TestVip): boolean {
   const servers = Object.values(pools).flatMap((pool) => pool.servers);
   return [...frontEnd.connections()].length === 0 && servers.every(({ active }) => active === 0);
-}
-
-/** Resolves when `condition` holds; looked at in every turn of the event loop. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  let stopped = false;
-  const look = async () => {
-    while (!condition() && !stopped) await new Promise((next) => setImmediate(next));
-  };
-  try {
-    await within(look(), what);
-  } finally {
-    stopped = true;
-  }
 }

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import type { Rule } from '../../../src/director/director.ts';
 import type { Pool } from '../../../src/pools/pool.ts';
 import { createAuthority } from '../../peers/certificates.ts';
-import { echo, greet, isIdle, type Sketch, server, startTcp, until } from './setup.ts';
+import { until } from '../../peers/waiting.ts';
+import { echo, greet, isIdle, type Sketch, server, startTcp } from './setup.ts';
 import { silentPort } from './silent-port.ts';
 import { clientHello, tlsClient, tlsServer } from './tls-peers.ts';
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { refusingAddress, type TestConnection } from '../../peers/test-connection.ts';
-import { echo, isIdle, server, startTcp, until } from './setup.ts';
+import { until } from '../../peers/waiting.ts';
+import { echo, isIdle, server, startTcp } from './setup.ts';
 
 test('a thousand connections at once, each with its own bytes', async () => {
   const [a, b] = [await server(echo), await server(echo)];

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { echo, isIdle, server, startTcp, until } from './setup.ts';
+import { until } from '../../peers/waiting.ts';
+import { echo, isIdle, server, startTcp } from './setup.ts';
 
 test('bytes pass both ways, whoever speaks first', async () => {
   const one = await server((connection) => connection.socket.write('220 ready\r\n'));

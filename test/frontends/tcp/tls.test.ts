@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import type { ServerLink } from '../../../src/relay/dial.ts';
 import { createTlsIdentity } from '../../../src/relay/tls-identity.ts';
 import { createAuthority } from '../../peers/certificates.ts';
-import { within } from '../../peers/waiting.ts';
-import { echo, greet, isIdle, type Sketch, server, startTcp, until } from './setup.ts';
+import { until, within } from '../../peers/waiting.ts';
+import { echo, greet, isIdle, type Sketch, server, startTcp } from './setup.ts';
 import { resetCarrier, tlsClient, tlsServer } from './tls-peers.ts';
 
 /** A VIP that ends TLS for `vip.test` and `other.test`; with `clientCa`, clients need a certificate. */
